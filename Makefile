@@ -1,0 +1,63 @@
+# make install        what `make run` needs, in .venv
+# make run DIR=...    watch a folder; the settings are in plugins.toml
+# make test           the tests
+# make check          linters, types, import contracts
+# make bench          what is fast, and by how much
+# make migrate-up     bring the ledger's schema up to date
+
+BIN := .venv/bin
+PYTHON ?=
+TREE := build/check
+
+.PHONY: install run test check bench migrate-up
+.DELETE_ON_ERROR:
+
+install: .venv/installed
+
+run: .venv/installed
+	@test -n "$$DIR" || { echo 'Which folder? Say: make run DIR=/path/to/folder' >&2; exit 2; }
+	@chmod go-w plugins.toml  # git follows the umask; treeledger refuses what others can write
+	@exec $(BIN)/treeledger --config plugins.toml watch "$$DIR"
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@# mypy and import-linter want one folder called treeledger, as a wheel has it. An editable
+	@# install has none they can follow, or (editable_mode=strict) one that lacks every module added
+	@# since. So: links, made anew each time, and mypy's messages turned back to the real paths.
+	@rm -rf $(TREE) && mkdir -p $(TREE)/treeledger
+	@for entry in core/* plugins tui migrations; do ln -s "$(CURDIR)/$$entry" $(TREE)/treeledger/; done
+	@messages=$$(MYPYPATH=$(TREE) $(BIN)/mypy 2>&1); status=$$?; echo "$$messages" \
+	    | sed -E 's,^$(TREE)/treeledger/((plugins|tui|migrations)/),\1,; s,^$(TREE)/treeledger/,core/,'; \
+	exit $$status
+	PYTHONPATH=$(TREE) $(BIN)/lint-imports
+
+bench: .venv/installed-dev
+	$(BIN)/python -m benchmarks
+
+migrate-up: .venv/installed
+	$(BIN)/treeledger migrate up
+
+# The installs are editable: new modules are found at once, only pyproject.toml calls for a new one.
+
+.venv/installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/installed
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+	    if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "creating .venv with $$("$$python" --version)"; \
+	        exec "$$python" -m venv .venv; \
+	    fi; \
+	done; \
+	echo 'treeledger needs Python 3.11 or newer with its venv module, and found none.' >&2; \
+	echo 'Install it (Debian, Ubuntu: apt install python3-venv), or say: make $(MAKECMDGOALS) PYTHON=/path/to/python3' >&2; \
+	exit 1

@@ -1,0 +1,255 @@
+"""Every command with its arguments. Importing this must stay cheap: no command's module is imported."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from treeledger.cli.options import LIMIT, Command
+
+_STATES: Final = ("present", "missing", "deleted", "ignored", "all")
+
+
+def _dirs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="DIR|REPO", help="folders, or repositories by name")
+
+
+def _new_repository(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-default-ignores",
+        action="store_true",
+        help="for a folder not known yet: hide nothing by the built-in list; kept for the repository",
+    )
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="PATTERN", help="for a folder not known yet; kept"
+    )
+
+
+def _watch(parser: argparse.ArgumentParser) -> None:
+    _dirs(parser)
+    _new_repository(parser)
+
+
+def _scan(parser: argparse.ArgumentParser) -> None:
+    _dirs(parser)
+    _new_repository(parser)
+    parser.add_argument("--dry-run", action="store_true", help="only say what would change")
+    parser.add_argument("--rehash", action="store_true", help="read every file again")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait for hashes that take long")
+
+
+def _repo_add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR")
+    parser.add_argument("--name", help="instead of the folder's own name")
+    _new_repository(parser)
+    parser.add_argument("--preset", action="append", default=[], help="ignore preset: synology, ...")
+
+
+def _repo_name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("repo", metavar="REPO", help="name or folder")
+
+
+def _repo_remove(parser: argparse.ArgumentParser) -> None:
+    _repo_name(parser)
+    parser.add_argument("--purge", action="store_true", help="its records too")
+
+
+def _relocate(parser: argparse.ArgumentParser) -> None:
+    _repo_name(parser)
+    parser.add_argument("dir", metavar="DIR", help="where its files are now")
+
+
+def _files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("globs", nargs="*", metavar="GLOB", help="as in 2024/*.jpg; without a slash, any name")
+    parser.add_argument("--repo", metavar="REPO")
+    parser.add_argument("--state", choices=_STATES, default="present")
+    parser.add_argument("--duplicates", action="store_true", help="files whose content is there twice or more")
+    parser.add_argument("--at", metavar="TIME", help="as they were then: 2d, 2026-11-20, 2026-11-20T08:30")
+    parser.add_argument("--format", choices=("text", "sha256sum", "csv"), default="text")
+    parser.add_argument("-0", dest="null", action="store_true", help="paths only, ended by NUL")
+
+
+def _history(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repo", metavar="REPO")
+    parser.add_argument("-n", type=int, default=LIMIT, metavar="N", help="how many")
+
+
+def _changes(parser: argparse.ArgumentParser) -> None:
+    _history(parser)
+    parser.set_defaults(n=None)
+    parser.add_argument("--since", metavar="N|TIME", help="a change's number or cursor, 10m, 2026-11-20")
+    parser.add_argument("--follow", "-f", action="store_true", help="go on with what comes")
+
+
+def _problems(parser: argparse.ArgumentParser) -> None:
+    _history(parser)
+    parser.set_defaults(n=1000)
+    parser.add_argument("--notes", action="store_true", help="also what is no trouble: links, FIFOs, ...")
+
+
+def _path(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH")
+
+
+def _paths(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="PATH")
+
+
+def _ignore_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repo", metavar="REPO")
+
+
+def _ignore_edit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("patterns", nargs="+", metavar="PATTERN")
+    parser.add_argument("--repo", metavar="REPO")
+
+
+def _hold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=int, metavar="ID")
+
+
+def _hold_all(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="also those that are decided")
+
+
+def _jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--action", dest="of", metavar="NAME")
+    parser.add_argument("-n", type=int, default=100, metavar="N")
+
+
+def _job_ids(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", type=int, metavar="ID", help="none: all that are dead")
+
+
+def _job_id(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=int, metavar="ID")
+
+
+def _config_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", metavar="FILE")
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", metavar="FILE", help="default: the user's plugins.toml")
+    parser.add_argument("--force", action="store_true", help="overwrite")
+
+
+def _target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="FILE", help="a file that does not exist yet")
+
+
+def _import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("format", choices=("sha256sum",))
+    parser.add_argument("file", metavar="FILE", help="the list; - for standard input")
+    parser.add_argument("--repo", metavar="REPO", help="default: where the listed paths lie")
+    parser.add_argument("--base", metavar="DIR", help="what relative paths are relative to; default: the root")
+
+
+_LIST: Final = ("ls",)
+_REMOVE: Final = ("rm", "delete")
+
+COMMANDS: Final = (
+    Command("watch", "watch folders and print each change, until Ctrl-C", "watch", _watch),
+    Command("scan", "scan once, until everything is listed and hashed", "scan", _scan),
+    Command("status", "repositories and how they are", "status", None, ("st",)),
+    Command(
+        "repo",
+        "add, list, remove, pause, resume or relocate repositories",
+        "repo",
+        aliases=("repos", "repository", "repositories"),
+        default="list",
+        subcommands=(
+            Command("list", "all repositories", "repo", None, _LIST),
+            Command("add", "take a folder under care", "repo", _repo_add),
+            Command("remove", "end the care for one; records stay", "repo", _repo_remove, _REMOVE),
+            Command("pause", "stop watching one for now", "repo", _repo_name),
+            Command("resume", "go on", "repo", _repo_name),
+            Command("relocate", "its files are somewhere else now; keep ids and hashes", "repo", _relocate),
+        ),
+    ),
+    Command("files", "the records", "files", _files, ("file",)),
+    Command("operations", "what ran, and its counts", "history", _history, ("operation", "ops")),
+    Command("changes", "the journal", "history", _changes, ("change", "log")),
+    Command("problems", "trouble with single files", "history", _problems, ("problem",)),
+    Command("explain", "why a file is or is not as you expect", "explain", _path),
+    Command(
+        "ignore",
+        "which files are left out, and by which rule",
+        "ignore",
+        default="list",
+        subcommands=(
+            Command("list", "all rules in effect", "ignore", _ignore_list, _LIST),
+            Command("check", "which rule decides about a path", "ignore", _paths),
+            Command("add", "add patterns to plugins.toml", "ignore", _ignore_edit),
+            Command("remove", "take patterns out of plugins.toml", "ignore", _ignore_edit, _REMOVE),
+        ),
+    ),
+    Command(
+        "deletions",
+        "deletions that wait for your decision",
+        "deletions",
+        aliases=("deletion",),
+        default="list",
+        subcommands=(
+            Command("list", "what waits", "deletions", _hold_all, _LIST),
+            Command("show", "which files", "deletions", _hold),
+            Command("approve", "they are really gone", "deletions", _hold),
+            Command("reject", "keep the records", "deletions", _hold),
+        ),
+    ),
+    Command(
+        "jobs",
+        "work of actions",
+        "jobs",
+        aliases=("job",),
+        default="list",
+        subcommands=(
+            Command("list", "what waits, runs or is dead", "jobs", _jobs, _LIST),
+            Command("show", "one job", "jobs", _job_id),
+            Command("retry", "try again now", "jobs", _job_ids),
+            Command("clear", "drop", "jobs", _job_ids),
+        ),
+    ),
+    Command(
+        "plugins",
+        "what is loaded, and from where",
+        "plugins",
+        aliases=("plugin",),
+        default="list",
+        subcommands=(Command("list", "all plugins", "plugins", None, _LIST),),
+    ),
+    Command(
+        "config",
+        "plugins.toml",
+        "config",
+        default="show",
+        subcommands=(
+            Command("show", "each value and where it comes from", "config"),
+            Command("check", "whether it is right", "config", _config_file),
+            Command("trust", "read plugins.toml of this folder from now on", "config", _config_file),
+        ),
+    ),
+    Command("init", "write a commented plugins.toml", "init", _init),
+    Command(
+        "migrate",
+        "the schema of the ledger",
+        "migrate",
+        default="status",
+        subcommands=(
+            Command("status", "what is applied", "migrate"),
+            Command("up", "apply what is missing", "migrate"),
+        ),
+    ),
+    Command(
+        "store",
+        "the ledger itself",
+        "store",
+        default="check",
+        subcommands=(
+            Command("check", "where it is, and whether it is well", "store"),
+            Command("backup", "a consistent copy", "store", _target),
+        ),
+    ),
+    Command("import", "seed hashes from a list; they are verified later", "imports", _import),
+    Command("doctor", "check limits, file systems, permissions, store", "doctor"),
+)

@@ -1,0 +1,136 @@
+"""The grammar of the command line: global options anywhere, commands, aliases."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+Arguments = Callable[[argparse.ArgumentParser], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for: the global options, and the command's own in `given`."""
+
+    store: str | None
+    config: str | None
+    json: bool
+    quiet: bool
+    verbose: bool
+    given: argparse.Namespace
+
+    @classmethod
+    def of(cls, globals_: argparse.Namespace, given: argparse.Namespace) -> Options:
+        return cls(globals_.store, globals_.config, globals_.json, globals_.quiet, globals_.verbose, given)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with a hint to the nearest command."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"treeledger: {_with_hint(message)}\nTry: {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _with_hint(message: str) -> str:
+    if "invalid choice:" not in message:
+        return message
+    wrong = message.partition("invalid choice: '")[2].partition("'")[0]
+    choices = message.partition("(choose from ")[2].replace("'", "").rstrip(")").split(", ")
+    near = difflib.get_close_matches(wrong, choices, 1)
+    return f"there is no command {wrong!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def split_globals(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The global options, wherever they stand before a `--`, and the rest."""
+    parser = Parser(prog="treeledger", add_help=False, allow_abbrev=False)
+    add_globals(parser)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    globals_, rest = parser.parse_known_args(list(arguments[:end]))
+    return globals_, [*rest, *arguments[end:]]
+
+
+def add_globals(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("everywhere")
+    group.add_argument("--store", metavar="URL", help="sqlite:PATH or postgresql://...")
+    group.add_argument("--config", metavar="FILE", help="plugins.toml to read")
+    group.add_argument("--json", action="store_true", help="one JSON object a line")
+    group.add_argument("-q", "--quiet", action="store_true", help="results and errors only")
+    group.add_argument("-v", "--verbose", action="store_true", help="tell more")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: the module that runs it, and its arguments."""
+
+    name: str
+    help: str
+    module: str
+    arguments: Arguments | None = None
+    aliases: tuple[str, ...] = ()
+    subcommands: tuple[Command, ...] = ()
+    default: str | None = None  # of a group: the subcommand that it alone means
+
+
+def build_parser() -> argparse.ArgumentParser:
+    from treeledger.cli.commands import COMMANDS
+
+    parser = Parser(
+        prog="treeledger",
+        description="Keeps a database ledger of your files true.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("-V", "--version", action="store_true", help="print the version")
+    add_globals(parser)
+    _add(parser, COMMANDS, "command")
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, commands: Sequence[Command], dest: str) -> None:
+    subparsers = parser.add_subparsers(dest=dest, metavar="COMMAND", parser_class=Parser)
+    for command in commands:
+        one = subparsers.add_parser(
+            command.name,
+            help=command.help,
+            description=command.help,
+            aliases=list(command.aliases),
+            allow_abbrev=False,
+        )
+        one.set_defaults(module=command.module)
+        if command.subcommands:
+            one.set_defaults(action=command.default)
+            _add_actions(one, command)
+        elif command.arguments is not None:
+            command.arguments(one)
+
+
+def _add_actions(parser: argparse.ArgumentParser, group: Command) -> None:
+    default = next((sub for sub in group.subcommands if sub.name == group.default), None)
+    if default is not None and default.arguments is not None:
+        parser.set_defaults(**_defaults(default.arguments))
+    subparsers = parser.add_subparsers(metavar="ACTION", parser_class=Parser)
+    for command in group.subcommands:
+        one = subparsers.add_parser(
+            command.name,
+            help=command.help,
+            description=command.help,
+            aliases=list(command.aliases),
+            allow_abbrev=False,
+        )
+        one.set_defaults(module=command.module, action=command.name)
+        if command.arguments is not None:
+            command.arguments(one)
+
+
+def _defaults(arguments: Arguments) -> dict[str, Any]:
+    """What a subcommand's arguments are when none is given."""
+    parser = argparse.ArgumentParser(add_help=False)
+    arguments(parser)
+    return vars(parser.parse_args([]))
+
+
+LIMIT: Final = 20

@@ -1,0 +1,129 @@
+"""How things look on a terminal, and as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from treeledger.model import ChangeKind, FileRecord, JournalEntry, Repository
+from treeledger.names import shown
+from treeledger.units import show_duration, show_size
+
+_COLOURS: Final = {
+    ChangeKind.ADDED: "32",
+    ChangeKind.RESTORED: "32",
+    ChangeKind.MODIFIED: "33",
+    ChangeKind.ACCEPTED: "33",
+    ChangeKind.MOVED: "36",
+    ChangeKind.HASHED: "2",
+    ChangeKind.IGNORED: "2",
+    ChangeKind.MISSING: "35",
+    ChangeKind.DELETED: "31",
+    ChangeKind.CORRUPTED: "1;31",
+}
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One JSON object on a line of its own."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_plain) + "\n")
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def record_json(record: FileRecord, repository: Repository | None) -> dict[str, Any]:
+    """A record as `files --json` gives it."""
+    return {
+        "id": record.id,
+        "repository": repository.name if repository is not None else str(record.repository_id),
+        "path": record.path,
+        "size": record.stat.size,
+        "mtime_ns": record.stat.mtime_ns,
+        "hash": record.content_hash,
+        "hash_algorithm": record.hash_algorithm,
+        "hash_state": record.hash_state.value,
+        "state": record.state.value,
+        "last_scanned": record.last_scanned,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+    }
+
+
+def entry_json(
+    entry: JournalEntry, repository: Repository | None, epoch: str | None = None
+) -> dict[str, Any]:
+    """A journal entry as `changes --json` gives it."""
+    return {
+        "n": entry.n,
+        **({"cursor": f"{epoch}:{entry.n}"} if epoch is not None else {}),
+        "at": entry.at,
+        "repository": repository.name if repository is not None else str(entry.repository_id),
+        "kind": entry.kind.value,
+        "path": entry.path,
+        "path_before": entry.path_before,
+        "id": entry.record_id,
+        "size": entry.stat.size,
+        "mtime_ns": entry.stat.mtime_ns,
+        "hash": entry.hash,
+        "hash_before": entry.hash_before,
+        "operation": entry.operation_id,
+    }
+
+
+def entry_line(entry: JournalEntry, *, repository: str | None, colour: bool) -> str:
+    """One short line: time, kind, path, size, short hash."""
+    path = shown(entry.path)
+    if entry.path_before is not None and entry.path_before != entry.path:
+        path = f"{shown(entry.path_before)} → {path}"
+    if repository is not None:
+        path = f"{repository}: {path}"
+    known = entry.hash[:8] if entry.hash else "" if entry.kind is ChangeKind.IGNORED else "pending"
+    kind = paint(f"{kind_word(entry.kind):<9}", _COLOURS[entry.kind], colour)
+    when = entry.at.astimezone().strftime("%H:%M:%S")
+    return f"{when}  {kind} {path}  {paint(f'{show_size(entry.stat.size)}  {known}', '2', colour)}"
+
+
+def kind_word(kind: ChangeKind) -> str:
+    return "removed" if kind is ChangeKind.DELETED else kind.value
+
+
+def paint(text: str, code: str, colour: bool) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if colour else text
+
+
+def has_colour(stream: Any = None) -> bool:
+    """Whether to use colour: on a terminal, unless NO_COLOR says otherwise (no-color.org)."""
+    import os
+
+    stream = sys.stdout if stream is None else stream
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def when(moment: datetime | None, now: datetime) -> str:
+    """A time as people say it: the clock today, else the date; "never" for None."""
+    if moment is None:
+        return "never"
+    local = moment.astimezone()
+    same_day = local.date() == now.astimezone().date()
+    return local.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M")
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    return "never" if moment is None else f"{show_duration(max(0.0, (now - moment).total_seconds()))} ago"
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Prints aligned columns; those in `right` are numbers."""
+    lines = [list(headers), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    for number, line in enumerate(lines):
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        text = "  ".join(cells).rstrip()
+        print(paint(text, "1", has_colour()) if number == 0 else text)

@@ -1,0 +1,77 @@
+"""`treeledger repo`: add, list, remove, pause, resume, relocate."""
+
+from __future__ import annotations
+
+from treeledger.cli.options import Options
+from treeledger.cli.render import print_json
+from treeledger.cli.run import with_ledger
+from treeledger.cli.status import run as run_status
+from treeledger.cli.targets import new_settings
+from treeledger.errors import RepositoryNotFound
+from treeledger.ledger import Ledger, Target
+from treeledger.model import Repository
+from treeledger.names import shown
+
+
+def run(options: Options) -> int:
+    if options.given.action == "list":
+        return run_status(options)
+    actions = {
+        "add": _add,
+        "remove": _remove,
+        "pause": _pause,
+        "resume": _resume,
+        "relocate": _relocate,
+    }
+    return with_ledger(options, actions[options.given.action])
+
+
+async def _add(ledger: Ledger, options: Options) -> int:
+    repository = await ledger.add_repository(
+        options.given.dir, name=options.given.name, settings=new_settings(options)
+    )
+    _say(options, repository, f"added {repository.name}: {repository.root}")
+    return 0
+
+
+async def _remove(ledger: Ledger, options: Options) -> int:
+    repository = (await _found(ledger, options)).repository
+    await ledger.remove_repository(repository.id, purge=options.given.purge)
+    rest = "its records are gone too" if options.given.purge else "its records stay in the ledger"
+    _say(options, repository, f"removed {repository.name}; {rest}, its files were not touched")
+    return 0
+
+
+async def _pause(ledger: Ledger, options: Options) -> int:
+    repository = await ledger.pause_repository((await _found(ledger, options)).repository.id, paused=True)
+    _say(
+        options, repository, f"paused {repository.name}; go on with: treeledger repo resume {repository.name}"
+    )
+    return 0
+
+
+async def _resume(ledger: Ledger, options: Options) -> int:
+    repository = await ledger.pause_repository((await _found(ledger, options)).repository.id, paused=False)
+    _say(options, repository, f"resumed {repository.name}")
+    return 0
+
+
+async def _relocate(ledger: Ledger, options: Options) -> int:
+    repository = (await _found(ledger, options)).repository
+    moved = await ledger.relocate_repository(repository.id, options.given.dir)
+    _say(options, moved, f"{moved.name} is at {moved.root} now; scan it with: treeledger scan {moved.name}")
+    return 0
+
+
+async def _found(ledger: Ledger, options: Options) -> Target:
+    target = await ledger.find(options.given.repo)
+    if target is None:
+        raise RepositoryNotFound(f"{options.given.repo} is no repository; see: treeledger repo list")
+    return target
+
+
+def _say(options: Options, repository: Repository, text: str) -> None:
+    if options.json:
+        print_json({"id": str(repository.id), "name": repository.name, "root": repository.root})
+    elif not options.quiet:
+        print(shown(text))

@@ -1,0 +1,34 @@
+"""Running a command's coroutine with an open ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+import anyio
+
+from treeledger.cli.options import Options
+from treeledger.ledger import Ledger
+from treeledger.model import Repository
+
+T = TypeVar("T")
+
+
+def with_ledger(options: Options, body: Callable[[Ledger, Options], Awaitable[int]]) -> int:
+    """Opens the ledger that the options name, runs the body, returns its exit code."""
+    return anyio.run(partial(_with_ledger, options, body))
+
+
+async def _with_ledger(options: Options, body: Callable[[Ledger, Options], Awaitable[int]]) -> int:
+    async with Ledger.open(store=options.store, config=options.config) as ledger:
+        if ledger.hint and not options.quiet:
+            import sys
+
+            print(f"treeledger: {ledger.hint}", file=sys.stderr)
+        return await body(ledger, options)
+
+
+async def names_of(ledger: Ledger) -> dict[object, Repository]:
+    """The repositories by id."""
+    return {repository.id: repository for repository in await ledger.repositories()}

@@ -1,0 +1,102 @@
+"""`treeledger scan`: one scan, then exit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from treeledger.cli.options import Options
+from treeledger.cli.progress import ScanBar
+from treeledger.cli.render import print_json
+from treeledger.cli.run import with_ledger
+from treeledger.cli.targets import targets
+from treeledger.ledger import Ledger, Target
+from treeledger.model import HoldStatus, Repository, SyncOperation
+from treeledger.names import shown
+from treeledger.units import show_count
+
+PARTLY: Final = 3
+
+
+def run(options: Options) -> int:
+    return with_ledger(options, _scan)
+
+
+async def _scan(ledger: Ledger, options: Options) -> int:
+    code = 0
+    for repository, prefixes in _by_repository(await targets(ledger, options)):
+        if options.given.dry_run:
+            await _dry_run(ledger, repository, prefixes, options)
+            continue
+        with ScanBar(repository, hidden=options.quiet or options.json) as bar:
+            operation = await ledger.scan(
+                repository,
+                prefixes,
+                rehash=options.given.rehash,
+                wait=not options.given.no_wait,
+                told=bar.told,
+            )
+        _print_counts(repository, operation, options)
+        if await _is_partial(ledger, repository, operation, options):
+            code = PARTLY
+    return code
+
+
+def _by_repository(found: Sequence[Target]) -> list[tuple[Repository, list[str]]]:
+    grouped: dict[str, tuple[Repository, list[str]]] = {}
+    for target in found:
+        grouped.setdefault(target.repository.name, (target.repository, []))[1].append(target.prefix)
+    return list(grouped.values())
+
+
+def _print_counts(repository: Repository, operation: SyncOperation, options: Options) -> None:
+    counts = operation.counts
+    values = {
+        "scanned": counts.files_scanned,
+        "added": counts.files_added,
+        "updated": counts.files_updated,
+        "moved": counts.files_moved,
+        "removed": counts.files_removed,
+        "hashed": counts.files_hashed,
+    }
+    seconds = (operation.duration_ms or 0) / 1000
+    if options.json:
+        extra = {"bytes_hashed": counts.bytes_hashed, "problems": counts.problems, "operation": operation.id}
+        print_json({"repository": repository.name, **values, **extra, "duration": seconds})
+    else:
+        words = " ".join(f"{name}={number}" for name, number in values.items())
+        print(f"{shown(repository.name)}: {words} duration={seconds:.2f}s")
+
+
+async def _is_partial(
+    ledger: Ledger, repository: Repository, operation: SyncOperation, options: Options
+) -> bool:
+    """Whether something was unreadable or is held; says so."""
+    import sys
+
+    held = await ledger.store.holds(repository.id, statuses=(HoldStatus.OPEN,))
+    for hold in held:
+        message = (
+            f"{repository.name}: {hold.reason}. Nothing was deleted. If they are really gone, run:"
+            f" treeledger deletions approve {hold.id}; else mount or restore them and scan again"
+        )
+        print(f"treeledger: {message}", file=sys.stderr)
+    if operation.counts.problems:
+        count = show_count(operation.counts.problems)
+        message = (
+            f"{repository.name}: {count} could not be read; their records are kept. See: treeledger problems"
+        )
+        print(f"treeledger: {message}", file=sys.stderr)
+    return bool(held or operation.counts.problems)
+
+
+async def _dry_run(ledger: Ledger, repository: Repository, prefixes: Sequence[str], options: Options) -> None:
+    foreseen = await ledger.foresee(repository, prefixes)
+    for kind, path in foreseen.changes:
+        if options.json:
+            print_json({"repository": repository.name, "would": kind, "path": path})
+        elif not options.quiet:
+            print(f"{kind:<9} {shown(path)}")
+    if not options.json:
+        words = " ".join(f"{name}={number}" for name, number in foreseen.counts.items())
+        print(f"{shown(repository.name)}: {words} (nothing was changed)")

@@ -1,0 +1,94 @@
+"""`treeledger status`: repositories and their health, whoever keeps them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from treeledger.cli.options import Options
+from treeledger.cli.render import print_json, table, when
+from treeledger.cli.run import with_ledger
+from treeledger.ledger import Ledger, SyncStatus
+from treeledger.model import Holder, HoldStatus, Repository
+from treeledger.names import shown
+from treeledger.units import show_count, show_size
+
+_GLYPHS: Final = {
+    "watching": "●",
+    "scanning": "◐",
+    "held": "■",
+    "degraded": "▲",
+    "offline": "○",
+    "paused": "‖",
+    "stopped": "·",
+}
+
+
+def run(options: Options) -> int:
+    return with_ledger(options, _status)
+
+
+async def _status(ledger: Ledger, options: Options) -> int:
+    repositories = await ledger.repositories()
+    statuses = [(one, await ledger.sync_status(one.id)) for one in repositories]
+    holder = await ledger.store.engine_holder(ledger.host)
+    if options.json:
+        for repository, status in statuses:
+            print_json(status_json(repository, status, holder))
+        return 0
+    now = datetime.now(UTC)
+    table(
+        ("Name", "State", "Files", "Size", "Last scan", "Next scan", "Folder"),
+        [_row(repository, status, now) for repository, status in statuses],
+        right=(2, 3),
+    )
+    if not options.quiet:
+        await _footer(ledger, repositories, holder)
+    return 0
+
+
+def _row(repository: Repository, status: SyncStatus, now: datetime) -> tuple[str, ...]:
+    return (
+        shown(repository.name),
+        f"{_GLYPHS.get(status.state, '·')} {status.state}",
+        show_count(status.total_files),
+        show_size(status.total_bytes),
+        when(status.last_scan_time, now),
+        when(status.next_reconciliation, now) if status.next_reconciliation else "-",
+        shown(repository.root),
+    )
+
+
+def status_json(repository: Repository, status: SyncStatus, holder: Holder | None) -> dict[str, Any]:
+    """A repository's state as `status --json` gives it."""
+    last = status.last_operation
+    return {
+        "id": str(repository.id),
+        "name": repository.name,
+        "root": repository.root,
+        "host": repository.host,
+        "state": status.state,
+        "message": status.message,
+        "files": status.total_files,
+        "bytes": status.total_bytes,
+        "missing": repository.missing,
+        "is_watching": status.is_watching,
+        "last_scan": status.last_scan_time,
+        "next_reconciliation": status.next_reconciliation,
+        "last_operation": None if last is None else last.type.value,
+        "engine": None if holder is None else f"{holder.command} (pid {holder.pid})",
+        "health": repository.health if status.is_watching else {},
+    }
+
+
+async def _footer(ledger: Ledger, repositories: list[Repository], holder: Holder | None) -> None:
+    if not repositories:
+        print("No repository yet. Begin with: treeledger watch DIR")
+    print(f"ledger: {ledger.store.url}")
+    if holder is not None:
+        print(f"engine: {holder.command}, pid {holder.pid}, since {when(holder.since, datetime.now(UTC))}")
+    else:
+        print("engine: none is running; treeledger watch starts one")
+    holds = await ledger.store.holds(None, statuses=(HoldStatus.OPEN,))
+    if holds:
+        print(f"{len(holds)} held deletion(s) wait for your decision: treeledger deletions list")

@@ -1,0 +1,45 @@
+"""What the DIR and REPO arguments of a command mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from treeledger.cli.options import Options
+from treeledger.errors import RepositoryNotFound
+from treeledger.ledger import Ledger, Target
+from treeledger.model import Repository
+
+
+def new_settings(options: Options) -> dict[str, Any]:
+    """The settings that the flags give to a folder that is not a repository yet."""
+    ignore: dict[str, Any] = {}
+    if options.given.no_default_ignores:
+        ignore["builtin"] = False
+    if options.given.ignore:
+        ignore["patterns"] = options.given.ignore
+    if getattr(options.given, "preset", None):
+        ignore["presets"] = options.given.preset
+    return {"ignore": ignore} if ignore else {}
+
+
+async def targets(ledger: Ledger, options: Options) -> list[Target]:
+    """The targets named, new folders added; all repositories of this host if none is."""
+    named: list[str] = options.given.targets
+    if named:
+        settings = new_settings(options)
+        return [await ledger.find_or_add(argument, settings=settings) for argument in named]
+    await ledger.sync_declared()
+    known = [Target(one) for one in await ledger.repositories() if one.host == ledger.host and not one.paused]
+    if not known:
+        raise RepositoryNotFound("there is no repository yet; name a folder: treeledger watch DIR")
+    return known
+
+
+async def chosen(ledger: Ledger, name: str | None) -> Repository | None:
+    """The repository that `--repo` names, by name or folder; None without it."""
+    if name is None:
+        return None
+    target = await ledger.find(name)
+    if target is None:
+        raise RepositoryNotFound(f"{name} is in no repository; see: treeledger repo list")
+    return target.repository

@@ -1,0 +1,64 @@
+"""What every part of the engine needs to work on one repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from treeledger.config.settings import RepositorySettings
+from treeledger.diff import ContentPolicy, SameStat
+from treeledger.engine.hub import Hub
+from treeledger.engine.recorder import Recorder
+from treeledger.engine.roots import KnownRoot
+from treeledger.engine.run import Run
+from treeledger.engine.workers import Workers
+from treeledger.model import Lease, OperationType, Problem, Repository
+from treeledger.protocols import Store
+from treeledger.worker import WorkSpec
+
+
+@dataclass(slots=True)
+class Context:
+    """One repository in the hands of an engine: its lease, its root as it was accepted, its parts.
+
+    `patience` is how long a store that is away is waited for, in seconds; None: without end.
+    `one_shot`: a person's single scan, which reads at once whatever it finds touched.
+    """
+
+    store: Store
+    repository: Repository
+    settings: RepositorySettings
+    lease: Lease
+    root: KnownRoot
+    spec: WorkSpec
+    workers: Workers
+    recorder: Recorder
+    hub: Hub
+    same: SameStat
+    content: ContentPolicy
+    patience: float | None
+    one_shot: bool
+    troubled: set[str] = field(default_factory=set)  # paths the store has problems of
+
+    @property
+    def algorithm(self) -> str:
+        """The hash that names content."""
+        return self.settings.reconciliation.hashers[0]
+
+    def run(self, type: OperationType, scope: str = "") -> Run:
+        return Run(self.store, self.lease, type, scope, self.patience)
+
+    async def current(self) -> Repository:
+        """The repository with its counters as they are now."""
+        repositories = await self.store.repositories()
+        return next(one for one in repositories if one.id == self.repository.id)
+
+    async def report(self, problems: list[Problem], healthy: list[str], run: Run | None = None) -> None:
+        """Notes problems; forgets those of paths that are well again."""
+        again_well = [path for path in healthy if path in self.troubled]
+        if not problems and not again_well:
+            return
+        await self.store.report_problems(self.repository.id, problems, healthy=again_well)
+        self.troubled.difference_update(again_well)
+        self.troubled.update(problem.path for problem in problems)
+        if run is not None:
+            run.counts.problems += sum(not problem.code.is_note for problem in problems)

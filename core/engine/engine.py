@@ -1,0 +1,152 @@
+"""The engine of a ledger on one host: the lock, the leases, a keeper for each repository, the actions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from treeledger.config.settings import RepositorySettings
+from treeledger.engine.actions import ActionRunner
+from treeledger.engine.hub import Committed, Event, RepositoryState
+from treeledger.engine.keeper import Keeper, ScanRequest
+from treeledger.engine.patience import delays
+from treeledger.engine.session import LEASE_SECONDS, Tools
+from treeledger.errors import StoreError
+from treeledger.model import JournalEntry, Repository
+from treeledger.protocols import Action, EventSource
+
+log = logging.getLogger(__name__)
+_RECORDED_WAITING: Final = 1000  # batches for the `recorded` hooks; beyond it the newest are dropped
+
+Recorded = Callable[[Repository, Sequence[JournalEntry]], None]
+
+
+class Engine:
+    """Keeps repositories. Enter it with `running`; add and remove repositories while it runs."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        sources: Sequence[EventSource],
+        actions: Sequence[Action] = (),
+        recorded: Recorded | None = None,
+        *,
+        root_check: float = 30.0,
+    ) -> None:
+        self.tools = tools
+        self.keepers: dict[UUID, Keeper] = {}
+        self._sources = sources
+        self._actions = actions
+        self._recorded = recorded
+        self._root_check = root_check
+        self._scopes: dict[UUID, anyio.CancelScope] = {}
+        self._ended: dict[UUID, anyio.Event] = {}
+        self._tasks: TaskGroup | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Engine]:
+        """Runs until the body ends; stops every keeper in order. The caller holds the engine lock."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            tasks.start_soon(self._heartbeat)
+            if self._recorded is not None:
+                tasks.start_soon(self._tell_recorded, self._recorded)
+            for action in self._actions:
+                tasks.start_soon(ActionRunner(self.tools.store, action, self.tools.owner).run)
+            try:
+                yield self
+            finally:
+                self._tasks = None
+                tasks.cancel_scope.cancel()
+
+    def keep(self, repository: Repository, settings: RepositorySettings) -> Keeper:
+        """Starts to keep a repository; one that is kept already goes on as it is."""
+        if repository.id in self.keepers:
+            return self.keepers[repository.id]
+        assert self._tasks is not None, "the engine is not running"
+        keeper = Keeper(self.tools, repository, settings, self._sources, root_check=self._root_check)
+        self.keepers[repository.id] = keeper
+        self._scopes[repository.id] = anyio.CancelScope()
+        self._ended[repository.id] = anyio.Event()
+        self._tasks.start_soon(self._run, keeper)
+        return keeper
+
+    async def leave(self, repository_id: UUID) -> None:
+        """Stops keeping a repository, in order."""
+        scope = self._scopes.get(repository_id)
+        if scope is not None:
+            scope.cancel()
+            await self._ended[repository_id].wait()
+
+    async def _run(self, keeper: Keeper) -> None:
+        id = keeper.repository.id
+        try:
+            with self._scopes[id]:
+                await keeper.run()
+        finally:
+            keeper.state = RepositoryState.STOPPED
+            self.keepers.pop(id, None)
+            self._scopes.pop(id, None)
+            self._ended.pop(id).set()
+
+    async def scan(self, repository_id: UUID, request: ScanRequest) -> None:
+        """Has a kept repository scanned and waits for the end. Raises what the scan raised."""
+        self.keepers[repository_id].request(request)
+        await request.done.wait()
+        if request.error is not None:
+            raise request.error
+
+    async def _heartbeat(self) -> None:
+        """Renews the leases at a third of their time; a keeper that lost its own stops."""
+        waits = delays(1.0, LEASE_SECONDS / 3)
+        while True:
+            await anyio.sleep(LEASE_SECONDS / 3)
+            leases = {
+                id: keeper.lease_holder.context.lease
+                for id, keeper in self.keepers.items()
+                if keeper.lease_holder is not None
+            }
+            try:
+                lost = await self.tools.store.renew(list(leases.values()), self.tools.owner, LEASE_SECONDS)
+            except StoreError as error:
+                log.warning("the leases could not be renewed: %s", error)
+                await anyio.sleep(next(waits))
+                continue
+            self._lose({lease.repository_id for lease in lost})
+
+    def _lose(self, ids: set[UUID]) -> None:
+        for id in ids & self.keepers.keys():
+            self.keepers[id].lose()
+
+    async def _tell_recorded(self, recorded: Recorded) -> None:
+        """Passes committed batches to the `recorded` hooks in a worker thread; best effort."""
+        send, receive = anyio.create_memory_object_stream[Committed](_RECORDED_WAITING)
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Committed):
+                try:
+                    send.send_nowait(event)
+                except anyio.WouldBlock:
+                    log.warning("a plugin's recorded() is too slow; a batch is not passed on")
+
+        stop = self.tools.hub.listen(listen)
+        try:
+            with receive:
+                async for batch in receive:
+                    await _call_recorded(recorded, batch)
+        finally:
+            stop()
+
+
+async def _call_recorded(recorded: Recorded, batch: Committed) -> None:
+    try:
+        await anyio.to_thread.run_sync(recorded, batch.repository, batch.entries, abandon_on_cancel=True)
+    except Exception:
+        log.exception("a plugin's recorded() failed")

@@ -1,0 +1,75 @@
+"""What the engine tells those who look on: values, handed to plain callbacks in the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from treeledger.model import Counts, JournalEntry, OperationType, Repository, SyncOperation
+
+
+class RepositoryState(StrEnum):
+    WATCHING = "watching"
+    SCANNING = "scanning"
+    PAUSED = "paused"
+    DEGRADED = "degraded"
+    HELD = "held"
+    OFFLINE = "offline"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Journal entries that have just been committed."""
+
+    repository: Repository
+    entries: Sequence[JournalEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an operation is. `listed` counts files seen, `expected` what the ledger held before."""
+
+    repository: Repository
+    type: OperationType
+    counts: Counts
+    expected: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An operation has ended."""
+
+    repository: Repository
+    operation: SyncOperation
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """A repository is in another state now; `message` says why and what to do, for people."""
+
+    repository: Repository
+    state: RepositoryState
+    message: str
+
+
+Event = Committed | Progress | Finished | StateChanged
+Listener = Callable[[Event], None]
+
+
+class Hub:
+    """Passes events on. A listener must return at once; one that raises is a bug and stops the engine."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Adds a listener; the function returned removes it again."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def tell(self, event: Event) -> None:
+        for listener in tuple(self._listeners):
+            listener(event)

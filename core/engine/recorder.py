@@ -1,0 +1,88 @@
+"""The one way into the ledger: batches of changes, committed whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from treeledger.engine.hub import Committed, Hub
+from treeledger.engine.patience import patiently
+from treeledger.engine.run import Run
+from treeledger.errors import StoreDataError
+from treeledger.model import (
+    Change,
+    FileRecord,
+    HashState,
+    Lease,
+    Problem,
+    ProblemCode,
+    RecordState,
+    Repository,
+)
+from treeledger.protocols import Applied, Store
+
+_BATCH = 2000  # changes in one transaction
+
+
+class Recorder:
+    """Writes changes of one repository; `generation` is the newest a scan was given."""
+
+    def __init__(
+        self, store: Store, repository: Repository, lease: Lease, hub: Hub, patience: float | None
+    ) -> None:
+        self._store = store
+        self._repository = repository
+        self._lease = lease
+        self._hub = hub
+        self._patience = patience
+        self.generation = repository.generation
+        self.unread = anyio.Event()  # set when something was committed without its hash
+        self.lost = anyio.Event()  # set when something went missing
+
+    async def apply(self, changes: Sequence[Change], run: Run) -> Applied:
+        """Commits changes, tells who listens, and counts them in the run."""
+        total = Applied([], [], [])
+        for start in range(0, len(changes), _BATCH):
+            await self._apply(changes[start : start + _BATCH], run, total)
+        return total
+
+    async def _apply(self, changes: Sequence[Change], run: Run, total: Applied) -> None:
+        try:
+            applied = await self._commit(changes, run)
+        except (StoreDataError, MemoryError) as error:
+            if len(changes) == 1:
+                await self._reject(changes[0], error)
+                return
+            middle = len(changes) // 2
+            await self._apply(changes[:middle], run, total)
+            await self._apply(changes[middle:], run, total)
+            return
+        total.entries.extend(applied.entries)
+        total.records.extend(applied.records)
+        total.conflicts.extend(applied.conflicts)
+        self._signal(applied.records)
+        if applied.entries:
+            run.count(applied.entries)
+            self._hub.tell(Committed(self._repository, applied.entries))
+
+    def _signal(self, records: Sequence[FileRecord]) -> None:
+        for record in records:
+            if record.state is RecordState.MISSING:
+                self.lost.set()
+            elif record.hash_state is HashState.PENDING:
+                self.unread.set()
+
+    async def _commit(self, changes: Sequence[Change], run: Run) -> Applied:
+        operation = await run.begin()
+        self.generation = max(self.generation, operation.generation)
+        return await patiently(
+            lambda: self._store.apply(
+                self._lease, changes, operation_id=operation.id, generation=self.generation
+            ),
+            self._patience,
+        )
+
+    async def _reject(self, change: Change, error: Exception) -> None:
+        problem = Problem(change.after.path, ProblemCode.REJECTED_BY_STORE, str(error))
+        await patiently(lambda: self._store.report_problems(self._repository.id, [problem]), self._patience)

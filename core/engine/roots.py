@@ -1,0 +1,103 @@
+"""Whether the root is the root it was. An absent, unreadable or replaced root changes no record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import anyio.to_thread
+
+from treeledger.errors import RootOffline
+from treeledger.fs.mounts import identify, mounts_below
+from treeledger.fs.root import RootLook, RootVerdict, judge_root, look_at_root
+from treeledger.model import Repository
+from treeledger.protocols import Store
+from treeledger.units import show_count
+
+_SAMPLE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRoot:
+    """A root as it was accepted: where it is, and the device and inode it must go on having."""
+
+    path: str
+    shown_as: str
+    marker: str | None
+    device: int
+    inode: int
+    file_system: int
+    type: str
+    devices: tuple[tuple[int, int], ...]
+
+    async def check(self) -> RootLook:
+        """Looks again. Raises RootOffline if the root is absent, unreadable, or another directory by now."""
+        look = await anyio.to_thread.run_sync(look_at_root, self.path, self.marker)
+        if (look.device, look.inode) != (self.device, self.inode):
+            raise RootOffline(
+                f"{self.shown_as} is another directory than before: unmounted, or replaced."
+                " Nothing was changed."
+            )
+        return look
+
+
+async def examine_root(
+    store: Store, repository: Repository, marker: str | None, shown_as: str | None, *, cross_mounts: bool
+) -> tuple[KnownRoot, RootVerdict]:
+    """Looks at a repository's root and says whether it is the one of the last time.
+
+    Raises RootOffline if there is none. UNSURE leaves it to a sample of records (`sample_paths`).
+    """
+    look = await anyio.to_thread.run_sync(look_at_root, repository.root, marker)
+    identity = await anyio.to_thread.run_sync(identify, repository.root, repository.host)
+    number = await store.file_system(identity)
+    verdict = judge_root(
+        look,
+        file_system=number,
+        known_file_system=repository.root_file_system,
+        known_inode=repository.root_inode,
+        identity_is_stable=bool(identity.identity),
+    )
+    devices = {look.device: number}
+    if cross_mounts:
+        for mount in await anyio.to_thread.run_sync(mounts_below, repository.root):
+            below = await anyio.to_thread.run_sync(identify, mount.mount_path, repository.host)
+            devices[below.device] = await store.file_system(below)
+    return _known(repository, look, marker, shown_as, number, identity.type, devices), verdict
+
+
+def _known(
+    repository: Repository,
+    look: RootLook,
+    marker: str | None,
+    shown_as: str | None,
+    number: int,
+    type: str,
+    devices: dict[int, int],
+) -> KnownRoot:
+    return KnownRoot(
+        path=repository.root,
+        shown_as=shown_as or repository.root,
+        marker=marker,
+        device=look.device,
+        inode=look.inode,
+        file_system=number,
+        type=type,
+        devices=tuple(devices.items()),
+    )
+
+
+async def sample_paths(store: Store, repository: Repository) -> list[tuple[str, int, int]]:
+    """Path, size and mtime of some present records, spread over the first page of them."""
+    page = [key for key in await store.keys(repository.id, "", "", 5000) if key.state == "present"]
+    step = max(1, len(page) // _SAMPLE)
+    return [(key.path, key.size, key.mtime_ns) for key in page[::step]]
+
+
+def replaced(repository: Repository, root: KnownRoot) -> RootOffline:
+    """The error for a root that is there but is not the one the records are of."""
+    return RootOffline(
+        f"{repository.name}: {root.shown_as} is another directory than the one whose"
+        f" {show_count(repository.files)} files are on record. Nothing was changed. If it is meant to be"
+        f" this one now, run: treeledger repo relocate {repository.name} {root.path}"
+    )

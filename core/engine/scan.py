@@ -1,0 +1,186 @@
+"""Scanning: the walk of a tree merged with the ledger's records; what differs is inspected.
+
+Every page of records is a short transaction of its own, and what was nominated is looked at anew, so
+a scan may run beside live writes and never overwrites one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import anyio
+from anyio.abc import TaskGroup
+
+from treeledger.dirty import outermost
+from treeledger.engine.context import Context
+from treeledger.engine.inspector import READY_WITHIN, Inspector
+from treeledger.engine.patience import patiently
+from treeledger.engine.run import Run
+from treeledger.merge import Merge, Nominations, position
+from treeledger.model import File, Problem, RecordKey, ScanScope, Unknown
+from treeledger.walk import WalkBatch
+
+_PAGE: Final = 5000  # records
+_BATCH: Final = 1000  # paths in one inspection
+_IN_FLIGHT: Final = 16  # inspections, each READY_WITHIN at most: a scan commits at walking speed
+_MOST_NOTES: Final = 10_000
+
+Told = Callable[[Run], None]
+
+
+class KeyReader:
+    """The records of a prefix in path order, in keyset pages."""
+
+    def __init__(self, context: Context, prefix: str) -> None:
+        self._context = context
+        self._prefix = prefix
+        self._page: list[RecordKey] = []
+        self._next = 0
+        self._after = ""
+        self._is_last = False
+
+    async def until(self, bound: str | None) -> list[RecordKey]:
+        """The next records with a path of at most `bound`; all that are left for None."""
+        taken: list[RecordKey] = []
+        while self._next < len(self._page) or await self._load():
+            page, start = self._page, self._next
+            if bound is None or page[-1].path <= bound:
+                taken += page[start:]
+                self._next = len(page)
+                continue
+            while page[self._next].path <= bound:
+                self._next += 1
+            taken += page[start : self._next]
+            break
+        return taken
+
+    async def _load(self) -> bool:
+        if self._is_last:
+            return False
+        context = self._context
+        self._page = await patiently(
+            lambda: context.store.keys(context.repository.id, self._prefix, self._after, _PAGE),
+            context.patience,
+        )
+        self._next = 0
+        self._is_last = len(self._page) < _PAGE
+        if self._page:
+            self._after = self._page[-1].path
+        return bool(self._page)
+
+
+class Scanned(NamedTuple):
+    """What is left after a scan: paths that other writers kept overtaking; whether the root was empty."""
+
+    overtaken: tuple[str, ...]
+    root_is_empty: bool
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a scan still has to look at, and what it could not see."""
+
+    changed: list[str] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    notes: int = 0
+
+    def take(self, nominations: Nominations, run: Run) -> None:
+        run.counts.files_unchanged += nominations.unchanged
+        self.changed += nominations.changed
+        self.changed += nominations.ignored
+        self.vanished += nominations.vanished
+
+
+class Scanner:
+    """Scans prefixes of one repository. `told` is called after each batch with the run so far."""
+
+    def __init__(self, context: Context, inspector: Inspector, told: Told | None = None) -> None:
+        self._context = context
+        self._inspector = inspector
+        self._told = told or (lambda run: None)
+
+    async def scan(self, prefixes: Sequence[str], run: Run, *, rehash: bool = False) -> Scanned:
+        """Brings the records of some subtrees up to date; the run's scopes say what was covered.
+
+        Raises RootOffline, having changed nothing it was not sure of.
+        """
+        context = self._context
+        look = await context.root.check()
+        operation = await run.begin()
+        context.recorder.generation = max(context.recorder.generation, operation.generation)
+        self._overtaken: list[str] = []
+        vanished: list[str] = []
+        for prefix in outermost(prefixes):
+            merge = Merge(operation.generation, same=context.same, everything=rehash)
+            found = _Found()
+            await self._scan_prefix(prefix, merge, found, run, rehash)
+            vanished += found.vanished
+            run.scopes.append(ScanScope(prefix, operation.generation, tuple(found.unknown)))
+        await self._inspect_vanished(vanished, run)
+        await context.root.check()
+        await self._forget_problems(run, operation.start_time)
+        return Scanned(tuple(self._overtaken), look.is_empty)
+
+    async def _forget_problems(self, run: Run, before: datetime) -> None:
+        context = self._context
+        for scope in run.scopes:
+            await context.store.forget_problems(context.repository.id, scope.prefix, before, scope.unknown)
+
+    async def _scan_prefix(self, prefix: str, merge: Merge, found: _Found, run: Run, rehash: bool) -> None:
+        keys = KeyReader(self._context, prefix)
+        limiter = anyio.CapacityLimiter(_IN_FLIGHT)
+        async with anyio.create_task_group() as tasks:
+            async with self._context.workers.walk(self._context.spec, prefix) as batches:
+                async for batch in batches:
+                    await self._take_notes(batch, found, run)
+                    if batch.seen:
+                        run.counts.files_scanned += sum(isinstance(item, File) for item in batch.seen)
+                        records = await keys.until(position(batch.seen[-1]))
+                        found.take(merge.step(batch.seen, records), run)
+                    while len(found.changed) >= _BATCH:
+                        await self._start_inspection(tasks, limiter, found.changed[:_BATCH], run, rehash)
+                        del found.changed[:_BATCH]
+                    self._told(run)
+            found.take(merge.step([], await keys.until(None)), run)
+            for start in range(0, len(found.changed), _BATCH):
+                await self._start_inspection(
+                    tasks, limiter, found.changed[start : start + _BATCH], run, rehash
+                )
+
+    async def _take_notes(self, batch: WalkBatch, found: _Found, run: Run) -> None:
+        unknown = [item for item in batch.seen if isinstance(item, Unknown)]
+        found.unknown += [item.path for item in unknown]
+        notes: list[Problem] = batch.notes[: max(0, _MOST_NOTES - found.notes)]
+        found.notes += len(notes)
+        await self._context.report([*(item.problem for item in unknown), *notes], [], run)
+
+    async def _start_inspection(
+        self, tasks: TaskGroup, limiter: anyio.CapacityLimiter, paths: list[str], run: Run, rehash: bool
+    ) -> None:
+        await limiter.acquire_on_behalf_of(token := object())
+        tasks.start_soon(self._inspect, limiter, token, list(paths), run, rehash)
+
+    async def _inspect(
+        self, limiter: anyio.CapacityLimiter, token: object, paths: list[str], run: Run, rehash: bool
+    ) -> None:
+        try:
+            deadline = time.monotonic() + READY_WITHIN
+            hints = dict.fromkeys(paths, rehash)
+            self._overtaken += await self._inspector.inspect(
+                hints, run, found_by_scan=True, reread=rehash, deadline=deadline
+            )
+            self._told(run)
+        finally:
+            limiter.release_on_behalf_of(token)
+
+    async def _inspect_vanished(self, vanished: list[str], run: Run) -> None:
+        """Last, so that whatever moved within the scan has been found at its new place."""
+        for start in range(0, len(vanished), _BATCH):
+            hints = dict.fromkeys(vanished[start : start + _BATCH], False)
+            self._overtaken += await self._inspector.inspect(hints, run, found_by_scan=True)
+            self._told(run)

@@ -1,0 +1,187 @@
+"""A repository in hand: lease taken, root accepted, parts built; released in order or left unclean."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import anyio
+
+from treeledger.config.settings import RepositorySettings
+from treeledger.diff import ContentPolicy, same_stat
+from treeledger.engine.context import Context
+from treeledger.engine.deletions import Deletions
+from treeledger.engine.hashes import Cost, Hashes
+from treeledger.engine.hub import Hub
+from treeledger.engine.inspector import Inspector
+from treeledger.engine.recorder import Recorder
+from treeledger.engine.roots import KnownRoot, examine_root, replaced, sample_paths
+from treeledger.engine.scan import Scanner, Told
+from treeledger.engine.workers import Workers
+from treeledger.errors import ConfigurationError
+from treeledger.fs.root import RootVerdict
+from treeledger.model import Lease, Repository
+from treeledger.names import within
+from treeledger.protocols import PartRef, Store
+from treeledger.worker import WorkSpec
+
+LEASE_SECONDS: Final = 30.0
+# Of a sample of records, to accept a root whose identity proves nothing:
+_FAMILIAR: Final = 0.1  # there at all, where mount path, type and inode are as they were
+_MATCHING: Final = 0.5  # there with equal size and mtime, elsewhere
+
+
+class Parts(Protocol):
+    """Where the parts of a repository come from: the plugin manager, as far as a session needs it."""
+
+    def walkers(self) -> dict[str, PartRef]: ...
+
+    def ignore_filters(self, settings: RepositorySettings) -> list[PartRef]: ...
+
+    def hashers(self) -> dict[str, PartRef]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all sessions of one engine share."""
+
+    store: Store
+    parts: Parts
+    hub: Hub
+    workers: Workers
+    owner: str
+
+
+@dataclass(slots=True)
+class Session:
+    """The engine's parts for one repository, ready to work."""
+
+    context: Context
+    inspector: Inspector
+    deletions: Deletions
+    tools: Tools
+
+    def scanner(self, told: Told | None = None) -> Scanner:
+        return Scanner(self.context, self.inspector, told)
+
+    def hashes(self, cost: Cost | None = None, told: Told | None = None) -> Hashes:
+        return Hashes(self.context, self.inspector, cost, told)
+
+
+@asynccontextmanager
+async def open_session(
+    tools: Tools,
+    repository: Repository,
+    settings: RepositorySettings,
+    *,
+    one_shot: bool,
+    patience: float | None,
+) -> AsyncIterator[Session]:
+    """Takes a repository in hand. Raises RootOffline, LeaseLost, EngineLocked, StoreUnavailable.
+
+    Leaving in order marks it clean; leaving by an error leaves the mark that makes the next start scan.
+    """
+    store = tools.store
+    root, verdict = await examine_root(
+        store, repository, settings.marker, settings.shown_as, cross_mounts=settings.cross_mounts
+    )
+    spec = build_spec(tools, repository, settings, root)
+    if verdict is not RootVerdict.SAME:
+        await _accept(tools, repository, root, spec, verdict)
+    lease = await store.claim(repository.id, tools.owner, LEASE_SECONDS, takeover=True)
+    clean = False
+    try:
+        await store.update_repository(repository.id, root_identity=(root.file_system, root.inode))
+        yield await _session(tools, repository, settings, root, spec, lease, one_shot, patience)
+        clean = True
+    finally:
+        with anyio.move_on_after(2, shield=True):
+            await store.release(lease, clean=clean)
+
+
+async def _accept(
+    tools: Tools, repository: Repository, root: KnownRoot, spec: WorkSpec, verdict: RootVerdict
+) -> None:
+    """Accepts a root of unproven identity if the files on record are in it."""
+    if verdict is RootVerdict.REPLACED:
+        raise replaced(repository, root)
+    is_same_place = (root.file_system, root.inode) == (repository.root_file_system, repository.root_inode)
+    if is_same_place and (await root.check()).is_empty:
+        return  # emptied, or a mount that is away: no record goes without a person's word
+    sample = await sample_paths(tools.store, repository)
+    looks = await tools.workers.look(spec, [path for path, _, _ in sample])
+    stats = {look.path: look.stat[:2] for look in looks if look.stat is not None}
+    if is_same_place:
+        found, needed = len(stats), _FAMILIAR
+    else:
+        found = sum(stats.get(path) == (size, mtime_ns) for path, size, mtime_ns in sample)
+        needed = _MATCHING
+    if found < needed * len(sample):
+        raise replaced(repository, root)
+
+
+def build_spec(
+    tools: Tools, repository: Repository, settings: RepositorySettings, root: KnownRoot
+) -> WorkSpec:
+    """What the workers need to build the parts of this repository in their own threads."""
+    walker = _named(tools.parts.walkers(), settings.walker, "walker")
+    hashers = tools.parts.hashers()
+    names = settings.reconciliation.hashers
+    return WorkSpec(
+        key=f"{repository.id}:{id(root)}",
+        root=root.path,
+        devices=root.devices,
+        walker=walker,
+        filters=tuple(tools.parts.ignore_filters(settings)),
+        hashers=tuple(_named(hashers, name, "hasher") for name in names),
+        own=own_paths(tools.store.own_paths(), root.path),
+    )
+
+
+def _named(parts: dict[str, PartRef], name: str, kind: str) -> PartRef:
+    try:
+        return parts[name]
+    except KeyError:
+        known = ", ".join(sorted(parts)) or "none"
+        raise ConfigurationError(f"there is no {kind} {name!r}; loaded are: {known}") from None
+
+
+def own_paths(absolute: list[str], root: str) -> tuple[str, ...]:
+    """Those of the ledger's own files that lie below a root, relative to it."""
+    start = root.rstrip("/")
+    return tuple(path[len(start) + 1 :] for path in absolute if path != start and within(start, path))
+
+
+async def _session(
+    tools: Tools,
+    repository: Repository,
+    settings: RepositorySettings,
+    root: KnownRoot,
+    spec: WorkSpec,
+    lease: Lease,
+    one_shot: bool,
+    patience: float | None,
+) -> Session:
+    same = same_stat(settings.change_key, root.type)
+    reconciliation = settings.reconciliation
+    problems = await tools.store.problems(repository.id, notes=True, limit=100_000)
+    context = Context(
+        store=tools.store,
+        repository=repository,
+        settings=settings,
+        lease=lease,
+        root=root,
+        spec=spec,
+        workers=tools.workers,
+        recorder=Recorder(tools.store, repository, lease, tools.hub, patience),
+        hub=tools.hub,
+        same=same,
+        content=ContentPolicy(reconciliation.calculate_hashes, reconciliation.max_hash_size),
+        patience=patience,
+        one_shot=one_shot,
+        troubled={known.problem.path for known in problems},
+    )
+    inspector = Inspector(context)
+    return Session(context, inspector, Deletions(context, inspector), tools)

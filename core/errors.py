@@ -1,0 +1,74 @@
+"""The exceptions of treeledger. What concerns one path is a `Problem`, not an exception.
+
+    TreeledgerError              exit code 1
+    ├── UsageError               exit code 2: the call or its arguments
+    │   └── ConfigurationError   a file, table and key
+    ├── PluginError              a plugin cannot be imported or configured (2)
+    ├── StoreError               exit code 4
+    │   ├── StoreUnavailable     away, locked or full; trying again may help
+    │   ├── StoreVersionError    the schema is newer, or older and may not be migrated here
+    │   └── StoreDataError       this batch cannot be stored as it is; halve it
+    ├── LeaseLost                another engine owns the repository now
+    ├── EngineLocked             another engine has this ledger
+    ├── RepositoryNotFound       (2)
+    ├── RootOffline              exit code 5
+    └── CursorExpired            the journal cannot be read on from there: start afresh
+
+Messages are for people: what happened, what is safe, what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TreeledgerError(Exception):
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(TreeledgerError):
+    exit_code = 2
+
+
+class ConfigurationError(UsageError):
+    pass
+
+
+class PluginError(TreeledgerError):
+    exit_code = 2
+
+
+class StoreError(TreeledgerError):
+    exit_code = 4
+
+
+class StoreUnavailable(StoreError):
+    pass
+
+
+class StoreVersionError(StoreError):
+    pass
+
+
+class StoreDataError(StoreError):
+    pass
+
+
+class LeaseLost(TreeledgerError):
+    pass
+
+
+class EngineLocked(TreeledgerError):
+    pass
+
+
+class RepositoryNotFound(UsageError):
+    pass
+
+
+class RootOffline(TreeledgerError):
+    exit_code = 5
+
+
+class CursorExpired(TreeledgerError):
+    pass

@@ -1,0 +1,418 @@
+"""A ledger in hand: the API that the command line, and programs that embed treeledger, work with.
+
+    async with Ledger.open(store="sqlite:/var/lib/photos.db") as ledger:
+        repository = await ledger.add_repository("/data/photos")
+        async with ledger.started():
+            await ledger.trigger_reconciliation(repository.id)
+            status = await ledger.sync_status(repository.id)
+
+Reading works whoever holds the engine lock; `started` and `scan` take it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid4
+
+import anyio
+
+from treeledger.config.configuration import Configuration, load
+from treeledger.config.discovery import find
+from treeledger.config.settings import DeclaredRepository, RepositorySettings
+from treeledger.config.stores import store_options
+from treeledger.engine.engine import Engine
+from treeledger.engine.foresee import Foreseen, foresee
+from treeledger.engine.hub import Hub
+from treeledger.engine.keeper import ScanRequest
+from treeledger.engine.reconcile import operation, scan_once
+from treeledger.engine.relocate import relocate
+from treeledger.engine.scan import Told
+from treeledger.engine.session import Tools, open_session
+from treeledger.engine.workers import Workers
+from treeledger.errors import RepositoryNotFound, RootOffline, UsageError
+from treeledger.fs.mounts import host_id
+from treeledger.model import FileRecord, OperationType, RecordState, Repository, SyncOperation
+from treeledger.names import stored_from_os, within
+from treeledger.plugin_manager import PluginManager
+from treeledger.protocols import FileQuery, Store
+
+_ONE_SHOT_PATIENCE: Final = 20.0  # seconds that a single scan waits for a store that is away
+
+
+class Target(NamedTuple):
+    """A repository, or the part of it below `prefix`."""
+
+    repository: Repository
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """The state of one repository at a glance. `next_reconciliation` is known while an engine runs."""
+
+    repository_id: UUID
+    total_files: int
+    total_bytes: int
+    is_watching: bool
+    state: str
+    message: str
+    last_operation: SyncOperation | None
+    last_scan_time: datetime | None
+    next_reconciliation: datetime | None
+
+
+class Ledger:
+    """One store, its repositories and the plugins to work on them. Open it with `Ledger.open`."""
+
+    def __init__(self, configuration: Configuration, plugins: PluginManager, store: Store) -> None:
+        self.configuration = configuration
+        self.plugins = plugins
+        self.store = store
+        self.host = host_id(configuration.host)
+        self.hub = Hub()
+        self.hint: str | None = None  # about a configuration file that was passed over
+        self._engine: Engine | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        *,
+        store: str | None = None,
+        config: str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> AsyncIterator[Ledger]:
+        """Opens the ledger that the arguments, the environment and plugins.toml name.
+
+        Raises ConfigurationError, PluginError, StoreUnavailable, StoreVersionError.
+        """
+        found = find(Path(config) if config is not None else None, environ, Path.cwd())
+        configuration = load(found.path, environ)
+        plugins = PluginManager(configuration)
+        ledger = cls(configuration, plugins, plugins.store_for(store_options(configuration, store, environ)))
+        ledger.hint = found.hint
+        await ledger.store.open()
+        try:
+            yield ledger
+        finally:
+            with anyio.CancelScope(shield=True):
+                await ledger.store.aclose()
+
+    # --- repositories ----------------------------------------------------------------------------
+
+    async def repositories(self) -> list[Repository]:
+        """All under care, by name."""
+        return await self.store.repositories()
+
+    async def repository(self, wanted: UUID | str) -> Repository:
+        """The repository with this id or name. Raises RepositoryNotFound, naming those there are."""
+        repositories = await self.store.repositories()
+        for repository in repositories:
+            if wanted in (repository.id, repository.name):
+                return repository
+        names = ", ".join(repository.name for repository in repositories) or "none yet"
+        raise RepositoryNotFound(f"there is no repository {str(wanted)!r}; known are: {names}")
+
+    async def add_repository(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Repository:
+        """Takes a directory tree under care; a running engine of this ledger keeps it from now on.
+
+        Raises RootOffline if there is no such directory, UsageError if it lies within a repository
+        or the name is taken, ConfigurationError if a setting is wrong.
+        """
+        self.configuration.settings_for(settings)
+        stored = stored_root(root)
+        for other in await self.repositories():
+            if other.host == self.host and within(other.root, stored):
+                where = "is" if other.root == stored else "lies within"
+                raise UsageError(f"{os.fspath(root)} {where} the repository {other.name} ({other.root})")
+        wanted = name or await self._free_name(stored)
+        new = Repository(uuid4(), wanted, self.host, stored, settings=dict(settings or {}))
+        repository = await self.store.add_repository(new)
+        if self._engine is not None:
+            self._engine.keep(repository, self.settings_of(repository))
+        return repository
+
+    async def remove_repository(self, wanted: UUID | str, *, purge: bool = False) -> None:
+        """Ends the care for a repository; its records stay in the ledger unless `purge`."""
+        repository = await self.repository(wanted)
+        if repository.declared:
+            raise UsageError(
+                f"{repository.name} is declared in {self.configuration.label}; take it out there first"
+            )
+        if self._engine is not None:
+            await self._engine.leave(repository.id)
+        await self.store.remove_repository(repository.id, purge=purge)
+
+    async def pause_repository(self, wanted: UUID | str, *, paused: bool) -> Repository:
+        """Pauses or resumes the care for a repository; a pause survives restarts."""
+        repository = await self.repository(wanted)
+        await self.store.update_repository(repository.id, paused=paused)
+        if self._engine is not None:
+            if paused:
+                await self._engine.leave(repository.id)
+            else:
+                self._engine.keep(repository, self.settings_of(repository))
+        return replace(repository, paused=paused)
+
+    def settings_of(self, repository: Repository) -> RepositorySettings:
+        """The settings that hold for a repository. Raises ConfigurationError."""
+        return self.configuration.settings_for(repository.settings, label=f"repository {repository.name}")
+
+    async def find(self, argument: str) -> Target | None:
+        """What an argument means: a DIR if it looks like one or exists, else a repository's name.
+
+        None for a DIR that is in no repository yet. Raises RepositoryNotFound for an unknown name.
+        """
+        if not is_directory_argument(argument):
+            return Target(await self.repository(argument))
+        candidates = [
+            Target(repository, one[len(repository.root.rstrip("/")) + 1 :])
+            for repository in await self.repositories()
+            for one in _spellings(argument)
+            if repository.host == self.host and within(repository.root.rstrip("/"), one)
+        ]
+        return min(candidates, key=lambda target: len(target.prefix), default=None)
+
+    async def find_or_add(self, argument: str, *, settings: Mapping[str, Any] | None = None) -> Target:
+        """As `find`; a DIR that is in no repository yet becomes one, named after its last part."""
+        target = await self.find(argument)
+        if target is None:
+            target = Target(await self.add_repository(argument, settings=settings))
+        return target
+
+    async def _free_name(self, root: str) -> str:
+        taken = {repository.name for repository in await self.repositories()}
+        base = re.sub(r"[\x00-\x1f/]", "_", root.rstrip("/").rpartition("/")[2]) or "root"
+        names = (base if number == 1 else f"{base}-{number}" for number in range(1, len(taken) + 2))
+        return next(name for name in names if name not in taken)
+
+    async def sync_declared(self) -> None:
+        """Makes the repositories of plugins.toml known; those that left the file are paused."""
+        known = await self.repositories()
+        declared = [await self._declare(one, known) for one in self.configuration.repositories]
+        for repository in known:
+            if repository.declared and repository.id not in declared and self.configuration.path is not None:
+                await self.store.update_repository(repository.id, declared=False, paused=True)
+
+    async def _declare(self, declared: DeclaredRepository, known: Sequence[Repository]) -> UUID:
+        root = _resolved(declared.root)
+        for one in known:
+            if str(one.id) == declared.id or (one.host, one.root) == (self.host, root):
+                await self.store.update_repository(
+                    one.id,
+                    name=declared.name,
+                    root=root,
+                    settings=declared.settings,
+                    declared=True,
+                    paused=declared.paused,
+                )
+                return one.id
+        id = UUID(declared.id) if declared.id else uuid4()
+        new = Repository(id, declared.name, self.host, root, declared.settings, True, declared.paused)
+        return (await self.store.add_repository(new)).id
+
+    # --- the engine ------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def started(
+        self, only: Sequence[UUID] | None = None, *, command: str = "embedded", root_check: float = 30.0
+    ) -> AsyncIterator[Engine]:
+        """Runs the engine: watches every repository of this host, or only some, and runs the actions.
+
+        Raises EngineLocked, with the holder, if another process has this ledger.
+        """
+        self.plugins.load()
+        async with self._tools(command) as tools:
+            await self.sync_declared()
+            actions = self.plugins.actions() if only is None else []
+            recorded = self.plugins.recorded if self.plugins.listens else None
+            engine = Engine(tools, self.plugins.event_sources(), actions, recorded, root_check=root_check)
+            async with engine.running():
+                self._engine = engine
+                try:
+                    for repository in await self.repositories():
+                        if self._is_kept(repository, only):
+                            engine.keep(repository, self.settings_of(repository))
+                    yield engine
+                finally:
+                    self._engine = None
+
+    def _is_kept(self, repository: Repository, only: Sequence[UUID] | None) -> bool:
+        chosen = repository.id in only if only is not None else not repository.paused
+        return chosen and repository.host == self.host
+
+    @asynccontextmanager
+    async def _tools(self, command: str) -> AsyncIterator[Tools]:
+        owner = await self.store.lock_engine(self.host, command)
+        try:
+            most = self.configuration.settings_for().reconciliation.max_concurrency
+            yield Tools(self.store, self.plugins, self.hub, Workers(most), owner)
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(2):
+                await self.store.unlock_engine(owner)
+
+    async def trigger_reconciliation(
+        self, wanted: UUID | str, *, prefixes: Sequence[str] = ("",), rehash: bool = False
+    ) -> SyncOperation:
+        """Scans a repository now and returns the operation.
+
+        Through the engine that runs in this process, else by a scan of its own (`scan`).
+        """
+        repository = await self.repository(wanted)
+        if self._engine is None or repository.id not in self._engine.keepers:
+            return await self.scan(repository, prefixes, rehash=rehash)
+        request = ScanRequest(prefixes, OperationType.MANUAL, rehash)
+        await self._engine.scan(repository.id, request)
+        assert request.operation is not None
+        operations = await self.sync_operations(repository.id, limit=50)
+        return next(one for one in operations if one.id == request.operation.id)
+
+    async def scan(
+        self,
+        repository: Repository,
+        prefixes: Sequence[str] = ("",),
+        *,
+        rehash: bool = False,
+        wait: bool = True,
+        told: Told | None = None,
+        command: str = "scan",
+    ) -> SyncOperation:
+        """One scan, until everything is listed, settled and, with `wait`, hashed.
+
+        Raises EngineLocked, RootOffline.
+        """
+        self.plugins.load()
+        async with self._tools(command) as tools:
+            opening = open_session(
+                tools,
+                repository,
+                self.settings_of(repository),
+                one_shot=True,
+                patience=_ONE_SHOT_PATIENCE,
+            )
+            async with opening as session:
+                return await scan_once(session, prefixes, rehash=rehash, wait=wait, told=told)
+
+    async def settle_deletions(self, repository: Repository) -> int:
+        """Carries out what was decided about held deletions; returns how many records ended.
+
+        Raises EngineLocked while an engine runs, which does it by itself.
+        """
+        self.plugins.load()
+        async with self._tools("deletions") as tools:
+            settings = self.settings_of(repository)
+            opening = open_session(tools, repository, settings, one_shot=True, patience=_ONE_SHOT_PATIENCE)
+            async with opening as session, operation(session, OperationType.MANUAL) as run:
+                await session.deletions.settle(run)
+                return run.counts.files_removed
+
+    async def relocate_repository(self, wanted: UUID | str, root: str | os.PathLike[str]) -> Repository:
+        """Says that a repository's files are in another directory now; ids and hashes of equal paths,
+        sizes and modification times are kept, the rest the next scan finds out.
+
+        Raises UsageError if none of a sample of its files is there, EngineLocked while an engine runs.
+        """
+        repository = await self.repository(wanted)
+        moved = replace(repository, root=stored_root(root), root_file_system=None, root_inode=None)
+        self.plugins.load()
+        async with self._tools("repo relocate") as tools:
+            await relocate(tools, repository, moved, self.settings_of(repository))
+        return moved
+
+    async def foresee(self, repository: Repository, prefixes: Sequence[str] = ("",)) -> Foreseen:
+        """What a scan would change; nothing is written, and no lock is needed. Raises RootOffline."""
+        self.plugins.load()
+        tools = Tools(self.store, self.plugins, self.hub, Workers(), "nobody")
+        return await foresee(tools, repository, self.settings_of(repository), prefixes)
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def sync_status(self, wanted: UUID | str) -> SyncStatus:
+        """The state of one repository, whoever keeps it."""
+        repository = await self.repository(wanted)
+        operations = await self.store.operations(repository.id, limit=20)
+        holder = await self.store.engine_holder(repository.host)
+        health = repository.health if holder is not None and not repository.clean else {}
+        scans = [o for o in operations if o.type is not OperationType.REALTIME and o.end_time is not None]
+        state = "paused" if repository.paused else health.get("state", "stopped")
+        upcoming = health.get("next_reconciliation")
+        return SyncStatus(
+            repository_id=repository.id,
+            total_files=repository.files,
+            total_bytes=repository.bytes,
+            is_watching=state in ("watching", "scanning", "degraded", "held"),
+            state=state,
+            message=health.get("message", ""),
+            last_operation=operations[0] if operations else None,
+            last_scan_time=scans[0].end_time if scans else None,
+            next_reconciliation=datetime.fromisoformat(upcoming) if upcoming else None,
+        )
+
+    async def list_file_records(
+        self, wanted: UUID | str, *, prefix: str = "", states: Sequence[RecordState] = (RecordState.PRESENT,)
+    ) -> AsyncIterator[FileRecord]:
+        """The records of a repository in path order, read page by page."""
+        repository = await self.repository(wanted)
+        query = FileQuery(repository.id, prefix, tuple(states))
+        async for record in self.files(query):
+            yield record
+
+    async def files(self, query: FileQuery) -> AsyncIterator[FileRecord]:
+        """Every record that a query asks for, page by page."""
+        while page := await self.store.files(query):
+            for record in page:
+                yield record
+            if len(page) < query.limit:
+                return
+            query = replace(query, after=(page[-1].repository_id, page[-1].path))
+
+    async def get_file_record(self, wanted: UUID | str, path: str) -> FileRecord | None:
+        """The record at a path relative to the repository's root: the live one, else the last deleted."""
+        repository = await self.repository(wanted)
+        stored = stored_from_os(path)
+        return (await self.store.records_at(repository.id, [stored])).get(stored)
+
+    async def sync_operations(
+        self, wanted: UUID | str | None = None, *, limit: int = 20
+    ) -> list[SyncOperation]:
+        """The last operations, newest first; of all repositories for None."""
+        id = None if wanted is None else (await self.repository(wanted)).id
+        return await self.store.operations(id, limit=limit)
+
+
+def is_directory_argument(argument: str) -> bool:
+    """Whether an argument is a DIR: it has a slash, begins with "." or "~", or names a directory."""
+    return "/" in argument or argument.startswith((".", "~")) or os.path.isdir(argument)
+
+
+def stored_root(root: str | os.PathLike[str]) -> str:
+    """An absolute root in stored form, symlinks resolved. Raises RootOffline if it is no directory."""
+    given = os.path.expanduser(os.fspath(root))
+    path = os.path.realpath(given)
+    if not os.path.isdir(path):
+        what = "is not a directory" if os.path.lexists(path) else "does not exist"
+        raise RootOffline(f"{given} {what}; nothing was changed")
+    return stored_from_os(path)
+
+
+def _spellings(argument: str) -> list[str]:
+    """An argument as an absolute path in stored form: as it was given, and with its symlinks resolved."""
+    given = os.path.expanduser(argument)
+    return list(dict.fromkeys((stored_from_os(os.path.abspath(given)), _resolved(given))))
+
+
+def _resolved(root: str) -> str:
+    return stored_from_os(os.path.realpath(root))

@@ -1,0 +1,163 @@
+"""Moves: records that left one path and arrived at another keep their identity.
+
+A move needs equal file system, inode, size and mtime, and the old path no longer holding that
+inode: inodes are reused at once, so an inode alone proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from treeledger.model import Change, ChangeKind, FileRecord, FileStat, HashState, RecordState
+
+# What a path holds now, as far as a move needs to know: (file system, inode), or None for nothing.
+Held = tuple[int, int] | None
+
+
+class _Likeness(NamedTuple):
+    file_system: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+_PREFERENCE: Final = (RecordState.PRESENT, RecordState.MISSING, RecordState.IGNORED, RecordState.DELETED)
+
+
+def arrivals(changes: Iterable[Change]) -> list[Change]:
+    """The changes that may be the far end of a move: a file whose inode the path did not hold before."""
+    return [change for change in changes if _is_arrival(change)]
+
+
+def _is_arrival(change: Change) -> bool:
+    if change.after.state is not RecordState.PRESENT:
+        return False
+    before, after = change.before, change.after
+    return before is None or _held(before.stat) != _held(after.stat)
+
+
+def _held(stat: FileStat) -> tuple[int, int]:
+    return (stat.file_system, stat.inode)
+
+
+def _likeness(stat: FileStat) -> _Likeness:
+    return _Likeness(stat.file_system, stat.inode, stat.size, stat.mtime_ns)
+
+
+def pair_moves(
+    changes: Sequence[Change],
+    candidates: Iterable[FileRecord],
+    holds: Mapping[str, Held],
+    *,
+    verify: bool,
+) -> list[Change]:
+    """The changes with each arrival whose source is known turned into a move.
+
+    `candidates` are records that had the inode of an arrival; `holds` says what each of their paths
+    holds now (a path left out is not judged, so its record is no source). With `verify`, as for
+    moves that only a scan found, the content of what moved is to be read again.
+    """
+    sources = _sources(candidates, holds)
+    moves: dict[str, FileRecord] = {}
+    for change in arrivals(changes):
+        fits = sources.get(_likeness(change.after.stat))
+        source = next((one for one in fits or () if one.path != change.after.path), None)
+        if source is not None and fits is not None:
+            fits.remove(source)
+            moves[change.after.path] = source
+    if not moves:
+        return list(changes)
+    kept = _without_overwrites(changes, moves)
+    return _rewritten(changes, moves, kept, verify)
+
+
+def _sources(
+    candidates: Iterable[FileRecord], holds: Mapping[str, Held]
+) -> dict[_Likeness, list[FileRecord]]:
+    sources: dict[_Likeness, list[FileRecord]] = {}
+    newest_first = sorted(candidates, key=lambda r: (_PREFERENCE.index(r.state), -r.id))
+    for record in newest_first:
+        if record.path in holds and holds[record.path] != _held(record.stat):
+            sources.setdefault(_likeness(record.stat), []).append(record)
+    return sources
+
+
+def _without_overwrites(changes: Iterable[Change], moves: Mapping[str, FileRecord]) -> dict[str, FileRecord]:
+    """The moves that stay moves: onto a free path, or onto a record that itself moves away.
+
+    A rename over a record keeps the target's id: it is modified, and the source's record ends.
+    """
+    occupied = {
+        change.after.path: change.before.id
+        for change in changes
+        if change.before is not None and change.before.state is not RecordState.DELETED
+    }
+    kept = dict(moves)
+    while True:
+        leaving = {source.id for source in kept.values()}
+        blocked = [path for path in kept if path in occupied and occupied[path] not in leaving]
+        if not blocked:
+            return kept
+        for path in blocked:
+            del kept[path]
+
+
+def _rewritten(
+    changes: Iterable[Change],
+    moves: Mapping[str, FileRecord],
+    kept: Mapping[str, FileRecord],
+    verify: bool,
+) -> list[Change]:
+    moved_ids = {source.id for source in kept.values()}
+    rewritten = []
+    for change in changes:
+        path = change.after.path
+        if path in kept:
+            rewritten.append(_move(kept[path], change.after, verify))
+        elif change.before is not None and change.before.id in moved_ids:
+            if change.after.state is RecordState.PRESENT:  # another file came to where it was
+                newcomer = change.after._replace(id=0, version=0, created_at=None)
+                rewritten.append(Change(ChangeKind.ADDED, None, _as_new(newcomer)))
+        elif path in moves:
+            rewritten.append(change._replace(after=_with_content_of(moves[path], change.after, verify)))
+        else:
+            rewritten.append(change)
+    return rewritten
+
+
+def _as_new(record: FileRecord) -> FileRecord:
+    return FileRecord(
+        0, record.repository_id, record.path, record.stat, hash_state=_unread(record.hash_state)
+    )
+
+
+def _unread(state: HashState) -> HashState:
+    return HashState.SKIPPED if state is HashState.SKIPPED else HashState.PENDING
+
+
+def _move(source: FileRecord, target: FileRecord, verify: bool) -> Change:
+    after = source._replace(
+        path=target.path,
+        stat=target.stat,
+        state=RecordState.PRESENT,
+        held_id=None,
+        hash_state=_moved_state(source.hash_state, verify),
+    )
+    return Change(ChangeKind.MOVED, source, after)
+
+
+def _with_content_of(source: FileRecord, target: FileRecord, verify: bool) -> FileRecord:
+    return target._replace(
+        hash_state=_moved_state(source.hash_state, verify),
+        hash_algorithm=source.hash_algorithm,
+        content_hash=source.content_hash,
+        read_at=source.read_at,
+        last_verified=source.last_verified,
+    )
+
+
+def _moved_state(state: HashState, verify: bool) -> HashState:
+    if state is HashState.FAILED:
+        return HashState.PENDING
+    return HashState.VERIFY if verify and state is HashState.DONE else state

@@ -1,0 +1,248 @@
+"""Finds plugins, loads those that are needed, and asks them for their parts.
+
+Plugins enter through entry points of the group `treeledger`, as files in `plugin_dirs`, or as the
+`file` of their table in plugins.toml. Nothing is imported before it is asked for. A plugin that
+fails is reported by name and the rest runs on, unless the configuration needs it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import pluggy
+
+from treeledger import hookspecs
+from treeledger.config.configuration import Configuration
+from treeledger.config.reading import did_you_mean
+from treeledger.config.secrets import mask_url
+from treeledger.config.settings import RepositorySettings
+from treeledger.doctor import Check
+from treeledger.errors import ConfigurationError, PluginError
+from treeledger.model import FileRecord, JournalEntry, Repository
+from treeledger.plugin_answers import WrongAnswer, list_of, one_of, references, unique
+from treeledger.plugin_files import where
+from treeledger.plugin_sources import Candidate, candidates
+from treeledger.protocols import Action, EventSource, PartRef, Store, StoreOptions
+
+_log: Final = logging.getLogger(__name__)
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True)
+class PluginStatus:
+    """A plugin for `treeledger plugins list`. `hooks` is () while it is not loaded."""
+
+    name: str
+    origin: str  # "treeledger 0.1.0", or the file
+    hooks: tuple[str, ...]
+    enabled: bool
+    error: str | None
+
+
+class PluginManager:
+    """The plugins of one configuration."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._tables = configuration.plugins
+        self._plugins = pluggy.PluginManager("treeledger")
+        self._plugins.add_hookspecs(hookspecs)
+        self._found: dict[str, Candidate] | None = None
+        self._errors: dict[str, str] = {}
+
+    # loading
+
+    def load(self, only: Collection[str] | None = None) -> None:
+        """Imports the named plugins, or all, that are not switched off.
+
+        Raises PluginError for one that fails and is needed: it has a table, or the configuration
+        names it.
+        """
+        for candidate in self._candidates().values():
+            wanted = only is None or candidate.name in only
+            if wanted and self._tables.enabled(candidate.name) and not self._known(candidate.name):
+                self._register(candidate)
+
+    def plugins(self) -> list[PluginStatus]:
+        """Every plugin that was found, loaded or not, in the order in which they are asked."""
+        return [
+            PluginStatus(
+                name=candidate.name,
+                origin=candidate.origin,
+                hooks=self._hooks(candidate.name),
+                enabled=self._tables.enabled(candidate.name),
+                error=self._errors.get(candidate.name),
+            )
+            for candidate in self._candidates().values()
+        ]
+
+    # parts
+
+    def event_sources(self) -> list[EventSource]:
+        """The event sources, first those that `source = "auto"` tries first. Raises PluginError."""
+        return list(self._named("event_sources", EventSource).values())
+
+    def actions(self) -> list[Action]:
+        """The actions that have a table. Raises PluginError."""
+        return list(self._named("actions", Action).values())
+
+    def walkers(self) -> dict[str, PartRef]:
+        """Where each walker is built. Raises PluginError."""
+        return self._references("walkers")
+
+    def hashers(self) -> dict[str, PartRef]:
+        """Where each hasher is built. Raises PluginError."""
+        return self._references("hashers")
+
+    def ignore_filters(self, settings: RepositorySettings) -> list[PartRef]:
+        """Where the filters of one repository are built. Raises PluginError."""
+        answers = self._ask("ignore_filters", list_of(PartRef), tables=self._tables, settings=settings)
+        return [part for _, parts in answers for part in parts]
+
+    def store_for(self, options: StoreOptions) -> Store:
+        """The store behind a URL, not opened yet; imports the plugin of that name first, else all.
+
+        Raises ConfigurationError if no plugin knows the URL, PluginError if the one that should fails.
+        """
+        scheme = options.url.partition(":")[0].lower()
+        named = {name for name in self._candidates() if scheme.startswith(name) or name.startswith(scheme)}
+        for only in (named, None):
+            self.load(only)
+            answers = self._ask("stores", one_of(Store), required=named, options=options)
+            if answers:
+                store: Store = answers[0][1]
+                return store
+            for name in named & self._errors.keys():
+                raise PluginError(self._errors[name])
+        raise ConfigurationError(
+            f"no plugin has a store for {mask_url(options.url)}; write sqlite:PATH or postgresql://..."
+        )
+
+    def explain(self, repository: Repository, path: str, record: FileRecord | None) -> list[str]:
+        """What plugins say about one path."""
+        answers = self._ask("explain", list_of(str), repository=repository, path=path, record=record)
+        return [sentence for _, sentences in answers for sentence in sentences]
+
+    def doctor_checks(self) -> list[Check]:
+        """What plugins looked at."""
+        answers = self._ask("doctor_checks", list_of(Check), tables=self._tables)
+        return [check for _, checks in answers for check in checks]
+
+    @property
+    def listens(self) -> bool:
+        """Whether any loaded plugin wants to be told what was recorded."""
+        return bool(self._plugins.hook.recorded.get_hookimpls())
+
+    def recorded(self, repository: Repository, entries: Sequence[JournalEntry]) -> None:
+        """Tells the plugins of a committed batch; called in a worker thread. Never raises."""
+        for plugin, call in self._calls("recorded"):
+            try:
+                call({"repository": repository, "entries": entries})
+            except Exception as error:  # best effort: a broken listener must not stop the others
+                _log.warning("%s", self._failure(plugin, error))
+
+    def check(self, every: Collection[RepositorySettings]) -> None:
+        """Raises ConfigurationError for a part that no plugin has, and for a table that nobody reads.
+
+        Asks every plugin for its parts, so `load` comes first.
+        """
+        known = {
+            "file_watcher.source": {"auto", *(source.name for source in self.event_sources())},
+            "walker": set(self.walkers()),
+            "reconciliation.hashers": set(self.hashers()),
+        }
+        for settings in every:
+            named = {
+                "file_watcher.source": (settings.file_watcher.source,),
+                "walker": (settings.walker,),
+                "reconciliation.hashers": settings.reconciliation.hashers,
+            }
+            self.ignore_filters(settings)
+            for key, names in named.items():
+                for name in names:
+                    if name not in known[key]:
+                        hint = did_you_mean(name, known[key])
+                        raise ConfigurationError(f"{key} = {name!r}: no plugin has it{hint}")
+        self.actions()
+        self._tables.check_used(self._candidates().keys())
+
+    # what the above have in common
+
+    def _candidates(self) -> dict[str, Candidate]:
+        if self._found is None:
+            self._found = candidates(self._configuration)
+        return self._found
+
+    def _known(self, name: str) -> bool:
+        return name in self._errors or self._plugins.has_plugin(name)
+
+    def _hooks(self, name: str) -> tuple[str, ...]:
+        plugin = self._plugins.get_plugin(name)
+        callers = self._plugins.get_hookcallers(plugin) if plugin is not None else None
+        return tuple(caller.name for caller in callers or ())
+
+    def _register(self, candidate: Candidate) -> None:
+        try:
+            self._plugins.register(candidate.load(), candidate.name)
+            self._plugins.check_pending()
+        except Exception as error:  # the plugin's own code ran: anything may come out
+            self._fail(candidate.name, error)
+
+    def _fail(self, name: str, error: Exception, required: Collection[str] = ()) -> None:
+        """Puts a plugin out of use; raises if the configuration needs it."""
+        self._errors[name] = self._failure(name, error)
+        if self._plugins.has_plugin(name):
+            self._plugins.unregister(name=name)
+        needed = {*required, *self._tables.needed(), *self._configuration.named_parts()}
+        if name in needed and isinstance(error, ConfigurationError):
+            raise error  # it names file, table and key
+        if name in needed:
+            raise PluginError(self._errors[name]) from error
+        _log.warning("%s", self._errors[name])
+
+    def _failure(self, name: str, error: Exception) -> str:
+        candidate = self._candidates()[name]
+        text = str(error) or "no reason given"
+        if isinstance(error, (pluggy.PluginValidationError, WrongAnswer)):
+            return f"plugin {name!r} ({candidate.origin}): {text}"
+        place = where(error)
+        text = f"plugin {name!r} ({candidate.origin}): {type(error).__name__}: {text}"
+        return f"{text}, {place}" if place else text
+
+    def _calls(self, hook: str) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], Any]]]:
+        """Each plugin's part in a hook: `tryfirst` ones, then in registration order, then `trylast` ones."""
+        implementations = getattr(self._plugins.hook, hook).get_hookimpls()
+        for found in sorted(implementations, key=lambda found: found.trylast - found.tryfirst):
+            yield found.plugin_name, partial(_call, found)
+
+    def _ask(
+        self, hook: str, check: Callable[[object], Part], *, required: Collection[str] = (), **given: Any
+    ) -> list[tuple[str, Part]]:
+        """What each plugin answers, checked; one that has nothing to say (None) is left out."""
+        answers: list[tuple[str, Part]] = []
+        for plugin, call in self._calls(hook):
+            try:
+                answer = call(given)
+                if answer is not None:
+                    answers.append((plugin, check(answer)))
+            except WrongAnswer as error:
+                self._fail(plugin, WrongAnswer(f"{hook} {error}"), required)
+            except Exception as error:  # the plugin's own code ran: anything may come out
+                self._fail(plugin, error, required)
+        return answers
+
+    def _named(self, hook: str, kind: type[Any]) -> dict[str, Any]:
+        answers = self._ask(hook, list_of(kind), tables=self._tables)
+        return unique(hook, [(plugin, [(part.name, part) for part in parts]) for plugin, parts in answers])
+
+    def _references(self, hook: str) -> dict[str, PartRef]:
+        answers = self._ask(hook, references, tables=self._tables)
+        return unique(hook, [(plugin, list(parts.items())) for plugin, parts in answers])
+
+
+def _call(found: pluggy.HookImpl, given: Mapping[str, Any]) -> Any:
+    return found.function(*(given[name] for name in found.argnames))

@@ -1,0 +1,81 @@
+"""Where plugins come from: entry points, the folders of `plugin_dirs`, the `file` of a table."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from treeledger.config.configuration import Configuration
+from treeledger.config.files import check_owner
+from treeledger.errors import ConfigurationError, PluginError
+from treeledger.plugin_files import load_plugin_file
+
+_GROUP: Final = "treeledger"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A plugin that can be loaded. `origin` is its distribution and version, or its file."""
+
+    name: str
+    origin: str
+    file: Path | None
+    load: Callable[[], object]
+
+
+def candidates(configuration: Configuration) -> dict[str, Candidate]:
+    """Every plugin there is, by name, none imported: built in, installed, of folders, of tables.
+
+    Raises PluginError if two have one name, ConfigurationError for a folder that is missing or that
+    others can write.
+    """
+    found: dict[str, Candidate] = {}
+    for candidate in (*_installed(), *_in_folders(configuration), *_in_tables(configuration)):
+        if candidate.name in found:
+            raise PluginError(
+                f"two plugins are called {candidate.name!r}: {found[candidate.name].origin} and "
+                f"{candidate.origin}; remove or rename one"
+            )
+        found[candidate.name] = candidate
+    return found
+
+
+def _installed() -> Iterator[Candidate]:
+    points = importlib.metadata.entry_points(group=_GROUP)
+    for point in sorted(points, key=lambda point: (_distribution(point) != _GROUP, point.name)):
+        version = point.dist.version if point.dist else ""
+        yield Candidate(point.name, f"{_distribution(point)} {version}".strip(), None, point.load)
+
+
+def _distribution(point: importlib.metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
+
+
+def _in_folders(configuration: Configuration) -> Iterator[Candidate]:
+    for folder in configuration.plugin_dirs:
+        try:
+            check_owner(folder, folder.stat())
+            files = sorted(folder.glob("*.py"))
+        except OSError as error:
+            raise ConfigurationError(
+                f"{configuration.label}: plugin_dirs: {folder}: {error.strerror}"
+            ) from None
+        for file in files:
+            if not file.name.startswith("_"):
+                yield _file(file.stem, file)
+
+
+def _in_tables(configuration: Configuration) -> Iterator[Candidate]:
+    tables = configuration.plugins
+    for name in tables.names():
+        file = tables.file(name)
+        if file is not None:
+            yield _file(name, file)
+
+
+def _file(name: str, path: Path) -> Candidate:
+    return Candidate(name, str(path), path, partial(load_plugin_file, path))

@@ -1,0 +1,548 @@
+"""The typed protocols that plugins implement: what each hook of `treeledger.hookspecs` returns.
+
+Sync parts (trees, filters, hashers) are built inside the worker that uses them, from a `PartRef`;
+async parts (stores, sources, actions) live in the engine's event loop. Streams carry batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+from uuid import UUID
+
+from treeledger.model import (
+    Change,
+    Counts,
+    Cursor,
+    DirtyPath,
+    FileRecord,
+    FileStat,
+    FileSystemIdentity,
+    HeldDeletion,
+    Holder,
+    HoldStatus,
+    Job,
+    JobState,
+    JournalEntry,
+    KnownProblem,
+    Lease,
+    NewJob,
+    Observation,
+    OperationType,
+    Problem,
+    RecordKey,
+    RecordState,
+    Repository,
+    ScanScope,
+    SyncOperation,
+)
+
+
+class PartRef(NamedTuple):
+    """Where a worker finds the class of a part, and its options: plain data, so that it pickles.
+
+    `location` is a module's name, or the path of a plugin file; `attribute` the callable in it.
+    """
+
+    location: str
+    attribute: str
+    options: Mapping[str, Any]
+
+
+# --- trees ---------------------------------------------------------------------------------------
+
+
+class Entry(NamedTuple):
+    """One name in a directory listing.
+
+    `name` in stored form. For a directory `stat` is None; for a regular file its stat; for
+    anything else, and for what could not be looked at, `problem` says so.
+    """
+
+    name: str
+    is_directory: bool
+    stat: FileStat | None
+    problem: Problem | None
+
+
+@runtime_checkable
+class Tree(Protocol):
+    """One directory tree: lists, looks and opens by stored path, never through a symlink.
+
+    A tree keeps directory descriptors open between calls and is used by one thread at a time. It
+    raises RootOffline if its root cannot be opened.
+    """
+
+    def list(self, path: str) -> Iterable[Entry]:
+        """All entries of a directory, in no order; take them all before the next call to the tree.
+
+        Raises OSError, possibly while it is read, if the directory cannot be listed completely.
+        """
+
+    def entry(self, path: str) -> Entry:
+        """What a listing would say of this path now.
+
+        Raises FileNotFoundError or NotADirectoryError if nothing is there, OSError if nothing can be
+        said.
+        """
+
+    def open(self, path: str) -> int:
+        """A descriptor to read a regular file from. Raises OSError; ELOOP for a symlink."""
+
+    def file_system(self, path: str) -> int:
+        """The number of the file system that holds a directory. Raises OSError."""
+
+    def forget(self) -> None:
+        """Forgets which directories are where: what follows goes by the names as they are then."""
+
+    def close(self) -> None:
+        """Releases every descriptor."""
+
+
+# --- ignore filters ------------------------------------------------------------------------------
+
+
+class Verdict(NamedTuple):
+    """A rule's word on a path: `ignored`, or kept by a negated rule. `source` says where the rule is."""
+
+    ignored: bool
+    rule: str
+    source: str  # "built-in", "preset synology", "plugins.toml", "sub/.treeledgerignore:3"
+
+
+@runtime_checkable
+class DirectoryFilter(Protocol):
+    """The rules that hold for the entries of one directory."""
+
+    def check(self, name: str, is_directory: bool) -> Verdict | None:
+        """The rule that decides about an entry by its name; None where no rule speaks."""
+
+    def below(self, name: str) -> DirectoryFilter:
+        """The rules of a subdirectory that is not ignored, its own ignore file read."""
+
+    def rules(self) -> Sequence[Verdict]:
+        """Every rule that holds here, as the verdict it gives; the last that matches wins."""
+
+
+@runtime_checkable
+class IgnoreFilter(Protocol):
+    """One filter over one tree. What any filter ignores is ignored, with all that lies below it."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Rules that cannot be used, in the configuration (path "") and in the ignore files last read."""
+
+    def root(self, read: ReadText) -> DirectoryFilter:
+        """The rules at the root; `read` gives the text of an ignore file, or None where there is none."""
+
+    def check_stat(self, path: str, stat: FileStat) -> Verdict | None:
+        """The rule that decides by the stat, asked only for what no name rule ignores."""
+
+
+class ReadText(Protocol):
+    """Gives the text of a regular file of the tree, with invalid bytes in stored form; None where none is.
+
+    May raise OSError, which the filter turns into a problem.
+    """
+
+    def __call__(self, path: str, /) -> str | None: ...
+
+
+# --- hashers -------------------------------------------------------------------------------------
+
+
+class Digest(Protocol):
+    def update(self, data: memoryview | bytes, /) -> object: ...
+
+    def hexdigest(self) -> str: ...
+
+
+@runtime_checkable
+class Hasher(Protocol):
+    """Core opens, checks and reads the file; a hasher only digests."""
+
+    name: str
+
+    def new(self) -> Digest: ...
+
+
+# --- event sources -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """How well a watch hears. `degraded` says in words what it does not hear, `unwatched` where.
+
+    `unwatched` may also name what needs no alarm, such as a network file system mounted in the tree.
+    Counted since the watch was armed: `events` heard, `ignored` of them (or of what they named), and
+    `overflows` of the system's queue.
+    """
+
+    watches: int = 0
+    needed: int = 0
+    limit: int | None = None
+    last_event: datetime | None = None
+    degraded: str | None = None
+    unwatched: tuple[str, ...] = ()
+    events: int = 0
+    ignored: int = 0
+    overflows: int = 0
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """An armed event source: what happens from now on will be reported."""
+
+    def observations(self) -> AsyncIterator[Sequence[Observation]]:
+        """Batches of hints, until the watch is closed. Raises OSError, or RootOffline, if the source died.
+
+        Whatever the source may have lost is reported as a subtree.
+        """
+
+    def health(self) -> SourceHealth: ...
+
+    def scanned(self, seconds: float) -> None:
+        """The engine ended a scan that took this long; a source that asks for scans leaves time between them.
+
+        Does nothing for a source that inherits from this protocol and does not say otherwise.
+        """
+        return
+
+
+@runtime_checkable
+class EventSource(Protocol):
+    name: str
+    debounce: float  # default settle time of this source, in seconds
+
+    def suits(self, root: str, file_system_type: str) -> str | None:
+        """None if the source can hear changes under this root, else the reason why not."""
+
+    def watch(self, root: str, filters: Sequence[PartRef]) -> AbstractAsyncContextManager[Watch]:
+        """Arms the source on an absolute root (stored form); directories ignored by a filter take no watch.
+
+        Once entered, everything that happens from then on will be reported. Entering raises RootOffline,
+        or OSError if the source has no room.
+        """
+
+
+# --- stores --------------------------------------------------------------------------------------
+
+
+class Applied(NamedTuple):
+    """What became of a batch: the journal entries written, the records as they are now (in the order
+    of the changes that were applied), and the changes whose record was no longer at its version."""
+
+    entries: list[JournalEntry]
+    records: list[FileRecord]
+    conflicts: list[Change]
+
+
+class Gone(NamedTuple):
+    """What the deletion gate needs to know of a repository."""
+
+    waiting: int  # missing, not held
+    in_window: int  # missing or deleted since the window began, not held by a decided hold
+    oldest: datetime | None  # of the waiting: first and last loss
+    newest: datetime | None
+    now: datetime  # of the store's clock
+
+
+@dataclass(frozen=True, slots=True)
+class FileQuery:
+    """Which records to list, in the order of (repository, path). None does not restrict.
+
+    `prefix` is a literal start of the path; `at` asks for the records as they were then.
+    """
+
+    repository_id: UUID | None = None
+    prefix: str = ""
+    states: tuple[RecordState, ...] = (RecordState.PRESENT,)
+    duplicates: bool = False
+    at: datetime | None = None
+    after: tuple[UUID, str] | None = None
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    url: str
+    password: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Where the ledger lives. Every method may raise StoreUnavailable; methods that take a `Lease`
+    raise LeaseLost once another owner has the repository. Times come from the store's clock.
+    """
+
+    url: str  # without its password
+
+    # life and schema
+    async def open(self) -> None:
+        """Connects and checks the schema. Raises StoreVersionError if it is not this program's."""
+
+    async def aclose(self) -> None: ...
+
+    async def migrations(self) -> list[Migration]:
+        """Every migration this program knows or the ledger has, in order. Works before `open`."""
+
+    async def migrate(self) -> list[Migration]:
+        """Applies what is missing, each in one transaction; SQLite keeps a backup first."""
+
+    async def backup(self, target: str) -> None:
+        """Writes a consistent copy to a file that does not exist yet."""
+
+    def own_paths(self) -> list[str]:
+        """Absolute paths (stored form) of the store's own files; each also as the start of a name."""
+
+    # engines
+    async def lock_engine(self, host: str, command: str) -> str:
+        """Takes the ledger's engine lock of this host and returns the owner's name.
+
+        Raises EngineLocked with the holder. One left by a dead process is taken over.
+        """
+
+    async def unlock_engine(self, owner: str) -> None: ...
+
+    async def engine_holder(self, host: str) -> Holder | None:
+        """Who holds the lock now, None if nobody alive does."""
+
+    # repositories
+    async def add_repository(self, repository: Repository) -> Repository:
+        """Raises UsageError if the name, or (host, root), is taken by another live repository."""
+
+    async def repositories(self) -> list[Repository]:
+        """All that are not removed, by name."""
+
+    async def update_repository(
+        self,
+        repository_id: UUID,
+        *,
+        name: str | None = None,
+        root: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        declared: bool | None = None,
+        paused: bool | None = None,
+        health: Mapping[str, Any] | None = None,
+        root_identity: tuple[int, int] | None = None,
+    ) -> None:
+        """Sets what is given. `root_identity` is (file system, inode)."""
+
+    async def remove_repository(self, repository_id: UUID, *, purge: bool) -> None:
+        """Ends the care for it; its records stay unless `purge`."""
+
+    async def claim(self, repository_id: UUID, owner: str, seconds: float, *, takeover: bool) -> Lease:
+        """Takes the lease, raises the fence, marks it unclean, closes operations left running as failed.
+
+        Raises EngineLocked while another owner's lease runs, unless `takeover` (the caller holds
+        the engine lock of the repository's host, so that owner is dead).
+        """
+
+    async def renew(self, leases: Sequence[Lease], owner: str, seconds: float) -> list[Lease]:
+        """Extends the leases, and the engine lock of the owner; returns those that are lost."""
+
+    async def release(self, lease: Lease, *, clean: bool) -> None: ...
+
+    async def file_system(self, identity: FileSystemIdentity) -> int:
+        """The number of a file system, given anew where it was never seen.
+
+        Recognised by host, type and identity; without a stable identity by host, type and mount path.
+        """
+
+    async def file_system_identity(self, number: int) -> FileSystemIdentity | None: ...
+
+    # operations
+    async def begin_operation(
+        self, lease: Lease, type: OperationType, scope: str, *, scan: bool
+    ) -> SyncOperation:
+        """Starts an operation; a scan is given the repository's next generation."""
+
+    async def finish_operation(
+        self, operation_id: int, counts: Counts, *, error: str | None = None, scopes: Sequence[ScanScope] = ()
+    ) -> SyncOperation:
+        """Closes it, as failed if there is an error; records what a completed scan covered."""
+
+    async def operations(
+        self, repository_id: UUID | None, *, limit: int, problems_only: bool = False
+    ) -> list[SyncOperation]:
+        """Newest first."""
+
+    # records
+    async def keys(self, repository_id: UUID, prefix: str, after: str, limit: int) -> list[RecordKey]:
+        """One page of live records within a prefix (a directory, or the path itself; "" is all) with
+        path > after, in byte order of the path. A short transaction of its own."""
+
+    async def records_at(self, repository_id: UUID, paths: Sequence[str]) -> dict[str, FileRecord]:
+        """The live record at each path, else the one deleted there last; paths without any are left out."""
+
+    async def records_by_inode(
+        self, repository_id: UUID, inodes: Sequence[tuple[int, int]]
+    ) -> list[FileRecord]:
+        """Records of any state with one of these (file system, inode)."""
+
+    async def records_to_hash(
+        self,
+        repository_id: UUID,
+        *,
+        verify: bool,
+        priority: Sequence[str],
+        skip: Sequence[int] = (),
+        limit: int,
+    ) -> list[FileRecord]:
+        """Present records that are pending or failed and due, those in priority folders first, newest
+        first; with `verify`, those to be verified, oldest-verified first. Without the ids in `skip`."""
+
+    async def apply(
+        self,
+        lease: Lease,
+        changes: Sequence[Change],
+        *,
+        operation_id: int | None = None,
+        generation: int = 0,
+    ) -> Applied:
+        """Writes records and journal entries in one transaction, in key order.
+
+        A change is applied only where the record is still at `before.version`, or, for a new one,
+        where no live record has its path; the rest come back as conflicts. Moves may swap and cycle.
+        Raises StoreDataError if the batch holds a row that cannot be stored.
+        """
+
+    async def files(self, query: FileQuery) -> list[FileRecord]:
+        """A page of records, `last_scanned` and `scan_generation` as completed scans make them."""
+
+    async def renumber_file_system(self, lease: Lease, old: int, new: int) -> None:
+        """Says that the records of one file system are on another now, as after a move to another disk."""
+
+    async def record(self, record_id: int) -> FileRecord | None: ...
+
+    async def purge(self, lease: Lease, older_than: timedelta, limit: int) -> int:
+        """Removes records deleted longer ago, a batch at a time; returns how many."""
+
+    # deletions
+    async def gone(self, repository_id: UUID, window: timedelta) -> Gone: ...
+
+    async def gone_records(
+        self, repository_id: UUID, *, held_id: int | None, since: datetime | None, limit: int, after: int = 0
+    ) -> list[FileRecord]:
+        """Missing records of one hold (None: not held), by id; with `since`, instead the deleted ones
+        whose loss is not older."""
+
+    async def open_hold(self, lease: Lease, *, gone: int, live: int, reason: str) -> HeldDeletion: ...
+
+    async def holds(
+        self, repository_id: UUID | None, *, statuses: Sequence[HoldStatus]
+    ) -> list[HeldDeletion]: ...
+
+    async def set_hold(
+        self, hold_id: int, status: HoldStatus, *, by: str | None = None, gone: int | None = None
+    ) -> HeldDeletion:
+        """Records a decision or a new count. Raises UsageError if there is no such hold or it is closed."""
+
+    # journal
+    async def head(self) -> Cursor: ...
+
+    async def changes(
+        self,
+        after: int,
+        *,
+        limit: int,
+        repository_id: UUID | None = None,
+        record_id: int | None = None,
+        since: datetime | None = None,
+        newest: bool = False,
+    ) -> list[JournalEntry]:
+        """Entries with n > after (and not before `since`), in order; with `newest` the last `limit` of them.
+
+        Raises CursorExpired if entries after `after` are already gone, or `after` is beyond the head.
+        """
+
+    async def wait(self, after: int, seconds: float) -> None:
+        """Returns when the head may be beyond `after`, or when the time is over."""
+
+    # dirty subtrees
+    async def mark_dirty(self, repository_id: UUID, prefixes: Sequence[tuple[str, str]]) -> None:
+        """Marks (prefix, reason) pairs, each with a new mark."""
+
+    async def dirty(self, repository_id: UUID) -> list[DirtyPath]: ...
+
+    async def clear_dirty(self, repository_id: UUID, seen: Sequence[DirtyPath]) -> None:
+        """Clears what still carries the mark that was seen."""
+
+    # problems
+    async def report_problems(
+        self, repository_id: UUID, problems: Sequence[Problem], *, healthy: Sequence[str] = ()
+    ) -> None:
+        """Notes problems, and forgets those of the healthy paths."""
+
+    async def forget_problems(
+        self, repository_id: UUID, prefix: str, before: datetime, unknown: Sequence[str]
+    ) -> None:
+        """Forgets what a completed scan of the prefix did not see again, outside what was unknown."""
+
+    async def problems(
+        self, repository_id: UUID | None, *, notes: bool, limit: int
+    ) -> list[KnownProblem]: ...
+
+    # actions
+    async def action_cursor(self, action: str) -> Cursor | None: ...
+
+    async def plan_jobs(self, action: str, cursor: Cursor, jobs: Sequence[NewJob]) -> None:
+        """Adds jobs and moves the cursor, in one transaction; a waiting job with the same key is replaced."""
+
+    async def claim_jobs(self, action: str, owner: str, *, limit: int, seconds: float) -> list[Job]:
+        """Takes due jobs, highest priority first; each belongs to the owner until its lease ends."""
+
+    async def finish_jobs(self, jobs: Sequence[Job]) -> None: ...
+
+    async def fail_job(self, job: Job, error: str, *, retry_in: float | None) -> None:
+        """Gives a job back after `retry_in` seconds; None: it is dead."""
+
+    async def jobs(
+        self, *, action: str | None = None, state: JobState | None = None, limit: int
+    ) -> list[Job]: ...
+
+    async def retry_jobs(self, ids: Sequence[int]) -> int: ...
+
+    async def clear_jobs(self, ids: Sequence[int]) -> int: ...
+
+
+class Migration(NamedTuple):
+    """One schema step. `applied_at` None: not applied; `known` False: of a newer program."""
+
+    version: int
+    name: str
+    applied_at: datetime | None
+    known: bool
+
+
+# --- actions -------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Action(Protocol):
+    """Does something about changes. It reads the journal with a durable cursor and works through jobs."""
+
+    name: str
+
+    def plan(self, entries: Sequence[JournalEntry]) -> list[NewJob]:
+        """The jobs that these entries call for; committed together with the cursor's step."""
+
+    async def run(self, job: Job) -> None:
+        """Does one job. Raises to have it tried again later."""
+
+
+@runtime_checkable
+class Walker(Protocol):
+    """Builds trees; sync and picklable by reference."""
+
+    def __call__(self, root: str, devices: Mapping[int, int], **options: Any) -> Tree: ...
+
+
+def iterate_batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Slices of at most `size` items."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,219 @@
+"""Reading contents: a digest is given only for exactly the file that lstat saw.
+
+Opened without following a link, fstat before and after the reading must both say what lstat said. A
+file written to so lately that another write might leave its ctime as it is (it is racy) is read once
+the clock of the file system has moved on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from treeledger.fs import problem_of, stat_of
+from treeledger.model import FileStat, Problem, ProblemCode
+from treeledger.protocols import Digest, Hasher, Tree
+
+_CHUNK: Final = 2**20
+_ONE_READ: Final = 2**16  # bytes; up to here a file is read into an object of its own
+_SOMETHING_ELSE: Final = (errno.ELOOP, errno.ENXIO)  # a symlink, a socket
+_SECOND: Final = 1_000_000_000
+_LONGEST_WAIT: Final = 2 * _SECOND + 20_000_000  # nanoseconds; a coarse clock of 2 s and a tick of ours
+_COARSE_CLOCK: Final = 5 if sys.platform == "linux" else None  # CLOCK_REALTIME_COARSE
+_TICK: Final = 10_000_000  # nanoseconds; of the clock of file times where it cannot be read
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    CHANGED = "changed"  # not, or no longer, the file that was wanted: look at it again
+    GONE = "gone"
+    FAILED = "failed"
+    TOO_LARGE = "too_large"
+    TIMED_OUT = "timed_out"
+    LATER = "later"  # not begun: the deadline was over, or it is not small
+
+
+class ReadLimits(NamedTuple):
+    """How much to read. None: no limit.
+
+    `deadline`: no file is begun after this `time.monotonic()`. `timeout`: seconds for one file, checked
+    every MiB. `max_size` in bytes: larger ones are never read; `small_only`: larger ones not now.
+    """
+
+    deadline: float | None = None
+    max_size: int | None = None
+    timeout: float | None = None
+    small_only: int | None = None
+
+
+class Read(NamedTuple):
+    """What became of one file. `digest` is of the first hasher, and with `extra` (name and digest of
+    the others) given exactly for DONE; it belongs to `stat`."""
+
+    path: str
+    stat: FileStat
+    outcome: Outcome
+    digest: str | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+    problem: Problem | None = None
+
+
+def read_files(
+    tree: Tree, hashers: Sequence[Hasher], wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits
+) -> list[Read]:
+    """Reads files in the given order, racy ones last; the results are in the given order.
+
+    Raises RootOffline; whatever concerns one file is its outcome.
+    """
+    reader = _Reader(tree, hashers, limits)
+    now = _file_clock()
+    results: dict[int, Read] = {}
+    racy = []
+    for number, (path, stat) in enumerate(wanted):
+        if stat.ctime_ns > now - _LONGEST_WAIT and settled_at(stat) > now:
+            racy.append(number)
+        else:
+            results[number] = reader.read(path, stat)
+    for number in sorted(racy, key=lambda number: wanted[number][1].ctime_ns):
+        results[number] = reader.read_racy(*wanted[number])
+    return [results[number] for number in range(len(wanted))]
+
+
+def settled_at(stat: FileStat) -> int:
+    """From when on, in nanoseconds of the clock of file times, a write must give another ctime than this.
+
+    File systems cut times to a grain, of 100 ns to FAT's two seconds; trailing zeros show which.
+    """
+    ctime, grain = stat.ctime_ns, 1
+    while grain < _SECOND and ctime % (grain * 10) == 0:
+        grain *= 10
+    return ctime + (grain * 2 if grain == _SECOND else grain)
+
+
+def _file_clock() -> int:
+    """The clock that file times are taken from; it goes in ticks of some milliseconds."""
+    return time.time_ns() - _TICK if _COARSE_CLOCK is None else time.clock_gettime_ns(_COARSE_CLOCK)
+
+
+class _Moved(Exception):
+    """The file is not what lstat saw."""
+
+
+class _OutOfTime(Exception):
+    """The file took longer than it may."""
+
+
+class _Reader:
+    def __init__(self, tree: Tree, hashers: Sequence[Hasher], limits: ReadLimits) -> None:
+        self._tree = tree
+        self._new = [hasher.new for hasher in hashers]
+        self._names = [hasher.name for hasher in hashers[1:]]
+        self._limits = limits
+        self._buffer: memoryview | None = None
+
+    def read(self, path: str, stat: FileStat, *, twice: bool = False) -> Read:
+        """Reads one file, twice where only that can tell whether it was being written."""
+        refused = self._refused(path, stat)
+        if refused is not None:
+            return refused
+        try:
+            digest, extra = self._digests(path, stat, twice)
+        except _Moved as moved:
+            return _not_done(path, stat, Outcome.CHANGED, ProblemCode.CHANGED_WHILE_READ, str(moved))
+        except _OutOfTime as slow:
+            return _not_done(path, stat, Outcome.TIMED_OUT, ProblemCode.HASH_TIMEOUT, str(slow))
+        except (FileNotFoundError, NotADirectoryError):
+            return Read(path, stat, Outcome.GONE)
+        except OSError as error:
+            if error.errno in _SOMETHING_ELSE:
+                message = "no regular file is there any more"
+                return _not_done(path, stat, Outcome.CHANGED, ProblemCode.CHANGED_WHILE_READ, message)
+            return Read(path, stat, Outcome.FAILED, problem=problem_of(path, error))
+        return Read(path, stat, Outcome.DONE, digest, extra)
+
+    def read_racy(self, path: str, stat: FileStat) -> Read:
+        """Waits until the file is settled; one whose ctime is far in the future never is."""
+        wait = settled_at(stat) - _file_clock()
+        if wait > _LONGEST_WAIT:
+            return self.read(path, stat, twice=True)
+        while wait > 0:
+            deadline = self._limits.deadline
+            if deadline is not None and time.monotonic() + wait / _SECOND > deadline:
+                return Read(path, stat, Outcome.LATER)
+            time.sleep((wait + 100_000) / _SECOND)
+            wait = settled_at(stat) - _file_clock()
+        return self.read(path, stat)
+
+    def _refused(self, path: str, stat: FileStat) -> Read | None:
+        deadline, max_size, _, small_only = self._limits
+        if max_size is not None and stat.size > max_size:
+            message = f"{stat.size:,} bytes; files over {max_size:,} are not hashed"
+            return _not_done(path, stat, Outcome.TOO_LARGE, ProblemCode.TOO_LARGE, message)
+        is_later = (deadline is not None and time.monotonic() >= deadline) or (
+            small_only is not None and stat.size > small_only
+        )
+        return Read(path, stat, Outcome.LATER) if is_later else None
+
+    def _digests(self, path: str, stat: FileStat, twice: bool) -> tuple[str, tuple[tuple[str, str], ...]]:
+        descriptor = self._tree.open(path)
+        try:
+            _check(descriptor, stat, "changed before it was read")
+            found = self._digested(descriptor, stat)
+            if twice:
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                if self._digested(descriptor, stat) != found:
+                    raise _Moved("two readings differ")
+            _check(descriptor, stat, "changed while it was read")
+        finally:
+            os.close(descriptor)
+        return found[0], tuple(zip(self._names, found[1:], strict=True)) if self._names else ()
+
+    def _digested(self, descriptor: int, stat: FileStat) -> list[str]:
+        digests = [new() for new in self._new]
+        size = stat.size
+        if size > _ONE_READ:
+            self._feed(descriptor, stat, digests)
+        elif size:
+            data = os.read(descriptor, size)
+            if len(data) != size:
+                raise _too_short(descriptor, stat)
+            for digest in digests:
+                digest.update(data)
+        return [digest.hexdigest() for digest in digests]
+
+    def _feed(self, descriptor: int, stat: FileStat, digests: Sequence[Digest]) -> None:
+        """Digests a file in pieces, through one buffer."""
+        if self._buffer is None:
+            self._buffer = memoryview(bytearray(_CHUNK))
+        buffer, timeout, size = self._buffer, self._limits.timeout, stat.size
+        until = None if timeout is None else time.monotonic() + timeout
+        done = 0
+        while done < size:
+            if done and until is not None and time.monotonic() > until:
+                raise _OutOfTime(f"read {done:,} of {size:,} bytes within {timeout:g} seconds")
+            count = os.readv(descriptor, (buffer[: size - done],))
+            if not count:
+                raise _too_short(descriptor, stat)
+            done += count
+            for digest in digests:
+                digest.update(buffer[:count])
+
+
+def _check(descriptor: int, stat: FileStat, message: str) -> None:
+    if stat_of(os.fstat(descriptor), stat.file_system) != stat:
+        raise _Moved(message)
+
+
+def _too_short(descriptor: int, stat: FileStat) -> Exception:
+    """Why a file ended before its size: it was cut, or its file system does not keep to sizes."""
+    _check(descriptor, stat, "cut while it was read")
+    return OSError(errno.EIO, "the file ends before its size")
+
+
+def _not_done(path: str, stat: FileStat, outcome: Outcome, code: ProblemCode, message: str) -> Read:
+    return Read(path, stat, outcome, problem=Problem(path, code, message))

@@ -1,0 +1,212 @@
+"""What workers do: look at paths, walk a prefix, read contents.
+
+Functions of the module and plain data, so that threads and spawned processes can run them. Trees,
+rules and hashers do not pickle; they are built here from references, and kept for the next call.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from treeledger.errors import PluginError, TreeledgerError
+from treeledger.fs import problem_of
+from treeledger.ignoring import Rules
+from treeledger.model import FileStat, Problem
+from treeledger.names import parent, shown, stored_from_bytes
+from treeledger.plugin_files import load_plugin_file
+from treeledger.protocols import Hasher, PartRef, Tree, Verdict
+from treeledger.reading import Read, ReadLimits, read_files
+from treeledger.walk import WalkBatch, walk
+
+_MOST_IDLE: Final = 32
+_LONGEST_IGNORE_FILE: Final = 2**20  # bytes
+
+
+class WorkSpec(NamedTuple):
+    """One repository's parts, as plain data. `key` is unique to this combination.
+
+    `root` is absolute, in stored form; `devices` pairs of device number and file system number;
+    `own` the ledger's own files.
+    """
+
+    key: str
+    root: str
+    devices: tuple[tuple[int, int], ...]
+    walker: PartRef
+    filters: tuple[PartRef, ...]
+    hashers: tuple[PartRef, ...]
+    own: tuple[str, ...]
+
+
+class Look(NamedTuple):
+    """What is at a path now: a `stat`, or an ignoring `verdict`, or it is `gone`, or a `problem` says why
+    nothing can be said.
+
+    `gone`: nothing is there, or something that is no regular file (then `problem` may be a note);
+    `parent_file_system` is that of the nearest directory above that is there, None if unknown. Beside
+    a `stat`, a `verdict` is of a rule that keeps the file.
+    """
+
+    path: str
+    stat: FileStat | None = None
+    verdict: Verdict | None = None
+    problem: Problem | None = None
+    gone: bool = False
+    parent_file_system: int | None = None
+
+
+def look(spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
+    """Looks at each path now. The results are in the given order. Raises RootOffline."""
+    with _borrowed(spec) as parts:
+        looks = {path: _look(parts, path) for path in sorted(set(paths))}
+    return [looks[path] for path in paths]
+
+
+def walk_batches(spec: WorkSpec, prefix: str, batch_size: int = 1000) -> Iterator[WalkBatch]:
+    """The batches of `treeledger.walk.walk`, for use within one thread. Raises RootOffline."""
+    with _borrowed(spec) as parts:
+        yield from walk(parts.tree, parts.rules, prefix, batch_size=batch_size)
+
+
+def read(spec: WorkSpec, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits) -> list[Read]:
+    """Reads files, see `treeledger.reading.read_files`. Raises RootOffline."""
+    with _borrowed(spec) as parts:
+        return read_files(parts.tree, parts.hashers, wanted, limits)
+
+
+def release(key: str) -> None:
+    """Closes what is kept for a spec and not in use, its root included: now its disk can be unmounted."""
+    _kept.close(key)
+
+
+def build_part(ref: PartRef, *arguments: Any) -> Any:
+    """Builds a part from its reference. Raises PluginError, the part's own error being its cause."""
+    location, attribute, options = ref
+    try:
+        module = load_plugin_file(Path(location)) if "/" in location else import_module(location)
+        return getattr(module, attribute)(*arguments, **options)
+    except TreeledgerError:
+        raise
+    except Exception as error:
+        raise PluginError(f"plugin {location}: {attribute} cannot be built: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    tree: Tree
+    rules: Rules
+    hashers: tuple[Hasher, ...]
+
+    @classmethod
+    def build(cls, spec: WorkSpec) -> _Parts:
+        tree: Tree = build_part(spec.walker, spec.root, dict(spec.devices))
+        rules = Rules([build_part(ref) for ref in spec.filters], partial(_ignore_file, tree), spec.own)
+        return cls(tree, rules, tuple(build_part(ref) for ref in spec.hashers))
+
+    def forget(self) -> None:
+        self.tree.forget()
+        self.rules.forget()
+
+
+class _Kept:
+    """Parts not in use now, those used last at the end. Any thread may take them, one at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[tuple[str, _Parts]] = []
+
+    def take(self, key: str) -> _Parts | None:
+        with self._lock:
+            for number in reversed(range(len(self._idle))):
+                if self._idle[number][0] == key:
+                    return self._idle.pop(number)[1]
+        return None
+
+    def give(self, key: str, parts: _Parts) -> None:
+        with self._lock:
+            self._idle.append((key, parts))
+            evicted = self._idle[:-_MOST_IDLE]
+            del self._idle[:-_MOST_IDLE]
+        for _, old in evicted:
+            old.tree.close()
+
+    def close(self, key: str) -> None:
+        while (parts := self.take(key)) is not None:
+            parts.tree.close()
+
+
+_kept: Final = _Kept()
+
+
+@contextmanager
+def _borrowed(spec: WorkSpec) -> Iterator[_Parts]:
+    """The parts of a spec for one call, with no memory of where directories and ignore files were."""
+    parts = _kept.take(spec.key) or _Parts.build(spec)
+    try:
+        yield parts
+    finally:
+        parts.forget()
+        _kept.give(spec.key, parts)
+
+
+def _ignore_file(tree: Tree, path: str) -> str | None:
+    """The text of an ignore file, None where there is none. Raises OSError if it cannot be read whole."""
+    try:
+        if tree.entry(path).stat is None:
+            return None
+        with open(tree.open(path), "rb") as file:
+            text = file.read(_LONGEST_IGNORE_FILE + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if len(text) > _LONGEST_IGNORE_FILE:
+        raise OSError(errno.EFBIG, f"{shown(path)} is too long for an ignore file")
+    return stored_from_bytes(text)
+
+
+def _look(parts: _Parts, path: str) -> Look:
+    tree, rules = parts.tree, parts.rules
+    try:
+        verdict = rules.verdict(path)
+        if _ignores(verdict):
+            return Look(path, verdict=verdict)
+        entry = tree.entry(path)
+        if entry.is_directory:
+            verdict = rules.verdict(path, True)
+        elif entry.stat is not None:
+            verdict = rules.check_stat(path, entry.stat) or verdict
+    except (FileNotFoundError, NotADirectoryError):
+        return Look(path, gone=True, parent_file_system=_file_system_above(tree, path))
+    except OSError as error:
+        return Look(path, problem=problem_of(path, error))
+    if _ignores(verdict):
+        return Look(path, verdict=verdict)
+    if entry.stat is not None:
+        return Look(path, entry.stat, verdict)
+    if entry.problem is not None and (entry.is_directory or not entry.problem.code.is_note):
+        return Look(path, problem=entry.problem)
+    return Look(path, problem=entry.problem, gone=True, parent_file_system=_file_system_above(tree, path))
+
+
+def _ignores(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.ignored
+
+
+def _file_system_above(tree: Tree, path: str) -> int | None:
+    """The file system of the nearest directory above a path that is there; None if nothing can be said."""
+    while path:
+        path = parent(path)
+        try:
+            return tree.file_system(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return None
+    return None

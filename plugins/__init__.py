@@ -1,0 +1,1 @@
+"""The built-in parts of treeledger. Each enters through its entry point, as a third party's would."""

@@ -1,0 +1,105 @@
+"""Lists of gitignore rules, compiled once: which rule is the last one that matches?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from importlib import import_module
+from types import ModuleType
+from typing import Final, NamedTuple
+
+from pathspec.patterns.gitignore.base import GitIgnorePatternError
+
+from treeledger.names import shown
+from treeledger.plugins.gitignore.translate import EntryPattern, trimmed
+from treeledger.protocols import Verdict
+
+try:
+    re2: ModuleType | None = import_module("re2")
+except ImportError:
+    re2 = None
+
+Matches = Callable[[str], "Sequence[int] | None"]
+"""The numbers of the expressions that match a text: all of them, or the last one only."""
+
+_MEMORY_PER_RULE: Final = 16 << 10
+_LEAST_MEMORY: Final = 8 << 20
+"""What re2 may use, in bytes, for the rules and for the states it has met; it starts afresh when full."""
+
+
+class Line(NamedTuple):
+    """One line of a list of rules. `place` says where it is: "preset synology", "sub/.treeledgerignore:3"."""
+
+    text: str
+    place: str
+
+
+class RuleList(NamedTuple):
+    """Rules of one folder, in order. `matches` takes `name`, or with `by_path` the path relative to that
+    folder, with a "/" at the end for a directory."""
+
+    verdicts: tuple[Verdict, ...]
+    by_path: bool
+    matches: Matches
+
+
+def parse(lines: Iterable[Line]) -> tuple[RuleList | None, list[str]]:
+    """The rules of some lines, None if there is none, and in words what is wrong with the bad ones."""
+    verdicts: list[Verdict] = []
+    expressions: list[str] = []
+    faults: list[str] = []
+    by_path = False
+    for line in lines:
+        text = trimmed(line.text)
+        try:
+            text.encode()
+            expression, ignores = EntryPattern.pattern_to_regex(text)
+        except GitIgnorePatternError as error:
+            faults.append(f"{line.place}: {shown(text)} {error}")
+        except UnicodeEncodeError:
+            faults.append(f"{line.place}: {shown(text)} is no valid text")
+        else:
+            if expression is not None and ignores is not None:
+                expressions.append(expression)
+                verdicts.append(Verdict(ignores, text, line.place))
+                by_path |= "/" in text.removesuffix("/")
+    if not verdicts:
+        return None, faults
+    return RuleList(tuple(verdicts), by_path, compiled(tuple(expressions))), faults
+
+
+@lru_cache(maxsize=256)
+def compiled(expressions: tuple[str, ...]) -> Matches:
+    """A matcher by re2, or by `re` where that is missing or the list is too large for it."""
+    if re2 is None:
+        return with_re(expressions)
+    try:
+        return with_re2(re2, expressions)
+    except re2.error:
+        return with_re(expressions)
+
+
+def with_re2(engine: ModuleType, expressions: Sequence[str]) -> Matches:
+    options = engine.Options()
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = max(_LEAST_MEMORY, len(expressions) * _MEMORY_PER_RULE)
+    rules = engine.Set.FullMatchSet(options)
+    for expression in expressions:
+        rules.Add(expression)
+    rules.Compile()
+    matches: Matches = rules.Match
+    return matches
+
+
+def with_re(expressions: Sequence[str]) -> Matches:
+    # Of alternatives the first that matches wins, so the last rule comes first.
+    count = len(expressions)
+    full_match = re.compile("|".join(f"({expression})" for expression in reversed(expressions))).fullmatch
+
+    def matches(text: str) -> Sequence[int] | None:
+        match = full_match(text)
+        return None if match is None or match.lastindex is None else (count - match.lastindex,)
+
+    return matches

@@ -1,0 +1,116 @@
+"""`apply`: changes become rows, counters and journal entries, all together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from treeledger.model import Change, FileRecord, JournalEntry, Lease
+from treeledger.plugins.sql import batch
+from treeledger.plugins.sql.leases import hold_lease
+from treeledger.plugins.sql.values import entry_row, moment, record_row
+from treeledger.plugins.sql.work import Part, Work, ask, each, run
+from treeledger.protocols import Applied
+
+
+class Applying(Part):
+    async def apply(
+        self,
+        lease: Lease,
+        changes: Sequence[Change],
+        *,
+        operation_id: int | None = None,
+        generation: int = 0,
+    ) -> Applied:
+        if not changes:
+            return Applied([], [], [])
+        applied = await self.session.write(_apply(lease, changes, operation_id, generation))
+        if applied.entries:
+            self.session.announce()
+        return applied
+
+
+def _apply(
+    lease: Lease, changes: Sequence[Change], operation_id: int | None, generation: int
+) -> Work[Applied]:
+    now = yield from hold_lease(lease)
+    repository = str(lease.repository_id)
+    standing = yield from _standing(repository, changes)
+    occupied = yield from _occupied(repository, changes)
+    accepted, conflicts, parked = batch.judge(changes, standing, occupied)
+    if not accepted:
+        return Applied([], [], conflicts)
+    records = yield from _stamp(accepted, now, generation)
+    yield from each("park_records", [{"repository_id": repository, "id": id} for id in parked])
+    yield from _write(repository, accepted, records)
+    yield from _count(repository, accepted, standing, records)
+    entries = yield from _journal(lease.repository_id, accepted, records, operation_id)
+    return Applied(entries, records, conflicts)
+
+
+def _standing(repository: str, changes: Sequence[Change]) -> Work[dict[int, batch.Standing]]:
+    ids = [change.before.id for change in changes if change.before]
+    rows = (yield from ask("standing", repository_id=repository, ids=ids)) if ids else ()
+    return {id: batch.Standing(*standing) for id, *standing in rows}
+
+
+def _occupied(repository: str, changes: Sequence[Change]) -> Work[dict[str, int]]:
+    """The live records at paths that the batch wants for others."""
+    paths = batch.claimed_paths(changes)
+    rows = (yield from ask("occupied_paths", repository_id=repository, paths=paths)) if paths else ()
+    return {path: id for path, id in rows}
+
+
+def _stamp(accepted: Sequence[Change], now: datetime, generation: int) -> Work[list[FileRecord]]:
+    count = sum(change.before is None for change in accepted)
+    ids: Iterator[int] = iter(())
+    if count:
+        rows = yield from ask("new_record_ids", count=count)
+        ids = iter([id for (id,) in rows])
+    return [
+        batch.stamp(change, change.before.id if change.before else next(ids), now, generation)
+        for change in accepted
+    ]
+
+
+def _write(repository: str, accepted: Sequence[Change], records: Sequence[FileRecord]) -> Work[None]:
+    """Rows are written in key order, so that pages of the indexes are met one after another."""
+    both = sorted(zip(accepted, records, strict=True), key=lambda pair: pair[1].path)
+    updated = [record_row(record, repository) for change, record in both if change.before]
+    added = [record_row(record, repository) for change, record in both if not change.before]
+    yield from each("update_records", updated)
+    yield from each("insert_records", added)
+
+
+def _count(
+    repository: str,
+    accepted: Sequence[Change],
+    standing: Mapping[int, batch.Standing],
+    records: Sequence[FileRecord],
+) -> Work[None]:
+    before = [standing[change.before.id] for change in accepted if change.before]
+    tally = batch.tally(before, records)
+    if any(tally):
+        yield from run("count_files", id=repository, **tally._asdict())
+
+
+def _journal(
+    repository_id: UUID, accepted: Sequence[Change], records: Sequence[FileRecord], operation_id: int | None
+) -> Work[list[JournalEntry]]:
+    """Numbers come last: whoever has taken them holds up all other writers until it commits."""
+    told = [pair for pair in zip(accepted, records, strict=True) if pair[0].kind is not None]
+    if not told:
+        return []
+    [(last, at)] = yield from ask("number_entries", count=len(told))
+    first, at = last - len(told) + 1, moment(at)
+    entries = [
+        batch.entry(change, record, repository_id, operation_id, n, at)
+        for n, (change, record) in enumerate(told, start=first)
+    ]
+    rows = [
+        entry_row(entry, str(repository_id), record.state)
+        for entry, (_, record) in zip(entries, told, strict=True)
+    ]
+    yield from each("insert_entries", rows)
+    return entries

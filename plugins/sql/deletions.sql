@@ -1,0 +1,53 @@
+-- What the deletion gate counts, and the deletions that wait for a person.
+
+-- fragment: hold
+id, repository_id, status, gone, live, reason, opened_at, decided_at, decided_by
+
+-- name: waiting_losses
+-- Missing and not held: how many, the first loss and the last.
+SELECT count(*), min(missing_at), max(missing_at), now() FROM file_records
+WHERE repository_id = :repository_id AND state = 'missing' AND held_id IS NULL
+
+-- name: window_losses
+-- Missing or deleted since the window began, less what a person decided about.
+SELECT count(*) FROM file_records
+WHERE repository_id = :repository_id AND missing_at >= now() - :span
+  AND (held_id IS NULL
+       OR held_id NOT IN (SELECT id FROM held_deletions
+                          WHERE repository_id = :repository_id AND status <> 'open'))
+
+-- name: missing_records
+-- Of one hold, or of none.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND state = 'missing' AND id > :after
+  AND held_id = :held_id  -- if held_id
+  AND held_id IS NULL  -- unless held_id
+ORDER BY id LIMIT :limit
+
+-- name: deleted_records
+-- Of one hold, or of none, lost since then.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND state = 'deleted' AND missing_at >= :since AND id > :after
+  AND held_id = :held_id  -- if held_id
+  AND held_id IS NULL  -- unless held_id
+ORDER BY id LIMIT :limit
+
+-- name: open_hold
+INSERT INTO held_deletions (repository_id, gone, live, reason, opened_at)
+VALUES (:repository_id, :gone, :live, :reason, now())
+RETURNING {hold}
+
+-- name: holds
+-- Oldest first.
+SELECT {hold} FROM held_deletions
+WHERE status = ANY(:statuses)
+  AND repository_id = :repository_id  -- if repository_id
+ORDER BY id
+
+-- name: set_hold
+-- A decision or a new count. Nothing is returned where it is closed.
+UPDATE held_deletions
+SET status = :status, gone = coalesce(:gone, gone), decided_by = coalesce(:decided_by, decided_by),
+    decided_at = CASE WHEN :status = status THEN decided_at WHEN :status = 'open' THEN NULL ELSE now() END
+WHERE id = :id AND status <> 'closed'
+RETURNING {hold}

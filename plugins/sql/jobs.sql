@@ -1,0 +1,84 @@
+-- The work of actions: cursors and jobs.
+
+-- fragment: job
+id, action, key, payload, state, priority, tries, not_before, lease_until, last_error, created_at
+
+-- name: action_cursor
+SELECT epoch, n FROM action_cursors WHERE action = :action
+
+-- name: move_cursor
+-- Also locks the action's jobs against another planner.
+INSERT INTO action_cursors (action, epoch, n, updated_at) VALUES (:action, :epoch, :n, now())
+ON CONFLICT (action) DO UPDATE
+SET epoch = excluded.epoch, n = excluded.n, updated_at = excluded.updated_at
+
+-- name: lock_action
+-- Of every action, if none is named.
+SELECT action FROM action_cursors
+WHERE action <> ''
+  AND action = :action  -- if action
+ORDER BY action FOR UPDATE
+
+-- name: claim_expired
+-- Jobs whose owner let the lease run out.
+WITH due AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE action = :action AND state = 'running' AND lease_until < now()
+    ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED)
+UPDATE jobs SET owner = :owner, lease_until = now() + :lease, tries = tries + 1
+WHERE id IN (SELECT id FROM due)
+RETURNING {job}
+
+-- name: claim_waiting
+-- The limit applies with the lock: rows that others hold are not counted.
+WITH due AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE action = :action AND state = 'waiting' AND not_before <= now()
+    ORDER BY priority DESC, not_before, id LIMIT :limit FOR UPDATE SKIP LOCKED)
+UPDATE jobs SET state = 'running', owner = :owner, lease_until = now() + :lease, tries = tries + 1
+WHERE id IN (SELECT id FROM due)
+RETURNING {job}
+
+-- name: finish_job
+-- Not if it was claimed again meanwhile: every claim counts as a try.
+DELETE FROM jobs WHERE id = :id AND tries = :tries AND state = 'running'
+
+-- name: renew_job
+-- Nothing is returned where it was claimed again meanwhile.
+UPDATE jobs SET lease_until = now() + :lease
+WHERE id = :id AND tries = :tries AND state = 'running'
+RETURNING {job}
+
+-- name: bury_job
+UPDATE jobs SET state = 'dead', last_error = :error, owner = NULL, lease_until = NULL
+WHERE id = :id AND tries = :tries AND state = 'running'
+
+-- name: give_back_job
+-- Nothing is returned where a newer job with this key waits.
+UPDATE jobs
+SET state = 'waiting', last_error = :error, owner = NULL, lease_until = NULL, not_before = now() + :wait
+WHERE id = :id AND tries = :tries AND state = 'running'
+  AND NOT EXISTS (SELECT 1 FROM jobs newer
+                  WHERE newer.action = :action AND newer.key = :key AND newer.state = 'waiting')
+RETURNING id
+
+-- name: jobs
+SELECT {job} FROM jobs
+WHERE id > 0
+  AND action = :action  -- if action
+  AND state = :state  -- if state
+ORDER BY id LIMIT :limit
+
+-- name: dead_job
+SELECT action, key FROM jobs WHERE id = :id AND state = 'dead'
+
+-- name: revive_job
+-- Nothing is returned where a job with this key waits already.
+UPDATE jobs SET state = 'waiting', tries = 0, not_before = now()
+WHERE id = :id
+  AND NOT EXISTS (SELECT 1 FROM jobs other
+                  WHERE other.action = :action AND other.key = :key AND other.state = 'waiting')
+RETURNING id
+
+-- name: clear_job
+DELETE FROM jobs WHERE id = :id RETURNING id

@@ -1,0 +1,59 @@
+-- The journal: numbered, committed changes.
+
+-- fragment: entry
+n, at, repository_id, record_id, operation_id, kind, path, path_before, size, mtime_ns, ctime_ns,
+file_system, inode, mode, size_before, mtime_ns_before, ctime_ns_before, file_system_before,
+inode_before, mode_before, hash_algorithm, hash, hash_before
+
+-- name: head
+SELECT epoch, n, oldest FROM journal_head
+
+-- name: number_entries
+-- The last step of a transaction: the row is locked until commit, so no reader ever sees a gap
+-- that fills later. The time never runs backwards either.
+UPDATE journal_head
+SET n = n + :count, at = CASE WHEN at > {clock} THEN at ELSE {clock} END
+RETURNING n, at
+
+-- name: entries
+-- In order.
+SELECT {entry} FROM changes
+WHERE n > :after
+  AND repository_id = :repository_id  -- if repository_id
+  AND record_id = :record_id  -- if record_id
+  AND n >= (SELECT n FROM changes WHERE at >= :since ORDER BY at, n LIMIT 1)  -- if since
+ORDER BY n LIMIT :limit
+
+-- name: newest_entries
+-- The last ones, newest first.
+SELECT {entry} FROM changes
+WHERE n > :after
+  AND repository_id = :repository_id  -- if repository_id
+  AND record_id = :record_id  -- if record_id
+  AND n >= (SELECT n FROM changes WHERE at >= :since ORDER BY at, n LIMIT 1)  -- if since
+ORDER BY n DESC LIMIT :limit
+
+-- name: records_then
+-- The records as the journal says they were at a time: the last entry of each before it.
+SELECT c.record_id, c.repository_id, c.path, c.size, c.mtime_ns, c.ctime_ns, c.file_system, c.inode,
+    c.mode, c.state, c.hash_algorithm, c.hash, c.at
+FROM changes c
+WHERE c.n IN (SELECT max(n) FROM changes
+              WHERE repository_id = :repository_id AND at <= :at GROUP BY record_id)
+  AND c.state = ANY(:states)
+  AND c.path > :after  -- if after
+  AND c.path >= :low  -- if low
+  AND c.path < :high  -- if high
+ORDER BY c.path, c.record_id LIMIT :limit
+
+-- name: old_entries
+-- The first number that is to be kept, at most :limit on, where entries before :before may go.
+SELECT max(n) + 1 FROM (
+    SELECT n FROM changes WHERE at < now() - :age AND n < :before ORDER BY n LIMIT :limit) AS old
+
+-- name: keep_entries
+-- From now on the journal starts here.
+UPDATE journal_head SET oldest = :oldest
+
+-- name: drop_entries
+DELETE FROM changes WHERE n < :oldest

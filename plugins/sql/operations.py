@@ -1,0 +1,99 @@
+"""Operations: one run each, with its counts; and what a completed scan covered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from uuid import UUID
+
+from treeledger.errors import UsageError
+from treeledger.model import Counts, Lease, OperationStatus, OperationType, ScanScope, SyncOperation
+from treeledger.plugins.sql.leases import hold_lease
+from treeledger.plugins.sql.paths import covers
+from treeledger.plugins.sql.values import json_text, operation_from
+from treeledger.plugins.sql.work import Part, Work, ask, each
+
+
+class Operations(Part):
+    async def begin_operation(
+        self, lease: Lease, type: OperationType, scope: str, *, scan: bool
+    ) -> SyncOperation:
+        return await self.session.write(_begin(lease, type, scope, scan))
+
+    async def finish_operation(
+        self, operation_id: int, counts: Counts, *, error: str | None = None, scopes: Sequence[ScanScope] = ()
+    ) -> SyncOperation:
+        return await self.session.write(_finish(operation_id, counts, error, scopes))
+
+    async def operations(
+        self, repository_id: UUID | None, *, limit: int, problems_only: bool = False
+    ) -> list[SyncOperation]:
+        return await self.session.read(_operations(repository_id, limit, problems_only))
+
+
+def _begin(lease: Lease, type: OperationType, scope: str, scan: bool) -> Work[SyncOperation]:
+    yield from hold_lease(lease)
+    repository, generation = str(lease.repository_id), 0
+    if scan:
+        [(generation,)] = yield from ask("next_generation", id=repository)
+    [row] = yield from ask(
+        "begin_operation", repository_id=repository, type=type.value, scope=scope, generation=generation
+    )
+    return operation_from(row)
+
+
+def _finish(
+    operation_id: int, counts: Counts, error: str | None, scopes: Sequence[ScanScope]
+) -> Work[SyncOperation]:
+    """One that was closed meanwhile, because its engine was taken for dead, stays as it is."""
+    status = OperationStatus.COMPLETED if error is None else OperationStatus.FAILED
+    rows = yield from ask(
+        "finish_operation", id=operation_id, status=status.value, error=error, **asdict(counts)
+    )
+    if not rows:
+        rows = yield from ask("operation", id=operation_id)
+        if not rows:
+            raise UsageError(f"there is no operation {operation_id}")
+        return operation_from(rows[0])
+    operation = operation_from(rows[0])
+    if error is None and scopes:
+        yield from _add_scopes(operation.repository_id, scopes)
+    return operation
+
+
+def _add_scopes(repository_id: UUID, scopes: Sequence[ScanScope]) -> Work[None]:
+    """Older scopes that a new one covers say nothing more: they go, so that there are always few."""
+    repository = str(repository_id)
+    older = [
+        ScanScope(prefix, generation, tuple(json.loads(unknown)))
+        for prefix, generation, unknown in (yield from ask("scopes", repository_id=repository))
+    ]
+    covered = [old for old in older if any(_replaces(scope, old) for scope in scopes)]
+    yield from each("drop_scope", [_scope_row(repository, scope) for scope in covered])
+    yield from each("add_scope", [_scope_row(repository, scope) for scope in scopes])
+
+
+def _replaces(scope: ScanScope, older: ScanScope) -> bool:
+    return older.generation <= scope.generation and covers(
+        scope.prefix, scope.unknown, older.prefix, older.unknown
+    )
+
+
+def _scope_row(repository: str, scope: ScanScope) -> dict[str, str | int]:
+    return {
+        "repository_id": repository,
+        "generation": scope.generation,
+        "prefix": scope.prefix,
+        "unknown": json_text(scope.unknown),
+    }
+
+
+def _operations(repository_id: UUID | None, limit: int, problems_only: bool) -> Work[list[SyncOperation]]:
+    rows = yield from ask(
+        "operations",
+        repository_id=None if repository_id is None else str(repository_id),
+        problems_only=problems_only,
+        limit=limit,
+    )
+    return [operation_from(row) for row in rows]

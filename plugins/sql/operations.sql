@@ -1,0 +1,53 @@
+-- Operations and what completed scans covered.
+
+-- fragment: operation
+id, repository_id, operation_type, status, scope, generation, files_scanned, files_added,
+files_updated, files_removed, files_moved, files_unchanged, files_hashed, bytes_hashed, problems,
+start_time, end_time, duration_ms, error_message
+
+-- name: next_generation
+-- The generation of a scan that starts now.
+UPDATE repositories SET generation = generation + 1 WHERE id = :id RETURNING generation
+
+-- name: begin_operation
+INSERT INTO sync_operations (repository_id, operation_type, status, scope, generation, start_time)
+VALUES (:repository_id, :type, 'running', :scope, :generation, now())
+RETURNING {operation}
+
+-- name: finish_operation
+-- Nothing is returned where it was closed already.
+UPDATE sync_operations
+SET status = :status, end_time = now(), error_message = :error, files_scanned = :files_scanned,
+    files_added = :files_added, files_updated = :files_updated, files_removed = :files_removed,
+    files_moved = :files_moved, files_unchanged = :files_unchanged, files_hashed = :files_hashed,
+    bytes_hashed = :bytes_hashed, problems = :problems
+WHERE id = :id AND status = 'running'
+RETURNING {operation}
+
+-- name: abandon_operations
+-- Closes what an engine that is gone left running.
+UPDATE sync_operations SET status = 'failed', end_time = now(), error_message = :error
+WHERE repository_id = :id AND status = 'running'
+
+-- name: operation
+SELECT {operation} FROM sync_operations WHERE id = :id
+
+-- name: operations
+-- Newest first.
+SELECT {operation} FROM sync_operations
+WHERE id > 0
+  AND repository_id = :repository_id  -- if repository_id
+  AND (status = 'failed' OR problems > 0)  -- if problems_only
+ORDER BY id DESC LIMIT :limit
+
+-- name: scopes
+-- What earlier scans of a repository covered.
+SELECT prefix, generation, unknown FROM scan_scopes WHERE repository_id = :repository_id
+
+-- name: add_scope
+INSERT INTO scan_scopes (repository_id, generation, prefix, unknown, finished_at)
+VALUES (:repository_id, :generation, :prefix, :unknown, now())
+
+-- name: drop_scope
+DELETE FROM scan_scopes
+WHERE repository_id = :repository_id AND generation = :generation AND prefix = :prefix

@@ -1,0 +1,199 @@
+"""Reading the records of files, page by page and by path, inode, state; ending old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from treeledger.model import FileRecord, Lease, RecordKey, RecordState
+from treeledger.plugins.sql import paths
+from treeledger.plugins.sql.leases import hold_lease
+from treeledger.plugins.sql.values import record_from, record_then_from, uuid_from
+from treeledger.plugins.sql.work import Part, Row, Work, ask, run
+from treeledger.protocols import FileQuery
+
+
+class Records(Part):
+    async def keys(self, repository_id: UUID, prefix: str, after: str, limit: int) -> list[RecordKey]:
+        return await self.session.read(_keys(repository_id, prefix, after, limit))
+
+    async def records_at(self, repository_id: UUID, paths: Sequence[str]) -> dict[str, FileRecord]:
+        return await self.session.read(_records_at(repository_id, paths)) if paths else {}
+
+    async def records_by_inode(
+        self, repository_id: UUID, inodes: Sequence[tuple[int, int]]
+    ) -> list[FileRecord]:
+        return await self.session.read(_records_by_inode(repository_id, inodes)) if inodes else []
+
+    async def records_to_hash(
+        self,
+        repository_id: UUID,
+        *,
+        verify: bool,
+        priority: Sequence[str],
+        skip: Sequence[int] = (),
+        limit: int,
+    ) -> list[FileRecord]:
+        work = _to_verify(repository_id, skip, limit) if verify else _to_hash(repository_id, priority, skip, limit)
+        return await self.session.read(work)
+
+    async def files(self, query: FileQuery) -> list[FileRecord]:
+        return await self.session.read(_files(query))
+
+    async def record(self, record_id: int) -> FileRecord | None:
+        return await self.session.read(_record(record_id))
+
+    async def renumber_file_system(self, lease: Lease, old: int, new: int) -> None:
+        await self.session.write(_renumber(lease, old, new))
+
+    async def purge(self, lease: Lease, older_than: timedelta, limit: int) -> int:
+        return await self.session.write(_purge(lease, older_than, limit))
+
+
+def _keys(repository_id: UUID, prefix: str, after: str, limit: int) -> Work[list[RecordKey]]:
+    """What is at the prefix itself comes before all that is below it."""
+    found: list[Row] = []
+    if prefix and after < prefix:
+        found += yield from ask("key_at", repository_id=str(repository_id), path=prefix)
+    low, high = paths.below(prefix)
+    found += yield from ask(
+        "keys_between",
+        repository_id=str(repository_id),
+        low=max(low, after),
+        high=high,
+        limit=limit - len(found),
+    )
+    return [RecordKey._make(row) for row in found]
+
+
+def _records_at(repository_id: UUID, paths: Sequence[str]) -> Work[dict[str, FileRecord]]:
+    wanted: dict[str, Any] = {"repository_id": str(repository_id), "paths": list(paths)}
+    deleted = yield from ask("deleted_at_paths", **wanted)
+    live = yield from ask("live_at_paths", **wanted)
+    return {record.path: record for record in map(record_from, (*deleted, *live))}
+
+
+def _records_by_inode(repository_id: UUID, inodes: Sequence[tuple[int, int]]) -> Work[list[FileRecord]]:
+    rows = yield from ask(
+        "records_by_inode",
+        repository_id=str(repository_id),
+        file_systems=[file_system for file_system, _ in inodes],
+        inodes=[inode for _, inode in inodes],
+    )
+    return [record_from(row) for row in rows]
+
+
+def _to_hash(
+    repository_id: UUID, priority: Sequence[str], skip: Sequence[int], limit: int
+) -> Work[list[FileRecord]]:
+    """Priority folders in their order, then all that is pending, then what failed and is due again."""
+    found: list[FileRecord] = []
+    for name, extra in _places_to_hash(priority):
+        if len(found) < limit:
+            rows = yield from ask(
+                name,
+                repository_id=str(repository_id),
+                skip=[*skip, *(record.id for record in found)],
+                limit=limit - len(found),
+                **extra,
+            )
+            found += map(record_from, rows)
+    return found
+
+
+def _places_to_hash(priority: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    for prefix in priority:
+        low, high = paths.below(prefix)
+        yield "records_pending_within", {"prefix": prefix, "low": low, "high": high}
+    yield "records_pending", {}
+    yield "records_failed", {}
+
+
+def _to_verify(repository_id: UUID, skip: Sequence[int], limit: int) -> Work[list[FileRecord]]:
+    rows = yield from ask(
+        "records_to_verify", repository_id=str(repository_id), skip=list(skip), limit=limit
+    )
+    return [record_from(row) for row in rows]
+
+
+def _record(record_id: int) -> Work[FileRecord | None]:
+    rows = yield from ask("record", id=record_id)
+    return record_from(rows[0]) if rows else None
+
+
+def _files(query: FileQuery) -> Work[list[FileRecord]]:
+    """Repository by repository, so that every page follows one index."""
+    found: list[FileRecord] = []
+    for repository in (yield from _repositories(query)):
+        is_first = query.after is not None and uuid_from(repository) == query.after[0]
+        after = query.after[1] if query.after and is_first else ""
+        found += yield from _page(query, repository, after, query.limit - len(found))
+        if len(found) >= query.limit:
+            break
+    return found
+
+
+def _repositories(query: FileQuery) -> Work[list[str]]:
+    if query.repository_id is not None:
+        return [str(query.repository_id)]
+    ids = [str(row[0]) for row in (yield from ask("repository_ids"))]
+    return [id for id in ids if query.after is None or id >= str(query.after[0])]
+
+
+def _page(query: FileQuery, repository: str, after: str, limit: int) -> Work[list[FileRecord]]:
+    """Live and deleted records have an index each: a page of both is the beginning of the two together."""
+    low, high = paths.starting(query.prefix)
+    wanted: dict[str, Any] = {
+        "repository_id": repository,
+        "after": after,
+        "low": low,
+        "high": high,
+        "duplicates": query.duplicates,
+    }
+    if query.at is not None:
+        states = [state.value for state in query.states]
+        rows = yield from ask("records_then", **wanted, at=query.at, states=states, limit=limit)
+        return [record_then_from(row) for row in rows]
+    found: list[FileRecord] = []
+    live = [state.value for state in query.states if state is not RecordState.DELETED]
+    if live:
+        rows = yield from ask("live_files", **wanted, states=live, limit=limit)
+        found += map(record_from, rows)
+    if RecordState.DELETED in query.states:
+        found += yield from _deleted_files(wanted, limit)
+    return _cut(sorted(found, key=lambda record: (record.path, record.id)), limit)
+
+
+def _deleted_files(wanted: dict[str, Any], limit: int) -> Work[list[FileRecord]]:
+    """One path may have several deleted records: a page ends only where a path ends."""
+    rows = yield from ask("deleted_files", **wanted, limit=limit)
+    found = [record_from(row) for row in rows]
+    if len(found) == limit:
+        last = found[-1].path
+        rows = yield from ask("deleted_at_paths", repository_id=wanted["repository_id"], paths=[last])
+        found = [record for record in found if record.path != last] + [record_from(row) for row in rows]
+    return found
+
+
+def _cut(records: Sequence[FileRecord], limit: int) -> list[FileRecord]:
+    """The first `limit` records, and what else has the path of the last."""
+    kept: list[FileRecord] = []
+    for _, group in groupby(records, key=lambda record: record.path):
+        if len(kept) >= limit:
+            break
+        kept += group
+    return kept
+
+
+def _renumber(lease: Lease, old: int, new: int) -> Work[None]:
+    yield from hold_lease(lease)
+    yield from run("renumber_file_system", repository_id=str(lease.repository_id), old=old, new=new)
+
+
+def _purge(lease: Lease, older_than: timedelta, limit: int) -> Work[int]:
+    yield from hold_lease(lease)
+    rows = yield from ask("purge_deleted", repository_id=str(lease.repository_id), age=older_than, limit=limit)
+    return len(rows)

@@ -1,0 +1,65 @@
+-- Records of files. What looks a path up is in the dialects' own files: their indexes differ.
+
+-- fragment: record
+id, repository_id, file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state,
+hash_state, hash_algorithm, content_hash, hash_tries, hash_retry_at, read_at, last_verified, held_id,
+version, scan_generation, last_scanned, missing_at, deleted_at, created_at, updated_at
+
+-- fragment: key
+file_path, file_size, mtime_ns, ctime_ns, file_system, inode, state, scan_generation
+
+-- fragment: has_twin
+-- Another present file, in any repository under care, has the same content.
+r.state = 'present' AND r.content_hash IS NOT NULL AND EXISTS (
+    SELECT 1 FROM repositories q JOIN file_records t ON t.repository_id = q.id
+    WHERE t.state = 'present' AND t.content_hash = r.content_hash
+      AND t.hash_algorithm = r.hash_algorithm AND t.id <> r.id AND q.removed_at IS NULL)
+
+-- name: record
+-- One record, wherever it is; repository_id leads every key.
+SELECT {record} FROM files WHERE id = :id AND repository_id IN (SELECT id FROM repositories)
+
+-- name: standing
+-- How the records of a batch stand now.
+SELECT id, version, state, file_size FROM file_records
+WHERE repository_id = :repository_id AND id = ANY(:ids)
+
+-- name: park_records
+-- Moves records out of the way of others in their batch. No real path starts with two slashes.
+UPDATE file_records SET file_path = '//' || id WHERE repository_id = :repository_id AND id = :id
+
+-- name: records_pending
+-- Newest first.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'pending'
+  AND id <> ALL(:skip)  -- if skip
+ORDER BY mtime_ns DESC LIMIT :limit
+
+-- name: records_failed
+-- Due again, the longest due first.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'failed'
+  AND hash_retry_at <= now()
+  AND id <> ALL(:skip)  -- if skip
+ORDER BY hash_retry_at LIMIT :limit
+
+-- name: records_to_verify
+-- Oldest verified first.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'verify'
+  AND id <> ALL(:skip)  -- if skip
+ORDER BY last_verified NULLS FIRST LIMIT :limit
+
+-- name: renumber_file_system
+-- After a move to another disk: its records are on the new one.
+UPDATE file_records SET file_system = :new, version = version + 1
+WHERE repository_id = :repository_id AND file_system = :old
+
+-- name: purge_deleted
+-- Ends what was deleted long enough ago, oldest first.
+DELETE FROM file_records
+WHERE repository_id = :repository_id AND id IN (
+    SELECT id FROM file_records
+    WHERE repository_id = :repository_id AND state = 'deleted' AND deleted_at < now() - :age
+    ORDER BY deleted_at LIMIT :limit)
+RETURNING id

@@ -1,0 +1,113 @@
+"""A transaction's work as a generator: it yields steps, is sent their rows, and returns its result.
+
+    def head() -> Work[Cursor]:
+        [(epoch, n, _)] = yield from ask("head")
+        return Cursor(epoch, n)
+
+A session drives it: begins, executes each step, commits; an error is thrown into the generator,
+and the transaction is rolled back if it comes out again. Values cross in one form for both
+dialects: times as aware datetimes, spans as timedeltas, identities of repositories as text, JSON as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from treeledger.errors import StoreError
+
+T = TypeVar("T")
+
+Row: TypeAlias = tuple[Any, ...]
+Params: TypeAlias = Mapping[str, Any]
+
+
+class Query(NamedTuple):
+    """One statement by name; its rows are sent back."""
+
+    name: str
+    params: Params
+
+
+class Each(NamedTuple):
+    """A statement for each of many rows; nothing is sent back. One that takes `:rows` gets them all at once."""
+
+    name: str
+    rows: Sequence[Params]
+
+
+class Script(NamedTuple):
+    """The statements of a migration."""
+
+    sql: str
+
+
+Step: TypeAlias = Query | Each | Script
+Work: TypeAlias = Generator[Step, Sequence[Row], T]
+
+
+class Session(Protocol):
+    """Runs the work of transactions, one after another or side by side."""
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs what only reads. Raises StoreUnavailable."""
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs it in one transaction. Raises StoreUnavailable and StoreDataError; nothing is kept then."""
+
+    def announce(self) -> None:
+        """Wakes those who wait for the journal to grow."""
+
+
+class Part:
+    """One concern of a store. All parts of a store share its session."""
+
+    session: Session
+
+
+def ask(name: str, /, **params: Any) -> Work[Sequence[Row]]:
+    """The rows of one statement."""
+    return (yield Query(name, params))
+
+
+def run(name: str, /, **params: Any) -> Work[None]:
+    """A statement whose rows nobody needs."""
+    yield Query(name, params)
+
+
+def each(name: str, rows: Sequence[Params]) -> Work[None]:
+    """A statement for each row; none for no rows."""
+    if rows:
+        yield Each(name, rows)
+
+
+def drive(work: Work[T], execute: Callable[[Step], Sequence[Row]]) -> T:
+    """Runs work to its end in this thread."""
+    try:
+        step = next(work)
+        while True:
+            try:
+                rows = execute(step)
+            except StoreError as error:
+                step = work.throw(error)
+            else:
+                step = work.send(rows)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def drive_async(work: Work[T], execute: Callable[[Step], Awaitable[Sequence[Row]]]) -> T:
+    """Runs work to its end in the event loop."""
+    try:
+        step = next(work)
+        while True:
+            try:
+                rows = await execute(step)
+            except StoreError as error:
+                step = work.throw(error)
+            else:
+                step = work.send(rows)
+    except StopIteration as end:
+        result: T = end.value
+        return result

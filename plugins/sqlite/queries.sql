@@ -1,0 +1,134 @@
+-- What SQLite does in its own way. postgres/queries.sql has the same names.
+
+-- fragment: time
+-- The type of a time: microseconds since 1970.
+integer
+
+-- fragment: clock
+-- The time of this transaction, which begins when it has the lock.
+now()
+
+-- name: has_migrations
+SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'
+
+-- name: lock_migrations
+-- BEGIN IMMEDIATE has locked everybody else out.
+SELECT 1
+
+-- name: new_record_ids
+-- The next ids; no other transaction can take them before they are inserted.
+WITH RECURSIVE ids (id) AS (
+    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'file_records'), 0) + 1
+    UNION ALL
+    SELECT id + 1 FROM ids LIMIT :count)
+SELECT id FROM ids
+
+-- name: insert_records
+INSERT INTO file_records (
+    id, repository_id, file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state,
+    hash_state, hash_algorithm, content_hash, hash_tries, hash_retry_at, read_at, last_verified, held_id,
+    version, scan_generation, last_scanned, missing_at, deleted_at, created_at, updated_at)
+VALUES (
+    :id, :repository_id, :file_path, :file_size, :mtime_ns, :ctime_ns, :file_system, :inode, :mode, :state,
+    :hash_state, :hash_algorithm, :content_hash, :hash_tries, :hash_retry_at, :read_at, :last_verified, :held_id,
+    :version, :scan_generation, :last_scanned, :missing_at, :deleted_at, :created_at, :updated_at)
+
+-- name: update_records
+UPDATE file_records
+SET file_path = :file_path, file_size = :file_size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns,
+    file_system = :file_system, inode = :inode, mode = :mode, state = :state, hash_state = :hash_state,
+    hash_algorithm = :hash_algorithm, content_hash = :content_hash, hash_tries = :hash_tries,
+    hash_retry_at = :hash_retry_at, read_at = :read_at, last_verified = :last_verified, held_id = :held_id,
+    version = :version, scan_generation = :scan_generation, last_scanned = :last_scanned,
+    missing_at = :missing_at, deleted_at = :deleted_at, updated_at = :updated_at
+WHERE id = :id
+
+-- name: insert_entries
+INSERT INTO changes (
+    n, at, repository_id, record_id, operation_id, kind, state, path, path_before, size, mtime_ns, ctime_ns,
+    file_system, inode, mode, size_before, mtime_ns_before, ctime_ns_before, file_system_before,
+    inode_before, mode_before, hash_algorithm, hash, hash_before)
+VALUES (
+    :n, :at, :repository_id, :record_id, :operation_id, :kind, :state, :path, :path_before, :size, :mtime_ns, :ctime_ns,
+    :file_system, :inode, :mode, :size_before, :mtime_ns_before, :ctime_ns_before, :file_system_before,
+    :inode_before, :mode_before, :hash_algorithm, :hash, :hash_before)
+
+-- name: occupied_paths
+-- The live records at these paths.
+SELECT file_path, id FROM file_records
+WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path = ANY(:paths)
+
+-- name: live_at_paths
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path = ANY(:paths)
+
+-- name: deleted_at_paths
+-- The one deleted last comes last.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND state = 'deleted' AND file_path = ANY(:paths)
+ORDER BY deleted_at, id
+
+-- name: key_at
+SELECT {key} FROM file_records
+WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path = :path
+
+-- name: keys_between
+-- One page of live records in byte order of the path.
+SELECT {key} FROM file_records
+WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path > :low
+  AND file_path < :high  -- if high
+ORDER BY file_path LIMIT :limit
+
+-- name: records_by_inode
+-- Of any state.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND (file_system, inode) IN (
+    SELECT f.value, i.value FROM json_each(:file_systems) f JOIN json_each(:inodes) i ON f.key = i.key)
+
+-- name: records_pending_within
+-- Newest first, of one folder or file.
+SELECT {record} FROM file_records INDEXED BY file_records_pending_path
+WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'pending'
+  AND (file_path = :prefix OR file_path > :low AND file_path < :high)  -- if prefix
+  AND id <> ALL(:skip)  -- if skip
+ORDER BY mtime_ns DESC LIMIT :limit
+
+-- name: live_files
+-- One page of records that are not deleted, as readers see them.
+SELECT {record} FROM files AS r
+WHERE repository_id = :repository_id AND state <> 'deleted' AND state = ANY(:states)
+  AND file_path > :after
+  AND file_path >= :low  -- if low
+  AND file_path < :high  -- if high
+  AND {has_twin}  -- if duplicates
+ORDER BY file_path LIMIT :limit
+
+-- name: deleted_files
+-- One page of deleted records.
+SELECT {record} FROM files
+WHERE repository_id = :repository_id AND state = 'deleted'
+  AND file_path > :after
+  AND file_path >= :low  -- if low
+  AND file_path < :high  -- if high
+ORDER BY file_path, id LIMIT :limit
+
+-- name: report_problem
+INSERT INTO problems (repository_id, path, code, message, first_seen, last_seen)
+VALUES (:repository_id, :path, :code, :message, now(), now())
+ON CONFLICT (repository_id, path, code) DO UPDATE SET message = excluded.message, last_seen = excluded.last_seen
+
+-- name: forget_path
+DELETE FROM problems WHERE repository_id = :repository_id AND path = :path
+
+-- name: forget_problem
+-- Unless it was seen again meanwhile.
+DELETE FROM problems
+WHERE repository_id = :repository_id AND path = :path AND code = :code AND last_seen < :before
+
+-- name: plan_job
+-- The newest payload replaces that of a waiting job.
+INSERT INTO jobs (action, key, payload, priority, not_before, created_at)
+VALUES (:action, :key, :payload, :priority, now() + :delay, now())
+ON CONFLICT (action, key) WHERE state = 'waiting' DO UPDATE
+SET payload = excluded.payload, priority = excluded.priority, not_before = excluded.not_before,
+    tries = 0, last_error = NULL

@@ -1,0 +1,169 @@
+"""SQLite connections in threads of their own: a whole transaction is one hop from the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import anyio
+
+from treeledger.errors import StoreError
+from treeledger.plugins.sql.queries import load
+from treeledger.plugins.sql.values import MICROSECOND, micros
+from treeledger.plugins.sql.work import Each, Params, Query, Row, Step, Work, drive
+from treeledger.plugins.sqlite.dialect import translate
+from treeledger.plugins.sqlite.errors import ERRORS, wrapped
+
+T = TypeVar("T")
+
+_PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.sqlite")
+_PLAIN: Final = frozenset((int, str, type(None), bool, float, bytes))
+_SETTINGS: Final = (
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -16384",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+
+class SqliteSession:
+    """One writer, one reader: readers see what is committed and never wait for the writer."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = Connection(path, "BEGIN IMMEDIATE")
+        self._reader = Connection(path, "BEGIN")
+        self._announced = anyio.Event()
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._reader.run(work)
+
+    async def write(self, work: Work[T]) -> T:
+        return await self._writer.run(work)
+
+    def announce(self) -> None:
+        self._announced.set()
+        self._announced = anyio.Event()
+
+    async def announced(self) -> None:
+        """Returns when something is announced in this process."""
+        await self._announced.wait()
+
+    async def aclose(self) -> None:
+        await self._reader.aclose()
+        await self._writer.aclose()
+
+
+class Connection:
+    """A connection that lives in one thread, which opens it at its first use."""
+
+    def __init__(self, path: Path, begin: str) -> None:
+        self._path = path
+        self._begin = begin
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._queries = load(_PACKAGES, translate)
+        self._connection: sqlite3.Connection | None = None
+        self._now = 0
+
+    async def run(self, work: Work[T]) -> T:
+        """Runs work in one transaction. Whoever is cancelled while waiting leaves it to end in its thread."""
+        return await self._in_thread(lambda: self._transact(work))
+
+    async def aclose(self) -> None:
+        await self._in_thread(self._close)
+        self._thread.shutdown()
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        try:
+            future = self._thread.submit(call)
+        except RuntimeError as error:
+            raise StoreError("the ledger is closed") from error
+        return await asyncio.wrap_future(future)
+
+    def _transact(self, work: Work[T]) -> T:
+        try:
+            connection = self._connection = self._connection or self._connect()
+            connection.execute(self._begin)
+        except ERRORS as error:
+            raise wrapped(error, self._path) from error
+        self._now = time.time_ns() // 1000
+        try:
+            result = drive(work, self._execute)
+            self._commit(connection)
+        except BaseException:
+            connection.rollback()
+            raise
+        return result
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except ERRORS as error:
+            raise wrapped(error, self._path) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        for setting in _SETTINGS:
+            connection.execute(setting)
+        connection.create_function("now", 0, lambda: self._now)
+        return connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _execute(self, step: Step) -> Sequence[Row]:
+        assert self._connection is not None
+        try:
+            return self._step(self._connection, step)
+        except ERRORS as error:
+            raise wrapped(error, self._path) from error
+
+    def _step(self, connection: sqlite3.Connection, step: Step) -> Sequence[Row]:
+        if isinstance(step, Query):
+            sql = self._queries[step.name].sql(step.params)
+            return connection.execute(sql, _bound(step.params)).fetchall()
+        if isinstance(step, Each):
+            sql = self._queries[step.name].sql(step.rows[0])
+            connection.executemany(sql, map(_bound, step.rows))
+        else:
+            for statement in _statements(step.sql):
+                connection.execute(statement)
+        return ()
+
+
+def _bound(params: Params) -> dict[str, Any]:
+    """Parameters as SQLite takes them: times and spans in microseconds, lists as JSON."""
+    return {name: value if type(value) in _PLAIN else _plain(value) for name, value in params.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return micros(value)
+    if isinstance(value, timedelta):
+        return value // MICROSECOND
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, list):
+        return json.dumps([str(item) if isinstance(item, UUID) else item for item in value], ensure_ascii=False)
+    return value
+
+
+def _statements(script: str) -> list[str]:
+    """The statements of a script. (`executescript` commits before it begins.)"""
+    found, text = [], ""
+    for line in script.splitlines(keepends=True):
+        text += line
+        if sqlite3.complete_statement(text):
+            found.append(text)
+            text = ""
+    return found

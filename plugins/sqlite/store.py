@@ -1,0 +1,133 @@
+"""The ledger in one SQLite file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio import to_thread
+
+from treeledger.errors import StoreError, StoreUnavailable, UsageError
+from treeledger.migrations import scripts
+from treeledger.model import Holder, Lease
+from treeledger.names import os_from_stored, stored_from_os
+from treeledger.plugins.sql import migrating
+from treeledger.plugins.sql.applying import Applying
+from treeledger.plugins.sql.deletions import Deletions
+from treeledger.plugins.sql.jobs import Jobs
+from treeledger.plugins.sql.journal import Journal
+from treeledger.plugins.sql.marks import Marks
+from treeledger.plugins.sql.operations import Operations
+from treeledger.plugins.sql.records import Records
+from treeledger.plugins.sql.repositories import Repositories, renew_leases
+from treeledger.plugins.sqlite import place
+from treeledger.plugins.sqlite.errors import ERRORS, wrapped
+from treeledger.plugins.sqlite.lock import EngineLock
+from treeledger.plugins.sqlite.session import SqliteSession
+from treeledger.protocols import Migration
+
+_POLL: Final = 0.2  # seconds between looks for what another process wrote
+
+
+class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
+    """A `treeledger.protocols.Store` in one file, for one machine."""
+
+    session: SqliteSession
+
+    def __init__(self, path: Path) -> None:
+        self.url = f"sqlite:{path}"
+        self.session = SqliteSession(path)
+        self._path = path
+        self._lock = EngineLock(path.with_name(path.name + ".lock"))
+
+    # life and schema
+
+    async def open(self) -> None:
+        await to_thread.run_sync(self._prepare)
+        known = await self.migrations()
+        migrating.refuse_newer(known, self.url)
+        if migrating.missing(known):
+            await self.migrate()
+
+    def _prepare(self) -> None:
+        try:
+            place.prepare(self._path)
+        except OSError as error:
+            raise StoreUnavailable(f"the ledger {self._path} cannot be made: {error.strerror}") from error
+
+    async def aclose(self) -> None:
+        await self.session.aclose()
+        self._lock.close()
+
+    async def migrations(self) -> list[Migration]:
+        if not self._path.exists():
+            return [Migration(script.version, script.name, None, True) for script in scripts("sqlite")]
+        return await migrating.listed(self.session, scripts("sqlite"))
+
+    async def migrate(self) -> list[Migration]:
+        await to_thread.run_sync(self._prepare)
+        known = await self.migrations()
+        migrating.refuse_newer(known, self.url)
+        if migrating.missing(known) and not migrating.is_empty(known):
+            version = max(migration.version for migration in known if migration.applied_at)
+            stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+            await to_thread.run_sync(_copy, self._path, Path(f"{self._path}.backup-{version}-{stamp}"))
+        return await migrating.apply_missing(self.session, scripts("sqlite"))
+
+    async def backup(self, target: str) -> None:
+        await to_thread.run_sync(_copy_with_new_epoch, self._path, Path(os_from_stored(target)))
+
+    def own_paths(self) -> list[str]:
+        return [stored_from_os(str(self._path))]
+
+    # engines
+
+    async def lock_engine(self, host: str, command: str) -> str:
+        return await to_thread.run_sync(self._lock.take, host, command)
+
+    async def unlock_engine(self, owner: str) -> None:
+        await to_thread.run_sync(self._lock.release, owner)
+
+    async def engine_holder(self, host: str) -> Holder | None:
+        return await to_thread.run_sync(self._lock.holder)
+
+    async def renew(self, leases: Sequence[Lease], owner: str, seconds: float) -> list[Lease]:
+        return await self.session.write(renew_leases(leases, owner, seconds))
+
+    # journal
+
+    async def wait(self, after: int, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            while (await self.head()).n <= after:
+                with anyio.move_on_after(_POLL):
+                    await self.session.announced()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A consistent copy, readable by its owner only, while others read and write."""
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        raise UsageError(f"{target} exists already; name a file that does not") from None
+    except OSError as error:
+        raise StoreError(f"{target} cannot be written: {error.strerror}") from error
+    try:
+        with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+            connection.execute("VACUUM INTO ?", (str(target),))
+    except ERRORS as error:
+        target.unlink(missing_ok=True)
+        raise wrapped(error, source) from error
+
+
+def _copy_with_new_epoch(source: Path, target: Path) -> None:
+    """The copy and the original go separate ways, so their journals must not be taken for one another."""
+    _copy(source, target)
+    with closing(sqlite3.connect(target, isolation_level=None)) as connection:
+        connection.execute("UPDATE journal_head SET epoch = ?", (secrets.token_hex(8),))

@@ -1,0 +1,81 @@
+"""Who imports whom, seen at run time: what `lint-imports` checks in the source, and what it cannot."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+TOP = Path(__file__).parents[2]
+FOLDERS = {"core": "treeledger", "plugins": "treeledger.plugins", "tui": "treeledger.tui"}
+NOT_IMPORTED = ("treeledger.__main__", "treeledger.testing")  # runs the program; needs pytest
+
+
+def modules_after(program: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded once it has run a program."""
+    report = "\nimport json, sys\nsys.stderr.write(json.dumps(sorted(sys.modules)))"
+    result = subprocess.run(
+        [sys.executable, "-c", program + report], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return set(json.loads(result.stderr.splitlines()[-1]))
+
+
+def modules_in(folder: str) -> list[str]:
+    """The names of all modules in a folder of the project."""
+    top = TOP / folder
+    return [
+        ".".join((FOLDERS[folder], *path.relative_to(top).with_suffix("").parts)).removesuffix(".__init__")
+        for path in sorted(top.rglob("*.py"))
+        if "__pycache__" not in path.parts
+    ]
+
+
+def within(loaded: set[str], *packages: str) -> set[str]:
+    return {name for name in loaded if any(name == top or name.startswith(top + ".") for top in packages)}
+
+
+def test_the_core_loads_neither_a_plugin_nor_the_dashboard() -> None:
+    core = [name for name in modules_in("core") if not name.startswith(NOT_IMPORTED)]
+    loaded = modules_after("import " + ", ".join(core))
+    assert set(core) <= loaded
+    assert within(loaded, "treeledger.plugins", "treeledger.tui", "textual") == set()
+
+
+def test_the_plugins_load_no_dashboard() -> None:
+    loaded = modules_after("import " + ", ".join(modules_in("plugins")))
+    assert within(loaded, "treeledger.tui", "textual") == set()
+
+
+def test_the_version_is_told_without_loading_what_only_work_needs() -> None:
+    program = """
+import sys
+from treeledger.cli.main import main
+sys.argv = ["treeledger", "--version"]
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+"""
+    loaded = modules_after(program)
+    assert (
+        within(loaded, "pluggy", "rich", "msgspec", "httpx", "psycopg", "watchdog", "treeledger.engine")
+        == set()
+    )
+
+
+def test_reading_the_configuration_loads_no_plugin_machinery() -> None:
+    loaded = modules_after("import treeledger.config.configuration, treeledger.config.show")
+    assert within(loaded, "pluggy", "tomlkit", "anyio", "rich") == set()
+
+
+def test_every_package_is_listed_in_pyproject() -> None:
+    listed = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    packages = {
+        ".".join((name, *path.parent.relative_to(TOP / folder).parts))
+        for folder, name in FOLDERS.items()
+        for path in (TOP / folder).rglob("__init__.py")
+    }
+    assert packages <= set(listed)
