@@ -12,7 +12,9 @@
     ├── EngineLocked             another engine has this ledger
     ├── RepositoryNotFound       (2)
     ├── RootOffline              exit code 5
-    └── CursorExpired            the journal cannot be read on from there: start afresh
+    ├── CursorExpired            the journal cannot be read on from there: start afresh
+    ├── PermanentFailure         a job that trying again will not help: it is dead
+    └── RetryLater               a job that may do better after some time
 
 Messages are for people: what happened, what is safe, what to do next.
 """
@@ -72,3 +74,15 @@ class RootOffline(TreeledgerError):
 
 class CursorExpired(TreeledgerError):
     pass
+
+
+class PermanentFailure(TreeledgerError):
+    pass
+
+
+class RetryLater(TreeledgerError):
+    """`seconds`: not before so long from now; 0 leaves it to the usual backoff."""
+
+    def __init__(self, message: str, seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds

@@ -493,8 +493,17 @@ class Store(Protocol):
     async def plan_jobs(self, action: str, cursor: Cursor, jobs: Sequence[NewJob]) -> None:
         """Adds jobs and moves the cursor, in one transaction; a waiting job with the same key is replaced."""
 
-    async def claim_jobs(self, action: str, owner: str, *, limit: int, seconds: float) -> list[Job]:
-        """Takes due jobs, highest priority first; each belongs to the owner until its lease ends."""
+    async def claim_jobs(
+        self, action: str, owner: str, *, limit: int, seconds: float, ordered: bool = False
+    ) -> list[Job]:
+        """Takes due jobs, highest priority first; each belongs to the owner until its lease ends.
+
+        `ordered`: only the oldest job (by id) that is not dead, and nothing while that one is not due
+        or somebody has it.
+        """
+
+    async def renew_jobs(self, jobs: Sequence[Job], seconds: float) -> list[Job]:
+        """Extends the leases of running jobs; returns those that nobody else has claimed meanwhile."""
 
     async def finish_jobs(self, jobs: Sequence[Job]) -> None: ...
 
@@ -524,15 +533,31 @@ class Migration(NamedTuple):
 
 @runtime_checkable
 class Action(Protocol):
-    """Does something about changes. It reads the journal with a durable cursor and works through jobs."""
+    """Does something about changes. It reads the journal with a durable cursor and works through jobs.
+
+    `name` is that of its table in plugins.toml, and of its cursor and jobs. An action may also have
+
+    - `repositories: tuple[str, ...]`, the names of those whose changes it is given, from its table's
+      key; all, if it is () or there is none;
+    - `ordered: bool`, if true its jobs run in the order in which they were planned, and none before
+      an earlier one is done or dead; else one that failed is overtaken.
+    """
 
     name: str
 
-    def plan(self, entries: Sequence[JournalEntry]) -> list[NewJob]:
-        """The jobs that these entries call for; committed together with the cursor's step."""
+    def plan(self, entries: Sequence[JournalEntry], known: Mapping[UUID, Repository]) -> Sequence[NewJob]:
+        """The jobs that these entries call for; committed together with the cursor's step.
+
+        Called in the event loop, so quick. `known` are the repositories by id; one that was removed
+        may be lacking. If it raises, it is asked again later: nothing is left out.
+        """
 
     async def run(self, job: Job) -> None:
-        """Does one job. Raises to have it tried again later."""
+        """Does one job; it may be done again, if the engine dies before that is noted.
+
+        Raises PermanentFailure if trying again is no use, RetryLater to say when, anything else to
+        have it tried again later.
+        """
 
 
 @runtime_checkable

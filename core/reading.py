@@ -11,7 +11,7 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -63,15 +63,25 @@ class Read(NamedTuple):
     problem: Problem | None = None
 
 
+def file_clock() -> int:
+    """Nanoseconds of the clock that file times are taken from; it goes in ticks of some milliseconds."""
+    return time.time_ns() - _TICK if _COARSE_CLOCK is None else time.clock_gettime_ns(_COARSE_CLOCK)
+
+
 def read_files(
-    tree: Tree, hashers: Sequence[Hasher], wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits
+    tree: Tree,
+    hashers: Sequence[Hasher],
+    wanted: Sequence[tuple[str, FileStat]],
+    limits: ReadLimits,
+    *,
+    clock: Callable[[], int] = file_clock,
 ) -> list[Read]:
     """Reads files in the given order, racy ones last; the results are in the given order.
 
     Raises RootOffline; whatever concerns one file is its outcome.
     """
-    reader = _Reader(tree, hashers, limits)
-    now = _file_clock()
+    reader = _Reader(tree, hashers, limits, clock)
+    now = clock()
     results: dict[int, Read] = {}
     racy = []
     for number, (path, stat) in enumerate(wanted):
@@ -95,11 +105,6 @@ def settled_at(stat: FileStat) -> int:
     return ctime + (grain * 2 if grain == _SECOND else grain)
 
 
-def _file_clock() -> int:
-    """The clock that file times are taken from; it goes in ticks of some milliseconds."""
-    return time.time_ns() - _TICK if _COARSE_CLOCK is None else time.clock_gettime_ns(_COARSE_CLOCK)
-
-
 class _Moved(Exception):
     """The file is not what lstat saw."""
 
@@ -109,8 +114,11 @@ class _OutOfTime(Exception):
 
 
 class _Reader:
-    def __init__(self, tree: Tree, hashers: Sequence[Hasher], limits: ReadLimits) -> None:
+    def __init__(
+        self, tree: Tree, hashers: Sequence[Hasher], limits: ReadLimits, clock: Callable[[], int]
+    ) -> None:
         self._tree = tree
+        self._clock = clock
         self._new = [hasher.new for hasher in hashers]
         self._names = [hasher.name for hasher in hashers[1:]]
         self._limits = limits
@@ -138,7 +146,10 @@ class _Reader:
 
     def read_racy(self, path: str, stat: FileStat) -> Read:
         """Waits until the file is settled; one whose ctime is far in the future never is."""
-        wait = settled_at(stat) - _file_clock()
+        refused = self._refused(path, stat)
+        if refused is not None:
+            return refused
+        wait = settled_at(stat) - self._clock()
         if wait > _LONGEST_WAIT:
             return self.read(path, stat, twice=True)
         while wait > 0:
@@ -146,7 +157,7 @@ class _Reader:
             if deadline is not None and time.monotonic() + wait / _SECOND > deadline:
                 return Read(path, stat, Outcome.LATER)
             time.sleep((wait + 100_000) / _SECOND)
-            wait = settled_at(stat) - _file_clock()
+            wait = settled_at(stat) - self._clock()
         return self.read(path, stat)
 
     def _refused(self, path: str, stat: FileStat) -> Read | None:

@@ -90,16 +90,21 @@ class Settle:
         return None
 
     def due(self, now: float) -> list[Observation]:
-        """Takes out what is due."""
+        """Takes out what is due; with a move or a loss all others that wait, as they may be its other end."""
         ready: list[Observation] = []
         while (first := self.next_due()) is not None and first <= now:
             _, path = heapq.heappop(self._heap)
-            pending = self._pending.pop(path)
-            self._remember(path, pending, now)
-            ready.append(pending.observation)
+            ready.append(self._take(path, now))
+        if any(_is_move(observation) for observation in ready):
+            waiting = [path for path, pending in self._pending.items() if _is_move(pending.observation)]
+            ready += [self._take(path, now) for path in waiting]
         return ready
 
-    def _remember(self, path: str, pending: _Pending, now: float) -> None:
+    def _take(self, path: str, now: float) -> Observation:
+        self._remember(path, now)
+        return self._pending.pop(path).observation
+
+    def _remember(self, path: str, now: float) -> None:
         looked = self._looked.pop(path, None)
         is_busy = looked is not None and now - looked.at < 2 * max(looked.patience, self._debounce)
         patience = 2 * self._debounce
@@ -127,3 +132,8 @@ class Settle:
         self._heap.clear()
         for prefix in collapse(prefixes, _COLLAPSED):
             self._observe(Observation(prefix, subtree=True), now)
+
+
+def _is_move(observation: Observation) -> bool:
+    """Whether it is of a path that something came to or left, not of content: a look costs little."""
+    return observation.at_once and not observation.written and not observation.subtree

@@ -42,14 +42,14 @@ class PollingSource(EventSource):
     debounce = 3.0
 
     def __init__(self, interval: float) -> None:
-        self._interval = interval
+        self.interval = interval
 
     def suits(self, root: str, file_system_type: str) -> str | None:
         return None
 
     @asynccontextmanager
     async def watch(self, root: str, filters: Sequence[PartRef]) -> AsyncIterator[Watch]:
-        watch = PollingWatch(self._interval)
+        watch = PollingWatch(self.interval)
         try:
             yield watch
         finally:
@@ -84,6 +84,6 @@ class PollingWatch(Watch):
         self._closed.set()
 
 
-@impl
+@impl(trylast=True)
 def event_sources(tables: PluginTables) -> Sequence[EventSource]:
     return (PollingSource(tables.options("polling", PollingOptions).interval),)

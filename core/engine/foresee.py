@@ -25,6 +25,7 @@ from treeledger.model import (
     OperationType,
     Problem,
     Repository,
+    ScanScope,
     SyncOperation,
 )
 from treeledger.protocols import Applied
@@ -85,7 +86,7 @@ class _TrialContext(Context):
 
 
 class _TrialScanner(Scanner):
-    async def _forget_problems(self, run: Run, before: datetime) -> None:
+    async def _forget_problems(self, scope: ScanScope, before: datetime) -> None:
         """Nothing is written."""
 
 

@@ -19,6 +19,7 @@ from treeledger.model import OperationType, Repository, SyncOperation
 from treeledger.protocols import EventSource
 
 log = logging.getLogger(__name__)
+_TROUBLE: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
 ROOT_CHECK: Final = 30.0  # seconds between looks for a root that is offline
 
 
@@ -114,8 +115,9 @@ class Keeper:
             request.done.set()
 
     def _say(self, state: RepositoryState, message: str = "") -> None:
-        if (state, message) != (self.state, self.message):
-            self.state, self.message = state, message
+        is_news = state is not self.state or (state in _TROUBLE and message != self.message)
+        self.state, self.message = state, message
+        if is_news:
             self._tools.hub.tell(StateChanged(self.repository, state, message))
 
 

@@ -36,7 +36,7 @@ class Run:
     ) -> None:
         self.type = type
         self.counts = Counts()
-        self.scopes: list[ScanScope] = []
+        self._scopes: dict[str, ScanScope] = {}
         self.operation: SyncOperation | None = None
         self._store = store
         self._lease = lease
@@ -55,6 +55,10 @@ class Run:
                 )
         return self.operation
 
+    def covered(self, scope: ScanScope) -> None:
+        """Notes what a scan of this run saw; the last of a prefix counts."""
+        self._scopes[scope.prefix] = scope
+
     def count(self, entries: Iterable[JournalEntry]) -> None:
         for entry in entries:
             name = _COUNTED.get(entry.kind)
@@ -70,7 +74,7 @@ class Run:
         if self.operation is None:
             return None
         operation, self.operation = self.operation, None
-        scopes = () if error else tuple(self.scopes)
+        scopes = () if error else tuple(self._scopes.values())
         return await patiently(
             lambda: self._store.finish_operation(operation.id, self.counts, error=error, scopes=scopes),
             self._patience,

@@ -115,21 +115,23 @@ class Scanner:
         context.recorder.generation = max(context.recorder.generation, operation.generation)
         self._overtaken: list[str] = []
         vanished: list[str] = []
+        scopes: list[ScanScope] = []
         for prefix in outermost(prefixes):
             merge = Merge(operation.generation, same=context.same, everything=rehash)
             found = _Found()
             await self._scan_prefix(prefix, merge, found, run, rehash)
             vanished += found.vanished
-            run.scopes.append(ScanScope(prefix, operation.generation, tuple(found.unknown)))
+            scopes.append(ScanScope(prefix, operation.generation, tuple(found.unknown)))
         await self._inspect_vanished(vanished, run)
         await context.root.check()
-        await self._forget_problems(run, operation.start_time)
+        for scope in scopes:
+            run.covered(scope)
+            await self._forget_problems(scope, operation.start_time)
         return Scanned(tuple(self._overtaken), look.is_empty)
 
-    async def _forget_problems(self, run: Run, before: datetime) -> None:
+    async def _forget_problems(self, scope: ScanScope, before: datetime) -> None:
         context = self._context
-        for scope in run.scopes:
-            await context.store.forget_problems(context.repository.id, scope.prefix, before, scope.unknown)
+        await context.store.forget_problems(context.repository.id, scope.prefix, before, scope.unknown)
 
     async def _scan_prefix(self, prefix: str, merge: Merge, found: _Found, run: Run, rehash: bool) -> None:
         keys = KeyReader(self._context, prefix)

@@ -21,17 +21,11 @@ number, tmpfs anew for each mount (`*_statfs` in the Linux source)."""
 
 _HAVE_UUID: Final = frozenset(("xfs", "f2fs", "vfat", "exfat", "ntfs", "ntfs3", "nilfs2", "udf", "hfsplus"))
 
-_NETWORK: Final = frozenset(
-    """
-    nfs nfs4 cifs smb3 smbfs ncpfs afs afpfs webdav davfs 9p ceph lustre gfs2 ocfs2 glusterfs beegfs orangefs
-    coda virtiofs vboxsf vmhgfs prl_fs
-    """.split()
-)
-_NETWORK_FUSE: Final = frozenset(
-    """
-    sshfs rclone s3fs gcsfuse goofys geesefs mount-s3 s3ql blobfuse blobfuse2 juicefs seaweedfs moosefs mfs
-    lizardfs glusterfs ceph davfs davfs2 curlftpfs gvfsd-fuse google-drive-ocamlfuse vmhgfs-fuse grpcfuse osxfs
-    """.split()
+_NETWORK: Final = re.compile(
+    "nfs4?|cifs|smb3|smbfs|ncpfs|afs|afpfs|webdav|davfs|9p|ceph|lustre|gfs2|ocfs2|glusterfs|beegfs|orangefs"
+    "|coda|virtiofs|vboxsf|vmhgfs|prl_fs"
+    r"|fuse\.(sshfs|rclone|s3fs|gcsfuse|goofys|geesefs|mount-s3|s3ql|blobfuse2?|juicefs|seaweedfs|moosefs|mfs"
+    "|lizardfs|glusterfs|ceph|davfs2?|curlftpfs|gvfsd-fuse|google-drive-ocamlfuse|vmhgfs-fuse|grpcfuse|osxfs)"
 )
 
 
@@ -105,7 +99,7 @@ def identify(path: str, host: str) -> FileSystemIdentity:
 
 def is_network(type: str) -> bool:
     """Whether files of this file system type may change behind the back of this machine."""
-    return type.removeprefix("fuse.") in _NETWORK_FUSE if type.startswith("fuse.") else type in _NETWORK
+    return _NETWORK.fullmatch(type) is not None
 
 
 def host_id(configured: str | None) -> str:

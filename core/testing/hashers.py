@@ -57,4 +57,7 @@ class HasherContract:
         one, two = hasher.new(), hasher.new()
         one.update(b"one")
         two.update(b"two")
-        assert (one.hexdigest(), two.hexdigest()) == (self.digest(hasher, b"one"), self.digest(hasher, b"two"))
+        assert (one.hexdigest(), two.hexdigest()) == (
+            self.digest(hasher, b"one"),
+            self.digest(hasher, b"two"),
+        )

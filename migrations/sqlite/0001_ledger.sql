@@ -62,11 +62,11 @@ CREATE TABLE file_records (
     mode integer NOT NULL,
     read_at integer,
     hash_algorithm text,
-    hash_state text NOT NULL CHECK (hash_state IN ('pending', 'done', 'verify', 'failed', 'skipped')),
+    hash_state text NOT NULL,                -- pending, done, verify, failed, skipped
     hash_tries integer NOT NULL,
     hash_retry_at integer,
     last_verified integer,
-    state text NOT NULL CHECK (state IN ('present', 'missing', 'deleted', 'ignored')),
+    state text NOT NULL,                     -- present, missing, deleted, ignored
     held_id integer,
     missing_at integer,
     deleted_at integer
@@ -257,4 +257,35 @@ CREATE TABLE jobs (
 );
 CREATE UNIQUE INDEX jobs_key ON jobs (action, key) WHERE state = 'waiting';
 CREATE INDEX jobs_due ON jobs (action, priority DESC, not_before, id) WHERE state = 'waiting';
+CREATE INDEX jobs_order ON jobs (action, id) WHERE state <> 'dead';
 CREATE INDEX jobs_leases ON jobs (action, lease_until) WHERE state = 'running';
+
+-- The planner knows nothing of a table that was never analysed, and would take repository_id alone
+-- for a good key. So it is told what a large ledger looks like: rows, then rows per value of each
+-- column of the index.
+ANALYZE;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('repositories', 'sqlite_autoindex_repositories_1', '20 1'),
+    ('repositories', 'repositories_name', '20 1'),
+    ('repositories', 'repositories_root', '20 10 1'),
+    ('file_records', 'file_records_live', '1000000 250000 1'),
+    ('file_records', 'file_records_deleted', '50000 12500 2'),
+    ('file_records', 'file_records_purge', '50000 12500 2'),
+    ('file_records', 'file_records_inode', '1050000 262500 131250 1'),
+    ('file_records', 'file_records_content', '900000 225000 1'),
+    ('file_records', 'file_records_lost', '51000 12750 2'),
+    ('file_records', 'file_records_missing', '1000 500 500 1'),
+    ('file_records', 'file_records_pending', '50000 25000 1'),
+    ('file_records', 'file_records_pending_path', '50000 25000 1'),
+    ('file_records', 'file_records_failed', '1000 500 2'),
+    ('file_records', 'file_records_verify', '50000 25000 2'),
+    ('changes', 'changes_repository', '5000000 1250000 1'),
+    ('changes', 'changes_record', '5000000 5 1'),
+    ('changes', 'changes_at', '5000000 100'),
+    ('jobs', 'jobs_key', '50000 10000 1'),
+    ('jobs', 'jobs_due', '50000 10000 5000 2 1'),
+    ('jobs', 'jobs_order', '50000 10000 1'),
+    ('jobs', 'jobs_leases', '500 100 50'),
+    ('problems', 'problems_path', '10000 2500 1 1'),
+    ('scan_scopes', 'sqlite_autoindex_scan_scopes_1', '100 10 1 1');
+ANALYZE sqlite_schema;

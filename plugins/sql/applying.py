@@ -9,7 +9,7 @@ from uuid import UUID
 from treeledger.model import Change, FileRecord, JournalEntry, Lease
 from treeledger.plugins.sql import batch
 from treeledger.plugins.sql.leases import hold_lease
-from treeledger.plugins.sql.values import entry_row, moment, record_row
+from treeledger.plugins.sql.values import ENTRY_COLUMNS, RECORD_COLUMNS, entry_row, moment, record_row
 from treeledger.plugins.sql.work import Part, Work, ask, each, run
 from treeledger.protocols import Applied
 
@@ -42,7 +42,7 @@ def _apply(
     if not accepted:
         return Applied([], [], conflicts)
     records = yield from _stamp(accepted, now, generation)
-    yield from each("park_records", [{"repository_id": repository, "id": id} for id in parked])
+    yield from each("park_records", ("repository_id", "id"), [(repository, id) for id in parked])
     yield from _write(repository, accepted, records)
     yield from _count(repository, accepted, standing, records)
     entries = yield from _journal(lease.repository_id, accepted, records, operation_id)
@@ -79,8 +79,8 @@ def _write(repository: str, accepted: Sequence[Change], records: Sequence[FileRe
     both = sorted(zip(accepted, records, strict=True), key=lambda pair: pair[1].path)
     updated = [record_row(record, repository) for change, record in both if change.before]
     added = [record_row(record, repository) for change, record in both if not change.before]
-    yield from each("update_records", updated)
-    yield from each("insert_records", added)
+    yield from each("update_records", RECORD_COLUMNS, updated)
+    yield from each("insert_records", RECORD_COLUMNS, added)
 
 
 def _count(
@@ -112,5 +112,5 @@ def _journal(
         entry_row(entry, str(repository_id), record.state)
         for entry, (_, record) in zip(entries, told, strict=True)
     ]
-    yield from each("insert_entries", rows)
+    yield from each("insert_entries", ENTRY_COLUMNS, rows)
     return entries

@@ -66,7 +66,9 @@ def judge(
     """
     claims, by_record = _claims(changes, standing)
     accepted = set(by_record.values()) | {index for index in claims.values()}
-    doubtful = [index for path, index in claims.items() if _is_held(changes, path, index, occupied, by_record)]
+    doubtful = [
+        index for path, index in claims.items() if _is_held(changes, path, index, occupied, by_record)
+    ]
     while doubtful:
         index = doubtful.pop()
         accepted.discard(index)
@@ -87,7 +89,9 @@ def _claims(
     by_record: dict[int, int] = {}
     for index, change in enumerate(changes):
         before, path = change.before, target(change)
-        if (path is not None and path in claims) or (before is not None and _is_stale(before, standing, by_record)):
+        if (path is not None and path in claims) or (
+            before is not None and _is_stale(before, standing, by_record)
+        ):
             continue
         if path is not None:
             claims[path] = index
@@ -127,8 +131,9 @@ def stamp(change: Change, id: int, now: datetime, generation: int) -> FileRecord
     before, after = change.before, change.after
     is_deleted = after.state is RecordState.DELETED
     is_gone = is_deleted or after.state is RecordState.MISSING
-    return after._replace(
-        id=id,
+    return FileRecord(
+        id,
+        *after[1:12],  # what is the change's alone: from repository_id to last_verified
         held_id=after.held_id if is_gone else None,
         version=before.version + 1 if before else 1,
         scan_generation=max(generation, before.scan_generation) if before else generation,

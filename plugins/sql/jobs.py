@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from treeledger.model import Cursor, Job, JobState, NewJob
 from treeledger.plugins.sql.values import job_from, json_text
-from treeledger.plugins.sql.work import Part, Work, ask, each, run
+from treeledger.plugins.sql.work import Part, Row, Work, ask, each, run
 
 
 class Jobs(Part):
@@ -18,8 +17,11 @@ class Jobs(Part):
     async def plan_jobs(self, action: str, cursor: Cursor, jobs: Sequence[NewJob]) -> None:
         await self.session.write(_plan(action, cursor, jobs))
 
-    async def claim_jobs(self, action: str, owner: str, *, limit: int, seconds: float) -> list[Job]:
-        return await self.session.write(_claim(action, owner, limit, timedelta(seconds=seconds)))
+    async def claim_jobs(
+        self, action: str, owner: str, *, limit: int, seconds: float, ordered: bool = False
+    ) -> list[Job]:
+        ways = ("claim_oldest",) if ordered else ("claim_expired", "claim_waiting")
+        return await self.session.write(_claim(ways, action, owner, limit, timedelta(seconds=seconds)))
 
     async def renew_jobs(self, jobs: Sequence[Job], seconds: float) -> list[Job]:
         return await self.session.write(_renew(jobs, timedelta(seconds=seconds))) if jobs else []
@@ -27,7 +29,7 @@ class Jobs(Part):
     async def finish_jobs(self, jobs: Sequence[Job]) -> None:
         if jobs:
             await self.session.write(
-                each("finish_job", [{"id": job.id, "tries": job.tries} for job in jobs])
+                each("finish_job", ("id", "tries"), [(job.id, job.tries) for job in jobs])
             )
 
     async def fail_job(self, job: Job, error: str, *, retry_in: float | None) -> None:
@@ -53,23 +55,16 @@ def _cursor(action: str) -> Work[Cursor | None]:
 
 def _plan(action: str, cursor: Cursor, jobs: Sequence[NewJob]) -> Work[None]:
     yield from run("move_cursor", action=action, epoch=cursor.epoch, n=cursor.n)
-    rows: list[dict[str, Any]] = [
-        {
-            "action": action,
-            "key": job.key,
-            "payload": json_text(job.payload),
-            "priority": job.priority,
-            "delay": timedelta(seconds=job.delay),
-        }
-        for job in jobs
+    rows = [
+        (action, job.key, json_text(job.payload), job.priority, timedelta(seconds=job.delay)) for job in jobs
     ]
-    yield from each("plan_job", rows)
+    yield from each("plan_job", ("action", "key", "payload", "priority", "delay"), rows)
 
 
-def _claim(action: str, owner: str, limit: int, lease: timedelta) -> Work[list[Job]]:
-    """First what another owner let run out, then what waits, highest priority first."""
+def _claim(ways: Sequence[str], action: str, owner: str, limit: int, lease: timedelta) -> Work[list[Job]]:
+    """What another owner let run out comes first, then what waits, highest priority first."""
     claimed: list[Job] = []
-    for name in ("claim_expired", "claim_waiting"):
+    for name in ways:
         if len(claimed) < limit:
             rows = yield from ask(name, action=action, owner=owner, limit=limit - len(claimed), lease=lease)
             claimed += map(job_from, rows)
@@ -77,7 +72,7 @@ def _claim(action: str, owner: str, limit: int, lease: timedelta) -> Work[list[J
 
 
 def _renew(jobs: Sequence[Job], lease: timedelta) -> Work[list[Job]]:
-    renewed = []
+    renewed: list[Row] = []
     for job in jobs:
         renewed += yield from ask("renew_job", id=job.id, tries=job.tries, lease=lease)
     return [job_from(row) for row in renewed]

@@ -39,6 +39,13 @@ UPDATE jobs SET state = 'running', owner = :owner, lease_until = now() + :lease,
 WHERE id IN (SELECT id FROM due)
 RETURNING {job}
 
+-- name: claim_oldest
+-- Only the first that is not dead, and only if it is due and nobody has it.
+UPDATE jobs SET state = 'running', owner = :owner, lease_until = now() + :lease, tries = tries + 1
+WHERE id = (SELECT id FROM jobs WHERE action = :action AND state <> 'dead' ORDER BY id LIMIT 1)
+  AND (state = 'waiting' AND not_before <= now() OR state = 'running' AND lease_until < now())
+RETURNING {job}
+
 -- name: finish_job
 -- Not if it was claimed again meanwhile: every claim counts as a try.
 DELETE FROM jobs WHERE id = :id AND tries = :tries AND state = 'running'

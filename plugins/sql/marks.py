@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from treeledger.errors import RepositoryNotFound
@@ -39,9 +39,7 @@ class Marks(Part):
     ) -> None:
         await self.session.write(_forget(repository_id, prefix, before, unknown))
 
-    async def problems(
-        self, repository_id: UUID | None, *, notes: bool, limit: int
-    ) -> list[KnownProblem]:
+    async def problems(self, repository_id: UUID | None, *, notes: bool, limit: int) -> list[KnownProblem]:
         return await self.session.read(_problems(repository_id, notes, limit))
 
 
@@ -53,12 +51,12 @@ def _mark(repository_id: UUID, prefixes: Sequence[tuple[str, str]]) -> Work[None
     if not rows:
         raise RepositoryNotFound(f"no repository has the id {repository_id}")
     first = rows[0][0] - len(reasons) + 1
-    marked: list[dict[str, Any]] = [
-        {"repository_id": repository, "mark": mark, "prefix": prefix, "reason": reason}
+    marked = [
+        (repository, mark, prefix, reason)
         for mark, (prefix, reason) in enumerate(reasons.items(), start=first)
     ]
-    yield from each("unmark", marked)
-    yield from each("mark", marked)
+    yield from each("unmark", ("repository_id", "prefix"), [(repository, prefix) for prefix in reasons])
+    yield from each("mark", ("repository_id", "mark", "prefix", "reason"), marked)
 
 
 def _dirty(repository_id: UUID) -> Work[list[DirtyPath]]:
@@ -67,35 +65,26 @@ def _dirty(repository_id: UUID) -> Work[list[DirtyPath]]:
 
 
 def _clear(repository_id: UUID, seen: Sequence[DirtyPath]) -> Work[None]:
-    yield from each("clear_dirty", [{"repository_id": str(repository_id), "mark": dirty.mark} for dirty in seen])
+    marks = [(str(repository_id), dirty.mark) for dirty in seen]
+    yield from each("clear_dirty", ("repository_id", "mark"), marks)
 
 
 def _report(repository_id: UUID, problems: Sequence[Problem], healthy: Sequence[str]) -> Work[None]:
     repository = str(repository_id)
-    yield from each("forget_path", [{"repository_id": repository, "path": path} for path in healthy])
-    yield from each(
-        "report_problem",
-        [
-            {
-                "repository_id": repository,
-                "path": problem.path,
-                "code": problem.code.value,
-                "message": problem.message,
-            }
-            for problem in problems
-        ],
-    )
+    yield from each("forget_path", ("repository_id", "path"), [(repository, path) for path in healthy])
+    rows = [(repository, path, code.value, message) for path, code, message in problems]
+    yield from each("report_problem", ("repository_id", "path", "code", "message"), rows)
 
 
 def _forget(repository_id: UUID, prefix: str, before: datetime, unknown: Sequence[str]) -> Work[None]:
     repository = str(repository_id)
     rows = yield from ask("problems_before", repository_id=repository, before=before)
     solved = [
-        {"repository_id": repository, "path": path, "code": code, "before": before}
+        (repository, path, code, before)
         for path, code in rows
         if within(prefix, path) and not any(within(hidden, path) for hidden in unknown)
     ]
-    yield from each("forget_problem", solved)
+    yield from each("forget_problem", ("repository_id", "path", "code", "before"), solved)
 
 
 def _problems(repository_id: UUID | None, notes: bool, limit: int) -> Work[list[KnownProblem]]:

@@ -70,23 +70,16 @@ def _add_scopes(repository_id: UUID, scopes: Sequence[ScanScope]) -> Work[None]:
         for prefix, generation, unknown in (yield from ask("scopes", repository_id=repository))
     ]
     covered = [old for old in older if any(_replaces(scope, old) for scope in scopes)]
-    yield from each("drop_scope", [_scope_row(repository, scope) for scope in covered])
-    yield from each("add_scope", [_scope_row(repository, scope) for scope in scopes])
+    keys = [(repository, scope.generation, scope.prefix) for scope in covered]
+    yield from each("drop_scope", ("repository_id", "generation", "prefix"), keys)
+    rows = [(repository, scope.generation, scope.prefix, json_text(scope.unknown)) for scope in scopes]
+    yield from each("add_scope", ("repository_id", "generation", "prefix", "unknown"), rows)
 
 
 def _replaces(scope: ScanScope, older: ScanScope) -> bool:
     return older.generation <= scope.generation and covers(
         scope.prefix, scope.unknown, older.prefix, older.unknown
     )
-
-
-def _scope_row(repository: str, scope: ScanScope) -> dict[str, str | int]:
-    return {
-        "repository_id": repository,
-        "generation": scope.generation,
-        "prefix": scope.prefix,
-        "unknown": json_text(scope.unknown),
-    }
 
 
 def _operations(repository_id: UUID | None, limit: int, problems_only: bool) -> Work[list[SyncOperation]]:

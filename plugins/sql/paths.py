@@ -35,9 +35,7 @@ def _successor(text: str) -> str:
     return text[:-1] + ("\ue000" if 0xD800 <= following <= 0xDFFF else chr(following))
 
 
-def covers(
-    prefix: str, unknown: tuple[str, ...], other_prefix: str, other_unknown: tuple[str, ...]
-) -> bool:
+def covers(prefix: str, unknown: tuple[str, ...], other_prefix: str, other_unknown: tuple[str, ...]) -> bool:
     """Whether a prefix less what is unknown holds all that another prefix less its unknown holds."""
     if not within(prefix, other_prefix):
         return False

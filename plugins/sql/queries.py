@@ -43,7 +43,9 @@ class Template:
     def sql(self, params: Mapping[str, Any]) -> str:
         given = tuple(_is_given(params.get(name)) for name in self._conditions)
         if given not in self._finished:
-            self._finished[given] = self._translate(self._finish(dict(zip(self._conditions, given, strict=True))))
+            self._finished[given] = self._translate(
+                self._finish(dict(zip(self._conditions, given, strict=True)))
+            )
         return self._finished[given]
 
     def _finish(self, given: Mapping[str, bool]) -> str:

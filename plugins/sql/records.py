@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from treeledger.model import FileRecord, Lease, RecordKey, RecordState
 from treeledger.plugins.sql import paths
 from treeledger.plugins.sql.leases import hold_lease
 from treeledger.plugins.sql.values import record_from, record_then_from, uuid_from
-from treeledger.plugins.sql.work import Part, Row, Work, ask, run
+from treeledger.plugins.sql.work import Part, Row, Work, ask
 from treeledger.protocols import FileQuery
+
+_BATCH: Final = 4000
 
 
 class Records(Part):
@@ -37,7 +39,11 @@ class Records(Part):
         skip: Sequence[int] = (),
         limit: int,
     ) -> list[FileRecord]:
-        work = _to_verify(repository_id, skip, limit) if verify else _to_hash(repository_id, priority, skip, limit)
+        work = (
+            _to_verify(repository_id, skip, limit)
+            if verify
+            else _to_hash(repository_id, priority, skip, limit)
+        )
         return await self.session.read(work)
 
     async def files(self, query: FileQuery) -> list[FileRecord]:
@@ -47,7 +53,8 @@ class Records(Part):
         return await self.session.read(_record(record_id))
 
     async def renumber_file_system(self, lease: Lease, old: int, new: int) -> None:
-        await self.session.write(_renumber(lease, old, new))
+        while await self.session.write(_renumber(lease, old, new)):
+            pass
 
     async def purge(self, lease: Lease, older_than: timedelta, limit: int) -> int:
         return await self.session.write(_purge(lease, older_than, limit))
@@ -77,12 +84,15 @@ def _records_at(repository_id: UUID, paths: Sequence[str]) -> Work[dict[str, Fil
 
 
 def _records_by_inode(repository_id: UUID, inodes: Sequence[tuple[int, int]]) -> Work[list[FileRecord]]:
-    rows = yield from ask(
-        "records_by_inode",
-        repository_id=str(repository_id),
-        file_systems=[file_system for file_system, _ in inodes],
-        inodes=[inode for _, inode in inodes],
-    )
+    """File system by file system; nearly always there is one."""
+    wanted: dict[int, list[int]] = {}
+    for file_system, inode in inodes:
+        wanted.setdefault(file_system, []).append(inode)
+    rows: list[Row] = []
+    for file_system, numbers in wanted.items():
+        rows += yield from ask(
+            "records_by_inode", repository_id=str(repository_id), file_system=file_system, inodes=numbers
+        )
     return [record_from(row) for row in rows]
 
 
@@ -113,9 +123,7 @@ def _places_to_hash(priority: Sequence[str]) -> Iterator[tuple[str, dict[str, st
 
 
 def _to_verify(repository_id: UUID, skip: Sequence[int], limit: int) -> Work[list[FileRecord]]:
-    rows = yield from ask(
-        "records_to_verify", repository_id=str(repository_id), skip=list(skip), limit=limit
-    )
+    rows = yield from ask("records_to_verify", repository_id=str(repository_id), skip=list(skip), limit=limit)
     return [record_from(row) for row in rows]
 
 
@@ -188,12 +196,20 @@ def _cut(records: Sequence[FileRecord], limit: int) -> list[FileRecord]:
     return kept
 
 
-def _renumber(lease: Lease, old: int, new: int) -> Work[None]:
+def _renumber(lease: Lease, old: int, new: int) -> Work[bool]:
+    """One batch, so that nobody waits long; returns whether there may be more."""
     yield from hold_lease(lease)
-    yield from run("renumber_file_system", repository_id=str(lease.repository_id), old=old, new=new)
+    if old == new:
+        return False
+    rows = yield from ask(
+        "renumber_file_system", repository_id=str(lease.repository_id), old=old, new=new, limit=_BATCH
+    )
+    return len(rows) == _BATCH
 
 
 def _purge(lease: Lease, older_than: timedelta, limit: int) -> Work[int]:
     yield from hold_lease(lease)
-    rows = yield from ask("purge_deleted", repository_id=str(lease.repository_id), age=older_than, limit=limit)
+    rows = yield from ask(
+        "purge_deleted", repository_id=str(lease.repository_id), age=older_than, limit=limit
+    )
     return len(rows)

@@ -24,6 +24,11 @@ SELECT {record} FROM files WHERE id = :id AND repository_id IN (SELECT id FROM r
 SELECT id, version, state, file_size FROM file_records
 WHERE repository_id = :repository_id AND id = ANY(:ids)
 
+-- name: records_by_inode
+-- Of any state.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND file_system = :file_system AND inode = ANY(:inodes)
+
 -- name: park_records
 -- Moves records out of the way of others in their batch. No real path starts with two slashes.
 UPDATE file_records SET file_path = '//' || id WHERE repository_id = :repository_id AND id = :id
@@ -51,9 +56,12 @@ WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'ver
 ORDER BY last_verified NULLS FIRST LIMIT :limit
 
 -- name: renumber_file_system
--- After a move to another disk: its records are on the new one.
+-- One batch of the records that are on another file system now.
 UPDATE file_records SET file_system = :new, version = version + 1
-WHERE repository_id = :repository_id AND file_system = :old
+WHERE repository_id = :repository_id AND id IN (
+    SELECT id FROM file_records
+    WHERE repository_id = :repository_id AND file_system = :old LIMIT :limit)
+RETURNING id
 
 -- name: purge_deleted
 -- Ends what was deleted long enough ago, oldest first.

@@ -88,7 +88,9 @@ def _refuse_taken(own: UUID | None, name: str, host: str, root: str) -> Work[Non
         if uuid_from(id) == own:
             continue
         if its_name == name:
-            raise UsageError(f"there is a repository named {name} already, at {its_root}; choose another name")
+            raise UsageError(
+                f"there is a repository named {name} already, at {its_root}; choose another name"
+            )
         raise UsageError(f"{root} is a repository already: {its_name}")
 
 
@@ -146,8 +148,8 @@ def _not_claimed(repository: Repository) -> Exception:
     if repository.removed_at is not None or repository.lease_until is None:
         return _unknown(repository.id)
     return EngineLocked(
-        f"{repository.name} is watched by {repository.owner}, at least until {repository.lease_until:%H:%M:%S} UTC. "
-        "Stop that engine, or wait until its lease ends."
+        f"{repository.name} is watched by {repository.owner}, at least until "
+        f"{repository.lease_until:%H:%M:%S} UTC. Stop that engine, or wait until its lease ends."
     )
 
 
@@ -186,7 +188,9 @@ def _file_system(identity: FileSystemIdentity) -> Work[int]:
         rows = yield from ask("find_file_system", **values)
     number, mount_path, device = rows[0]
     if (mount_path, device) != (identity.mount_path, identity.device):
-        yield from run("touch_file_system", number=number, mount_path=identity.mount_path, device=identity.device)
+        yield from run(
+            "touch_file_system", number=number, mount_path=identity.mount_path, device=identity.device
+        )
     return number
 
 

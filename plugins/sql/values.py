@@ -39,6 +39,7 @@ _HASH_STATES: Final = {state.value: state for state in HashState}
 _KINDS: Final = {kind.value: kind for kind in ChangeKind}
 
 
+@lru_cache(maxsize=64)  # the rows of one batch share most of their times
 def micros(moment: datetime) -> int:
     """Microseconds since 1970."""
     return (moment - EPOCH) // MICROSECOND
@@ -91,7 +92,7 @@ def record_from(row: Row) -> FileRecord:
     )
 
 
-_RECORD_COLUMNS: Final = (
+RECORD_COLUMNS: Final = (
     *("id", "repository_id", "file_path"),
     *("file_size", "mtime_ns", "ctime_ns", "file_system", "inode", "mode"),
     *("state", "hash_state", "hash_algorithm", "content_hash", "hash_tries", "hash_retry_at"),
@@ -100,11 +101,10 @@ _RECORD_COLUMNS: Final = (
 )
 
 
-def record_row(record: FileRecord, repository_id: str) -> dict[str, Any]:
+def record_row(record: FileRecord, repository_id: str) -> Row:
     """The columns of a record, all but the generated one."""
     id, _, path, stat, state, hash_state, *rest = record
-    values = (id, repository_id, path, *stat, state.value, hash_state.value, *rest)
-    return dict(zip(_RECORD_COLUMNS, values, strict=True))
+    return (id, repository_id, path, *stat, state.value, hash_state.value, *rest)
 
 
 def entry_from(row: Row) -> JournalEntry:
@@ -125,7 +125,7 @@ def entry_from(row: Row) -> JournalEntry:
     )
 
 
-_ENTRY_COLUMNS: Final = (
+ENTRY_COLUMNS: Final = (
     *("n", "at", "repository_id", "record_id", "operation_id", "kind", "path", "path_before"),
     *("size", "mtime_ns", "ctime_ns", "file_system", "inode", "mode"),
     *("size_before", "mtime_ns_before", "ctime_ns_before"),
@@ -135,12 +135,11 @@ _ENTRY_COLUMNS: Final = (
 _NO_STAT: Final = (None,) * 6
 
 
-def entry_row(entry: JournalEntry, repository_id: str, state: RecordState) -> dict[str, Any]:
+def entry_row(entry: JournalEntry, repository_id: str, state: RecordState) -> Row:
     """The columns of a journal entry; `state` is what the record became."""
     n, at, _, record_id, operation_id, kind, path, path_before, stat, before, *hashes = entry
     head = (n, at, repository_id, record_id, operation_id, kind.value, path, path_before)
-    values = (*head, *stat, *(before or _NO_STAT), *hashes, state.value)
-    return dict(zip(_ENTRY_COLUMNS, values, strict=True))
+    return (*head, *stat, *(before or _NO_STAT), *hashes, state.value)
 
 
 def record_then_from(row: Row) -> FileRecord:

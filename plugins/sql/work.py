@@ -30,10 +30,11 @@ class Query(NamedTuple):
 
 
 class Each(NamedTuple):
-    """A statement for each of many rows; nothing is sent back. One that takes `:rows` gets them all at once."""
+    """A statement for each of many rows; nothing is sent back. One with `:rows` takes them all at once."""
 
     name: str
-    rows: Sequence[Params]
+    columns: Sequence[str]
+    rows: Sequence[Row]
 
 
 class Script(NamedTuple):
@@ -75,10 +76,10 @@ def run(name: str, /, **params: Any) -> Work[None]:
     yield Query(name, params)
 
 
-def each(name: str, rows: Sequence[Params]) -> Work[None]:
+def each(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Work[None]:
     """A statement for each row; none for no rows."""
     if rows:
-        yield Each(name, rows)
+        yield Each(name, columns, rows)
 
 
 def drive(work: Work[T], execute: Callable[[Step], Sequence[Row]]) -> T:

@@ -91,6 +91,7 @@ def _held_message(path: Path, holder: Holder | None) -> str:
     if holder is None or not holder.pid:
         return f"another treeledger is starting on {path.with_suffix('')}; try again"
     return (
-        f"treeledger {holder.command} (process {holder.pid} on {holder.host}, since {holder.since:%Y-%m-%d %H:%M} UTC) "
-        "has this ledger. Nothing was changed. Stop it, or work through it."
+        f"treeledger {holder.command} (process {holder.pid} on {holder.host}, since "
+        f"{holder.since:%Y-%m-%d %H:%M} UTC) has this ledger. Nothing was changed. "
+        "Stop it, or work through it."
     )

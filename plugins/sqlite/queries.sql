@@ -79,17 +79,11 @@ WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path > :low
   AND file_path < :high  -- if high
 ORDER BY file_path LIMIT :limit
 
--- name: records_by_inode
--- Of any state.
-SELECT {record} FROM file_records
-WHERE repository_id = :repository_id AND (file_system, inode) IN (
-    SELECT f.value, i.value FROM json_each(:file_systems) f JOIN json_each(:inodes) i ON f.key = i.key)
-
 -- name: records_pending_within
 -- Newest first, of one folder or file.
 SELECT {record} FROM file_records INDEXED BY file_records_pending_path
 WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'pending'
-  AND (file_path = :prefix OR file_path > :low AND file_path < :high)  -- if prefix
+  AND file_path >= :prefix AND file_path < :high AND (file_path = :prefix OR file_path > :low)  -- if prefix
   AND id <> ALL(:skip)  -- if skip
 ORDER BY mtime_ns DESC LIMIT :limit
 

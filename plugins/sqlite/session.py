@@ -19,7 +19,7 @@ from treeledger.errors import StoreError
 from treeledger.plugins.sql.queries import load
 from treeledger.plugins.sql.values import MICROSECOND, micros
 from treeledger.plugins.sql.work import Each, Params, Query, Row, Step, Work, drive
-from treeledger.plugins.sqlite.dialect import translate
+from treeledger.plugins.sqlite.dialect import numbered, translate
 from treeledger.plugins.sqlite.errors import ERRORS, wrapped
 
 T = TypeVar("T")
@@ -133,8 +133,8 @@ class Connection:
             sql = self._queries[step.name].sql(step.params)
             return connection.execute(sql, _bound(step.params)).fetchall()
         if isinstance(step, Each):
-            sql = self._queries[step.name].sql(step.rows[0])
-            connection.executemany(sql, map(_bound, step.rows))
+            sql = numbered(self._queries[step.name].sql({}), step.columns)
+            connection.executemany(sql, map(_bound_row, step.rows))
         else:
             for statement in _statements(step.sql):
                 connection.execute(statement)
@@ -146,6 +146,10 @@ def _bound(params: Params) -> dict[str, Any]:
     return {name: value if type(value) in _PLAIN else _plain(value) for name, value in params.items()}
 
 
+def _bound_row(row: Row) -> Row:
+    return tuple([value if type(value) in _PLAIN else _plain(value) for value in row])
+
+
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return micros(value)
@@ -154,7 +158,9 @@ def _plain(value: object) -> object:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, list):
-        return json.dumps([str(item) if isinstance(item, UUID) else item for item in value], ensure_ascii=False)
+        return json.dumps(
+            [str(item) if isinstance(item, UUID) else item for item in value], ensure_ascii=False
+        )
     return value
 
 

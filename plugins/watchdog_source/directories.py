@@ -52,15 +52,21 @@ class Directories:
             directory = directory.children.get(name)
         return directory
 
-    def put(self, wd: int, parent: Directory | None, name: str) -> tuple[Directory, list[int]]:
+    def holds(self, directory: Directory) -> bool:
+        return self._by_wd.get(directory.wd) is directory
+
+    def put(self, wd: int, parent: Directory | None, name: str) -> tuple[Directory | None, list[int]]:
         """The directory `name` in `parent`, now under this descriptor, and what that displaced.
 
-        inotify gives one descriptor to one inode: if it stood elsewhere, the directory was moved.
+        inotify gives one descriptor to one inode: if it stood elsewhere, the directory was moved. If
+        `parent` itself goes with what stood there, there is no place: the moves are still to be heard.
         """
         known = self._by_wd.get(wd)
         if known is not None and known.parent is parent and known.name == name:
             return known, []
         freed = self.drop(known) if known is not None else []
+        if parent is not None and not self.holds(parent):
+            return None, [*freed, wd]
         displaced = self.root if parent is None else parent.children.get(name)
         if displaced is not None:
             freed += self.drop(displaced)

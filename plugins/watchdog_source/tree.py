@@ -52,7 +52,7 @@ class WatchedTree:
         self.rules = rules
         self._descriptor = descriptor
         self._root = root.rstrip("/")
-        self._breathe = breathe
+        self.breathe = breathe
         self._mounts: dict[str, str] = {}
 
     def arm(self, path: str) -> None:
@@ -68,8 +68,11 @@ class WatchedTree:
             self._mounts = silent_mounts(_MOUNTS.read_bytes())
         pending: list[tuple[Directory | None, str]] = [(above, path.rpartition("/")[2])]
         while pending:
-            self._breathe()
-            directory = self._watch(*pending.pop())
+            self.breathe()
+            above, name = pending.pop()
+            if above is not None and not self.directories.holds(above):
+                continue  # it was found to be elsewhere by now, and what is below it with it
+            directory = self._watch(above, name)
             if directory is not None:
                 pending.extend((directory, name) for name in self._listed(directory.path))
 
@@ -141,7 +144,7 @@ class WatchedTree:
             with os.scandir(os_from_stored(self._absolute(path))) as entries:
                 for number, entry in enumerate(entries):
                     if number % _PIECE == 0:
-                        self._breathe()
+                        self.breathe()
                     if entry.name == IGNORE_FILE_NAME:
                         self.rules.has_file(path)
                     elif entry.is_dir(follow_symlinks=False):
@@ -156,7 +159,7 @@ class WatchedTree:
         """How many directories there are, at least, at a path that is not watched and below it."""
         count, pending = 0, [path]
         while pending:
-            self._breathe()
+            self.breathe()
             current = pending.pop()
             base = current + "/" if current else ""
             pending.extend(base + name for name in self._listed(current))

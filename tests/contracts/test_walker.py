@@ -27,7 +27,10 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
     for name in ("mnt", "plain", "bound"):
         (root / name).mkdir(parents=True)
     (root / "plain" / "file").write_bytes(b"")
-    commands = [["mount", "-t", "tmpfs", "none", root / "mnt"], ["mount", "--bind", root / "plain", root / "bound"]]
+    commands = [
+        ["mount", "-t", "tmpfs", "none", f"{root}/mnt"],
+        ["mount", "--bind", f"{root}/plain", f"{root}/bound"],
+    ]
     mounts: list[Path] = []
     for command in commands:
         if subprocess.run(command, check=False, capture_output=True).returncode == 0:
@@ -61,8 +64,8 @@ class TestLocalTree(TreeContract):
         root.joinpath(*names, "file").write_bytes(b"x")
         tree = LocalTree(str(root), {root.stat().st_dev: FILE_SYSTEM})
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        highest = max(map(int, os.listdir("/dev/fd")))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 12, limits[1]))
+        free = sorted(set(range(limits[0])) - set(map(int, os.listdir("/dev/fd"))))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free[12], limits[1]))
         try:
             assert self.listed(tree, "/".join(names)).keys() == {"file"}
             assert self.read(tree, "/".join([*names, "file"])) == b"x"
@@ -89,7 +92,11 @@ class TestLocalTree(TreeContract):
         crossing = LocalTree(str(mounted), {device: FILE_SYSTEM, (mounted / "mnt").stat().st_dev: 8})
         stat = self.listed(crossing, "mnt")["inside"].stat
         assert stat is not None
-        assert (stat.file_system, crossing.file_system("mnt"), crossing.file_system("")) == (8, 8, FILE_SYSTEM)
+        assert (stat.file_system, crossing.file_system("mnt"), crossing.file_system("")) == (
+            8,
+            8,
+            FILE_SYSTEM,
+        )
         crossing.close()
 
     @pytest.mark.root

@@ -26,8 +26,8 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
         (tmp_path / name).mkdir()
     done = []
     for command in (
-        ["mount", "-t", "tmpfs", "none", tmp_path / "a b"],
-        ["mount", "--bind", tmp_path / "plain", tmp_path / "bound"],
+        ["mount", "-t", "tmpfs", "none", str(tmp_path / "a b")],
+        ["mount", "--bind", str(tmp_path / "plain"), str(tmp_path / "bound")],
     ):
         if subprocess.run(command, check=False, capture_output=True).returncode == 0:
             done.append(command[-1])
@@ -40,7 +40,9 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_line_of_mountinfo_is_understood() -> None:
-    line = rb"36 35 98:5 /mnt1 /mnt\0402/\134x rw,noatime master:1 - ext3 /dev/root rw,errors=continue" + b"\n"
+    line = (
+        rb"36 35 98:5 /mnt1 /mnt\0402/\134x rw,noatime master:1 - ext3 /dev/root rw,errors=continue" + b"\n"
+    )
     mount = parse_mount(line)
     assert mount == (36, "/mnt 2/\\x", "ext3", "/dev/root", os.makedev(98, 5))
 
@@ -55,7 +57,10 @@ def test_a_path_is_on_a_mount_above_it(tmp_path: Path) -> None:
 @linux
 @pytest.mark.root
 def test_mounts_are_found_by_path_also_when_bound(mounted: Path) -> None:
-    assert [mount.mount_path for mount in mounts_below(str(mounted))] == [f"{mounted}/a b", f"{mounted}/bound"]
+    assert [mount.mount_path for mount in mounts_below(str(mounted))] == [
+        f"{mounted}/a b",
+        f"{mounted}/bound",
+    ]
     assert mounts_below(f"{mounted}/a b") == []
     assert mount_of(f"{mounted}/a b").type == "tmpfs"
     assert mount_of(f"{mounted}/bound").mount_path == f"{mounted}/bound"
@@ -72,12 +77,16 @@ def test_a_file_system_has_one_identity_wherever_it_is_mounted(mounted: Path) ->
         assert here.identity
 
 
-@pytest.mark.parametrize("type", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "fuse.rclone", "virtiofs"])
+@pytest.mark.parametrize(
+    "type", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "fuse.rclone", "virtiofs"]
+)
 def test_network_file_systems_are_known(type: str) -> None:
     assert is_network(type)
 
 
-@pytest.mark.parametrize("type", ["ext4", "btrfs", "xfs", "zfs", "tmpfs", "overlay", "fuseblk", "fuse.mergerfs", ""])
+@pytest.mark.parametrize(
+    "type", ["ext4", "btrfs", "xfs", "zfs", "tmpfs", "overlay", "fuseblk", "fuse.mergerfs", ""]
+)
 def test_local_file_systems_are_known(type: str) -> None:
     assert not is_network(type)
 

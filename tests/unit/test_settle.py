@@ -80,6 +80,15 @@ def test_flags_of_one_path_add_up() -> None:
     assert observation.at_once
 
 
+def test_both_ends_of_a_move_are_looked_at_together() -> None:
+    settle = Settle(0.5)
+    settle.observe([Observation("b", at_once=True, written=False)], 10.0)
+    settle.due(10.0)
+    settle.observe([Observation("b", at_once=True, written=False)], 10.1)  # would wait for its edge
+    settle.observe([Observation("a", at_once=True, written=False)], 10.11)
+    assert {observation.path for observation in settle.due(10.11)} == {"a", "b"}
+
+
 observed = st.lists(
     st.tuples(st.sampled_from("abc"), st.booleans(), st.floats(0, 5)), min_size=1, max_size=40
 )

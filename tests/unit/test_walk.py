@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from treeledger.ignoring import Rules
@@ -20,6 +20,8 @@ from treeledger.walk import WalkBatch, walk
 
 Node = Mapping[str, "Node"] | int | OSError | Problem
 """A directory, the size of a file, what trying to look at it or list it raises, or a note."""
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 DENIED = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 BROKEN = OSError(errno.EIO, os.strerror(errno.EIO))
@@ -137,6 +139,7 @@ def files_of(content: Mapping[str, Node], base: str = "") -> Iterator[str]:
             yield base + name
 
 
+@unhurried
 @given(contents, st.integers(1, 5), st.integers(1, 4))
 def test_files_come_in_the_order_of_their_paths_whatever_the_batch(
     content: Mapping[str, Node], batch_size: int, most_in_memory: int
@@ -148,6 +151,7 @@ def test_files_come_in_the_order_of_their_paths_whatever_the_batch(
     assert all(len(batch.seen) <= batch_size for batch in small)
 
 
+@unhurried
 @given(contents, st.integers(1, 4), st.data())
 def test_a_walk_of_a_prefix_is_that_part_of_the_whole(
     content: Mapping[str, Node], most_in_memory: int, data: st.DataObject
@@ -159,6 +163,7 @@ def test_a_walk_of_a_prefix_is_that_part_of_the_whole(
     assert part == [item for item in whole if within(prefix, item.path)]
 
 
+@unhurried
 @given(contents, st.sets(names, max_size=4), st.integers(1, 4))
 def test_subtrees_stand_in_order_and_what_is_ignored_is_not_listed(
     content: Mapping[str, Node], ignored: set[str], most_in_memory: int
@@ -169,9 +174,7 @@ def test_subtrees_stand_in_order_and_what_is_ignored_is_not_listed(
     assert not any(set(path.split("/")) & ignored for path in tree.listed if path)
     hidden = [item.path for item in items if isinstance(item, Ignored)]
     files = {item.path for item in items if isinstance(item, File)}
-    assert files == {
-        path for path in files_of(content) if not any(within(above, path) for above in hidden)
-    }
+    assert files == {path for path in files_of(content) if not any(within(above, path) for above in hidden)}
 
 
 def test_an_unreadable_directory_is_one_unknown_and_nothing_of_it_is_told() -> None:

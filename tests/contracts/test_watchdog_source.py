@@ -1,0 +1,278 @@
+"""The `watchdog` source keeps the contract, and says of each event what it means."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from treeledger.errors import PluginError, RootOffline
+from treeledger.model import Observation
+from treeledger.names import within
+from treeledger.plugins.watchdog_source import WatchdogSource
+from treeledger.plugins.watchdog_source.directories import Directories, Directory
+from treeledger.plugins.watchdog_source.file_systems import silent, silent_mounts
+from treeledger.plugins.watchdog_source.gaps import Gap, Gaps
+from treeledger.plugins.watchdog_source.inbox import EVERYTHING, SUBTREE, Inbox
+from treeledger.plugins.watchdog_source.observer import ObserverSource
+from treeledger.protocols import EventSource, PartRef
+from treeledger.testing.sources import PATIENCE, EventSourceContract, Follower, files_in
+
+AT_FDCWD: Final = -100
+RENAME_EXCHANGE: Final = 2
+
+paths = st.lists(st.sampled_from("abc"), max_size=4).map("/".join)
+
+
+def exchange(first: Path, second: Path) -> None:
+    """Swaps two names in one step, as renameat2(2) can."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, os.fsencode(first), AT_FDCWD, os.fsencode(second), RENAME_EXCHANGE):
+        pytest.skip(f"renameat2: {os.strerror(ctypes.get_errno())}")
+
+
+@asynccontextmanager
+async def mounted(path: Path) -> AsyncIterator[Callable[[Path], object]]:
+    """A file system in memory at a path, and what unmounts it."""
+
+    def unmount(_: Path) -> None:
+        subprocess.run(("umount", path), capture_output=True, check=False)
+
+    if (await anyio.run_process(("mount", "-t", "tmpfs", "tmpfs", path), check=False)).returncode:
+        pytest.skip("may not mount")
+    try:
+        yield unmount
+    finally:
+        await anyio.to_thread.run_sync(unmount, path)
+
+
+class TestWatchdogSource(EventSourceContract):
+    @pytest.fixture
+    def source(self) -> EventSource:
+        return WatchdogSource()
+
+    @pytest.mark.parametrize(
+        ("change", "path", "at_once", "written"),
+        [
+            (lambda root: (root / "new").write_bytes(b"x"), "new", True, True),
+            (lambda root: os.truncate(root / "a/file", 0), "a/file", False, True),
+            (lambda root: os.link(root / "a/file", root / "link"), "link", False, True),
+            (lambda root: os.chmod(root / "a/file", 0o600), "a/file", False, False),
+            (lambda root: os.unlink(root / "a/file"), "a/file", True, False),
+            (lambda root: os.rename(root / "a/file", root / "to"), "a/file", True, False),
+            (lambda root: os.rename(root / "a/file", root / "to"), "to", True, False),
+            (lambda root: os.rename(root / "a/file", root / "a/other"), "a/other", True, False),
+        ],
+        ids=["closed", "modified", "linked", "chmod", "deleted", "moved from", "moved to", "moved over"],
+    )
+    async def test_a_file_event_says_what_it_knows(
+        self,
+        source: EventSource,
+        root: Path,
+        change: Callable[[Path], object],
+        path: str,
+        at_once: bool,
+        written: bool,
+    ) -> None:
+        async with self.following(source, root) as follower:
+            await follower.after(change)
+            said = await follower.until_heard(path)
+        assert said == Observation(path, subtree=False, at_once=at_once, written=written)
+
+    async def test_an_open_file_that_is_written_is_not_reported_as_closed(
+        self, source: EventSource, root: Path
+    ) -> None:
+        async with self.following(source, root) as follower:
+            descriptor = os.open(root / "a/file", os.O_WRONLY)
+            os.write(descriptor, b"more")
+            assert not (await follower.until_heard("a/file")).at_once
+            os.close(descriptor)
+
+    async def test_reading_makes_no_events(self, source: EventSource, root: Path) -> None:
+        async with self.following(source, root) as follower:
+            await follower.after(lambda root: [path.read_bytes() for path in root.rglob("file")])
+            assert await follower.all_said() == []
+
+    async def test_a_renamed_directory_is_reported_under_both_names(
+        self, source: EventSource, root: Path
+    ) -> None:
+        async with self.following(source, root) as follower:
+            await follower.after(lambda root: os.rename(root / "a", root / "z"))
+            for path in ("a", "z"):
+                assert await follower.until_heard(path) == Observation(path, subtree=True, at_once=True)
+            assert follower.watch.health().watches == 3
+
+    async def test_a_directory_that_was_moved_out_is_heard_no_more(
+        self, source: EventSource, root: Path
+    ) -> None:
+        async with self.following(source, root) as follower:
+            await follower.after(lambda root: os.rename(root / "a", root.parent / "gone"))
+            await follower.until_heard("a")
+            (root.parent / "gone/b/file").write_bytes(b"a ghost")
+            assert not [one for one in await follower.all_said() if one.path.startswith("a/")]
+            assert follower.watch.health().watches == 1
+
+    async def test_removed_directories_give_their_watches_back(self, source: EventSource, root: Path) -> None:
+        async with self.following(source, root) as follower:
+            await follower.after(lambda root: shutil.rmtree(root / "a"))
+            await follower.all_said()
+            assert follower.watch.health().watches == 1
+
+    async def test_exchanged_directories_are_both_heard_under_their_new_names(
+        self, source: EventSource, root: Path
+    ) -> None:
+        (root / "other/c").mkdir(parents=True)
+        async with self.following(source, root) as follower:
+            await follower.after(lambda root: exchange(root / "a", root / "other"))
+            await follower.all_said()
+            for path in ("a/c/new", "other/b/new"):
+                (root / path).write_bytes(b"")
+                await follower.until_heard(path)
+            assert follower.watch.health().watches == 5
+
+    async def test_a_root_that_was_deleted_ends_the_stream(self, source: EventSource, root: Path) -> None:
+        async with self.following(source, root) as follower:
+            await follower.after(shutil.rmtree)
+            with pytest.raises(OSError, match="was deleted"):
+                await follower.until(lambda: False)
+
+    async def test_an_absent_root_is_offline(self, source: EventSource, root: Path) -> None:
+        with pytest.raises(RootOffline, match="No such file"):
+            async with self.following(source, root / "absent"):
+                pass
+
+    async def test_a_filter_that_cannot_be_built_is_an_error_of_the_caller(
+        self, source: EventSource, root: Path
+    ) -> None:
+        with pytest.raises(PluginError):
+            async with source.watch(str(root), (PartRef("treeledger.testing.sources", "Nothing", {}),)):
+                pass
+
+    async def test_more_than_may_wait_collapses_and_nothing_is_lost(self, root: Path) -> None:
+        async with self.following(WatchdogSource(waiting=50), root) as follower:
+            for number in range(200):
+                (root / f"a/b/{number}").write_bytes(b"")
+            await follower.until_true()
+            assert len(follower.heard) < 200
+
+    async def test_health_counts_what_was_heard(self, source: EventSource, root: Path) -> None:
+        async with self.following(source, root) as follower:
+            assert follower.watch.health().events == 0
+            await follower.all_said()
+            health = follower.watch.health()
+        assert health.events >= 1
+        assert health.last_event is not None
+        assert (health.watches, health.needed, health.degraded, health.unwatched) == (3, 3, None, ())
+        assert health.limit is not None
+        assert health.limit >= health.watches
+
+    @pytest.mark.root
+    async def test_what_an_unmounted_file_system_covered_is_watched(
+        self, source: EventSource, root: Path
+    ) -> None:
+        async with mounted(root / "a/b") as unmount, self.following(source, root) as follower:
+            await follower.after(unmount)
+            assert (await follower.until_heard("a/b")).subtree
+            (root / "a/b/file").write_bytes(b"uncovered")
+            await follower.until_heard("a/b/file")
+
+
+@pytest.mark.anyio
+async def test_the_observer_of_other_systems_names_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    async with ObserverSource().watch(str(tmp_path), ()) as watch:
+        follower = Follower(watch, tmp_path)
+        (tmp_path / "a/file").write_bytes(b"x")
+        assert await follower.until_heard("a") == Observation("a", subtree=True, at_once=True)
+        assert follower.files == files_in(tmp_path)
+
+
+@pytest.mark.parametrize("type", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "fuse", "vboxsf"])
+def test_file_systems_that_others_change_are_refused_with_the_reason(type: str) -> None:
+    assert type in (WatchdogSource().suits("/data", type) or "")
+
+
+@pytest.mark.parametrize("type", ["ext4", "btrfs", "xfs", "zfs", "tmpfs", "overlay", "fuseblk", "vfat", ""])
+def test_file_systems_of_this_machine_suit(type: str) -> None:
+    assert silent(type) is None
+
+
+def test_mounts_that_give_no_events_are_found() -> None:
+    mountinfo = (
+        b"36 35 98:0 / /data rw,noatime master:1 - ext4 /dev/sda1 rw\n"
+        b"37 36 0:50 / /data/my\\040nas\\012 rw - nfs4 nas:/photos rw\n"
+        b"38 36 0:51 / /data/phone rw shared:3 - fuse.jmtpfs jmtpfs rw\n"
+    )
+    found = silent_mounts(mountinfo)
+    assert set(found) == {"/data/my nas\n", "/data/phone"}
+
+
+@given(st.lists(st.tuples(st.sampled_from((True, True, False)), paths, st.integers(1, 6)), max_size=60))
+def test_every_descriptor_has_one_path_and_the_reverse(steps: list[tuple[bool, str, int]]) -> None:
+    """Whatever is put and dropped: the table by descriptor and the tree by name hold the same."""
+    known, freed = Directories(), set[int]()
+    for put, path, wd in steps:
+        above, _, name = path.rpartition("/")
+        if put and (not path or known.at(above) is not None):
+            directory = known.at(above) if path else None
+            placed, displaced = known.put(wd, directory, name)
+            freed = (freed - {wd}) | set(displaced)
+            assert placed is None or (placed.wd, placed.path) == (wd, path)
+        elif not put and (gone := known.at(path)) is not None:
+            freed |= set(known.drop(gone))
+        assert not freed & known.descriptors()
+        assert len(known) == len(known.descriptors())
+        for descriptor in known.descriptors():
+            directory = known.get(descriptor)
+            assert isinstance(directory, Directory)
+            assert known.at(directory.path) is directory
+
+
+@given(st.lists(st.tuples(paths, st.integers(1, EVERYTHING)), max_size=40), st.integers(1, 10))
+def test_an_inbox_covers_whatever_was_put(hints: list[tuple[str, int]], limit: int) -> None:
+    async def put_and_take() -> list[Observation]:
+        inbox = Inbox(asyncio.get_running_loop(), limit)
+        for path, hint in hints:
+            inbox.put({path: hint})
+        inbox.end()
+        with anyio.fail_after(PATIENCE):
+            return [one async for batch in inbox.batches() for one in batch]
+
+    taken = asyncio.run(put_and_take())
+    assert len({one.path for one in taken}) == len(taken)
+    for path, hint in hints:
+        assert any(one.path == path or (one.subtree and within(one.path, path)) for one in taken)
+        assert not hint & SUBTREE or any(one.subtree and within(one.path, path) for one in taken)
+
+
+@given(st.dictionaries(paths, st.integers(1, 5)))
+def test_gaps_count_what_is_not_watched_and_forget_what_is(sizes: dict[str, int]) -> None:
+    gaps = Gaps()
+    for path, size in sizes.items():
+        gaps.add(path, Gap(size, "the limit is reached"))
+    gaps.add("nas", Gap(0, "nfs", expected=True))
+    assert gaps.directories() == sum(sizes.values())
+    assert (gaps.degraded() is None) == (not sizes)
+    gaps.forget("a")
+    assert gaps.directories() == sum(size for path, size in sizes.items() if not within("a", path))
+
+
+def test_many_gaps_collapse_upward_and_none_is_lost() -> None:
+    gaps = Gaps()
+    for number in range(20_000):
+        gaps.add(f"{number % 10}/{number}", Gap(1, "the limit is reached"))
+    assert gaps.directories() == 20_000
+    assert len(gaps.paths()) <= 1_000
+    assert all(any(within(path, f"{number % 10}/{number}") for path in gaps.paths()) for number in range(100))
