@@ -223,8 +223,8 @@ class EventSource(Protocol):
     def watch(self, root: str, filters: Sequence[PartRef]) -> AbstractAsyncContextManager[Watch]:
         """Arms the source on an absolute root (stored form); directories ignored by a filter take no watch.
 
-        Once entered, everything that happens from then on will be reported. Entering raises RootOffline,
-        or OSError if the source has no room.
+        Once entered, everything that happens from then on will be reported, and a change of an ignore
+        file even if it is ignored itself. Entering raises RootOffline, or OSError if the source has no room.
         """
 
 

@@ -81,7 +81,7 @@ class _Wanted:
 
 def _form(options: Options, *, several: bool) -> Write:
     if options.json:
-        return as_json
+        return as_json()
     if options.given.null:
         return as_paths(several)
     match options.given.format:

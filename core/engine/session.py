@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
+from uuid import UUID
 
 import anyio
 
@@ -20,7 +21,7 @@ from treeledger.engine.recorder import Recorder
 from treeledger.engine.roots import KnownRoot, examine_root, replaced, sample_paths
 from treeledger.engine.scan import Scanner, Told
 from treeledger.engine.workers import Workers
-from treeledger.errors import ConfigurationError
+from treeledger.errors import ConfigurationError, RepositoryNotFound
 from treeledger.fs.root import RootVerdict
 from treeledger.model import Lease, Repository
 from treeledger.names import within
@@ -84,6 +85,7 @@ async def open_session(
     Leaving in order marks it clean; leaving by an error leaves the mark that makes the next start scan.
     """
     store = tools.store
+    repository = await current(store, repository.id)
     root, verdict = await examine_root(
         store, repository, settings.marker, settings.shown_as, cross_mounts=settings.cross_mounts
     )
@@ -99,6 +101,14 @@ async def open_session(
     finally:
         with anyio.move_on_after(2, shield=True):
             await store.release(lease, clean=clean)
+
+
+async def current(store: Store, repository_id: UUID) -> Repository:
+    """The repository as the store has it now. Raises RepositoryNotFound if it was removed."""
+    for repository in await store.repositories():
+        if repository.id == repository_id:
+            return repository
+    raise RepositoryNotFound(f"repository {repository_id} was removed")
 
 
 async def _accept(

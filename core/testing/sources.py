@@ -327,11 +327,12 @@ class EventSourceContract:
     ) -> None:
         if not self.hears_paths:
             pytest.skip("names no paths")
-        (root / "a/.treeledgerignore").write_text("b")
+        (root / "a/.treeledgerignore").write_text("b .treeledgerignore")
         async with self.following(source, root) as follower:
             await follower.after(_write("a/b/unheard"))
             assert not [one for one in await follower.all_said() if one.path.startswith("a/b/")]
-            await follower.after(_write("a/.treeledgerignore", b"other"))
+            await follower.after(_write("a/.treeledgerignore", b".treeledgerignore other"))
+            await follower.until_heard("a/.treeledgerignore")
             assert (await follower.until_heard("a")).subtree
             await follower.after(_write("a/b/heard"))
             await follower.until_heard("a/b/heard")

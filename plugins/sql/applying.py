@@ -59,7 +59,7 @@ def _occupied(repository: str, changes: Sequence[Change]) -> Work[dict[str, int]
     """The live records at paths that the batch wants for others."""
     paths = batch.claimed_paths(changes)
     rows = (yield from ask("occupied_paths", repository_id=repository, paths=paths)) if paths else ()
-    return {path: id for path, id in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def _stamp(accepted: Sequence[Change], now: datetime, generation: int) -> Work[list[FileRecord]]:

@@ -65,7 +65,7 @@ def judge(
     path) that does not leave it in this batch.
     """
     claims, by_record = _claims(changes, standing)
-    accepted = set(by_record.values()) | {index for index in claims.values()}
+    accepted = {*by_record.values(), *claims.values()}
     doubtful = [
         index for path, index in claims.items() if _is_held(changes, path, index, occupied, by_record)
     ]

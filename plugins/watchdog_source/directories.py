@@ -52,20 +52,17 @@ class Directories:
             directory = directory.children.get(name)
         return directory
 
-    def holds(self, directory: Directory) -> bool:
-        return self._by_wd.get(directory.wd) is directory
-
     def put(self, wd: int, parent: Directory | None, name: str) -> tuple[Directory | None, list[int]]:
         """The directory `name` in `parent`, now under this descriptor, and what that displaced.
 
-        inotify gives one descriptor to one inode: if it stood elsewhere, the directory was moved. If
-        `parent` itself goes with what stood there, there is no place: the moves are still to be heard.
+        inotify gives one descriptor to one inode: if it stood elsewhere, the directory was moved. There is
+        no place where `parent` has itself lost its place: then more moves are still to be heard.
         """
         known = self._by_wd.get(wd)
         if known is not None and known.parent is parent and known.name == name:
             return known, []
         freed = self.drop(known) if known is not None else []
-        if parent is not None and not self.holds(parent):
+        if parent is not None and self._by_wd.get(parent.wd) is not parent:
             return None, [*freed, wd]
         displaced = self.root if parent is None else parent.children.get(name)
         if displaced is not None:

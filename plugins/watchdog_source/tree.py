@@ -69,10 +69,7 @@ class WatchedTree:
         pending: list[tuple[Directory | None, str]] = [(above, path.rpartition("/")[2])]
         while pending:
             self.breathe()
-            above, name = pending.pop()
-            if above is not None and not self.directories.holds(above):
-                continue  # it was found to be elsewhere by now, and what is below it with it
-            directory = self._watch(above, name)
+            directory = self._watch(*pending.pop())
             if directory is not None:
                 pending.extend((directory, name) for name in self._listed(directory.path))
 

@@ -27,6 +27,7 @@ from treeledger.plugins.watchdog_source.file_systems import silent, silent_mount
 from treeledger.plugins.watchdog_source.gaps import Gap, Gaps
 from treeledger.plugins.watchdog_source.inbox import EVERYTHING, SUBTREE, Inbox
 from treeledger.plugins.watchdog_source.observer import ObserverSource
+from treeledger.plugins.watchdog_source.tree_rules import TreeRules
 from treeledger.protocols import EventSource, PartRef
 from treeledger.testing.sources import PATIENCE, EventSourceContract, Follower, files_in
 
@@ -41,6 +42,12 @@ def exchange(first: Path, second: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(AT_FDCWD, os.fsencode(first), AT_FDCWD, os.fsencode(second), RENAME_EXCHANGE):
         pytest.skip(f"renameat2: {os.strerror(ctypes.get_errno())}")
+
+
+def kernel_watches() -> int:
+    """The inotify watches that this process holds, by the kernel's own account."""
+    infos = [info.read_text() for info in Path("/proc/self/fdinfo").iterdir() if info.exists()]
+    return sum(line.startswith("inotify wd:") for info in infos for line in info.splitlines())
 
 
 @asynccontextmanager
@@ -122,13 +129,13 @@ class TestWatchdogSource(EventSourceContract):
             await follower.until_heard("a")
             (root.parent / "gone/b/file").write_bytes(b"a ghost")
             assert not [one for one in await follower.all_said() if one.path.startswith("a/")]
-            assert follower.watch.health().watches == 1
+            assert follower.watch.health().watches == kernel_watches() == 1
 
     async def test_removed_directories_give_their_watches_back(self, source: EventSource, root: Path) -> None:
         async with self.following(source, root) as follower:
             await follower.after(lambda root: shutil.rmtree(root / "a"))
             await follower.all_said()
-            assert follower.watch.health().watches == 1
+            assert follower.watch.health().watches == kernel_watches() == 1
 
     async def test_exchanged_directories_are_both_heard_under_their_new_names(
         self, source: EventSource, root: Path
@@ -187,6 +194,30 @@ class TestWatchdogSource(EventSourceContract):
             assert (await follower.until_heard("a/b")).subtree
             (root / "a/b/file").write_bytes(b"uncovered")
             await follower.until_heard("a/b/file")
+
+
+class TestTreeRules:
+    @pytest.fixture
+    def rules(self, tmp_path: Path) -> TreeRules:
+        (tmp_path / "a").mkdir()
+        return TreeRules(str(tmp_path), (PartRef("treeledger.testing.sources", "IgnoresByName", {}),))
+
+    def test_another_directory_at_a_path_has_rules_of_its_own(self, rules: TreeRules, tmp_path: Path) -> None:
+        (tmp_path / "a/.treeledgerignore").write_text("b")
+        assert rules.ignores("a/b", True)
+        shutil.rmtree(tmp_path / "a")
+        rules.left("a")
+        assert not rules.ignores("a/b", True)
+
+    def test_an_ignore_file_that_a_listing_showed_is_read(self, rules: TreeRules, tmp_path: Path) -> None:
+        assert not rules.ignores("a/b", True)
+        (tmp_path / "a/.treeledgerignore").write_text("b")
+        rules.has_file("a")
+        assert rules.ignores("a/b", True)
+
+    def test_an_ignore_file_that_is_a_pipe_is_not_waited_for(self, rules: TreeRules, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "a/.treeledgerignore")
+        assert not rules.ignores("a/b", True)
 
 
 @pytest.mark.anyio

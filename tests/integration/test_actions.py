@@ -90,7 +90,7 @@ def receiver() -> Iterator[Receiver]:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     with anyio.fail_after(20):
-        while not await condition():  # noqa: ASYNC110: the store tells nobody of jobs
+        while not await condition():  # noqa: ASYNC110 (nobody is told of jobs)
             await anyio.sleep(0.005)
 
 

@@ -1,0 +1,180 @@
+-- What PostgreSQL does in its own way. sqlite/queries.sql has the same names, but for the engine lock.
+--
+-- A statement with `:rows` takes any number of rows at once, as JSON: one round trip, and nothing
+-- that outlives the transaction, so that it works behind a pooler.
+
+-- fragment: time
+timestamptz
+
+-- fragment: clock
+-- The time after the lock was waited for, not that of the beginning.
+clock_timestamp()
+
+-- name: has_migrations
+SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_migrations')
+
+-- name: lock_migrations
+-- Until the transaction ends. The number is that of the word "ledger".
+SELECT pg_advisory_xact_lock(119178286621042)
+
+-- name: new_record_ids
+SELECT nextval(pg_get_serial_sequence('file_records', 'id')) FROM generate_series(1, :count)
+
+-- name: insert_records
+INSERT INTO file_records (
+    id, repository_id, file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state,
+    hash_state, hash_algorithm, content_hash, hash_tries, hash_retry_at, read_at, last_verified, held_id,
+    version, scan_generation, last_scanned, missing_at, deleted_at, created_at, updated_at)
+SELECT
+    id, repository_id, file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state,
+    hash_state, hash_algorithm, content_hash, hash_tries, hash_retry_at, read_at, last_verified, held_id,
+    version, scan_generation, last_scanned, missing_at, deleted_at, created_at, updated_at
+FROM json_populate_recordset(CAST(NULL AS file_records), :rows)
+
+-- name: update_records
+UPDATE file_records AS r
+SET file_path = n.file_path, file_size = n.file_size, mtime_ns = n.mtime_ns, ctime_ns = n.ctime_ns,
+    file_system = n.file_system, inode = n.inode, mode = n.mode, state = n.state,
+    hash_state = n.hash_state, hash_algorithm = n.hash_algorithm, content_hash = n.content_hash,
+    hash_tries = n.hash_tries, hash_retry_at = n.hash_retry_at, read_at = n.read_at,
+    last_verified = n.last_verified, held_id = n.held_id, version = n.version,
+    scan_generation = n.scan_generation, last_scanned = n.last_scanned, missing_at = n.missing_at,
+    deleted_at = n.deleted_at, updated_at = n.updated_at
+FROM json_populate_recordset(CAST(NULL AS file_records), :rows) AS n
+WHERE r.repository_id = n.repository_id AND r.id = n.id
+
+-- name: park_records
+-- Moves records out of the way of others in their batch. No real path starts with two slashes.
+UPDATE file_records AS r SET file_path = '//' || r.id
+FROM json_populate_recordset(CAST(NULL AS file_records), :rows) AS n
+WHERE r.repository_id = n.repository_id AND r.id = n.id
+
+-- name: number_entries
+-- The last step of a transaction: the row is locked until commit, so no reader ever sees a gap
+-- that fills later. The time never runs backwards either. Those who wait hear of it on commit.
+UPDATE journal_head SET n = n + :count, at = greatest(at, clock_timestamp())
+RETURNING n, at, pg_notify('treeledger_journal', '')
+
+-- name: insert_entries
+INSERT INTO changes (
+    n, at, repository_id, record_id, operation_id, kind, state, path, path_before, size, mtime_ns, ctime_ns,
+    file_system, inode, mode, size_before, mtime_ns_before, ctime_ns_before, file_system_before,
+    inode_before, mode_before, hash_algorithm, hash, hash_before)
+SELECT
+    n, at, repository_id, record_id, operation_id, kind, state, path, path_before, size, mtime_ns, ctime_ns,
+    file_system, inode, mode, size_before, mtime_ns_before, ctime_ns_before, file_system_before,
+    inode_before, mode_before, hash_algorithm, hash, hash_before
+FROM json_populate_recordset(CAST(NULL AS changes), :rows)
+
+-- name: occupied_paths
+-- The live records at these paths.
+SELECT r.file_path, r.id
+FROM unnest(CAST(:paths AS text[])) AS p (path)
+JOIN file_records r ON left(r.file_path, 600) = left(p.path, 600) AND r.file_path = p.path
+WHERE r.repository_id = :repository_id AND r.state <> 'deleted'
+
+-- name: live_at_paths
+SELECT {record} FROM unnest(CAST(:paths AS text[])) AS p (path)
+JOIN file_records r ON left(r.file_path, 600) = left(p.path, 600) AND r.file_path = p.path
+WHERE r.repository_id = :repository_id AND r.state <> 'deleted'
+
+-- name: deleted_at_paths
+-- The one deleted last comes last.
+SELECT {record} FROM unnest(CAST(:paths AS text[])) AS p (path)
+JOIN file_records r ON left(r.file_path, 600) = left(p.path, 600) AND r.file_path = p.path
+WHERE r.repository_id = :repository_id AND r.state = 'deleted'
+ORDER BY deleted_at, id
+
+-- name: key_at
+SELECT {key} FROM file_records
+WHERE repository_id = :repository_id AND state <> 'deleted'
+  AND left(file_path, 600) = left(:path, 600) AND file_path = :path
+
+-- name: keys_between
+-- One page of live records in byte order of the path.
+SELECT {key} FROM file_records
+WHERE repository_id = :repository_id AND state <> 'deleted'
+  AND left(file_path, 600) >= left(:low, 600) AND file_path > :low
+  AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
+ORDER BY left(file_path, 600), file_path LIMIT :limit
+
+-- name: records_by_inode
+-- Of any state.
+SELECT {record} FROM unnest(CAST(:file_systems AS bigint[]), CAST(:inodes AS bigint[])) AS w (its_system, its_inode)
+JOIN file_records r ON r.file_system = w.its_system AND r.inode = w.its_inode
+WHERE r.repository_id = :repository_id
+
+-- name: records_pending_within
+-- Newest first, of one folder or file.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'pending'
+  AND left(file_path, 600) >= left(:prefix, 600) AND left(file_path, 600) <= left(:high, 600)  -- if prefix
+  AND (file_path = :prefix OR file_path > :low AND file_path < :high)  -- if prefix
+  AND id <> ALL(:skip)  -- if skip
+ORDER BY mtime_ns DESC LIMIT :limit
+
+-- name: live_files
+-- One page of records that are not deleted, as readers see them.
+SELECT {record} FROM files AS r
+WHERE repository_id = :repository_id AND state <> 'deleted' AND state = ANY(:states)
+  AND left(file_path, 600) >= left(:after, 600) AND file_path > :after
+  AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low  -- if low
+  AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
+  AND {has_twin}  -- if duplicates
+ORDER BY left(file_path, 600), file_path LIMIT :limit
+
+-- name: deleted_files
+-- One page of deleted records.
+SELECT {record} FROM files
+WHERE repository_id = :repository_id AND state = 'deleted'
+  AND left(file_path, 600) >= left(:after, 600) AND file_path > :after
+  AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low  -- if low
+  AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
+ORDER BY left(file_path, 600), file_path, id LIMIT :limit
+
+-- name: report_problem
+INSERT INTO problems (repository_id, path, code, message, first_seen, last_seen)
+VALUES (:repository_id, :path, :code, :message, now(), now())
+ON CONFLICT (repository_id, md5(path), code) DO UPDATE
+SET message = excluded.message, last_seen = excluded.last_seen
+
+-- name: forget_path
+DELETE FROM problems WHERE repository_id = :repository_id AND md5(path) = md5(:path) AND path = :path
+
+-- name: forget_problem
+-- Unless it was seen again meanwhile.
+DELETE FROM problems
+WHERE repository_id = :repository_id AND md5(path) = md5(:path) AND path = :path AND code = :code
+  AND last_seen < :before
+
+-- name: plan_job
+-- The newest payload replaces that of a waiting job.
+INSERT INTO jobs (action, key, payload, priority, not_before, created_at)
+VALUES (:action, :key, :payload, :priority, now() + :delay, now())
+ON CONFLICT (action, md5(key)) WHERE state = 'waiting' DO UPDATE
+SET payload = excluded.payload, priority = excluded.priority, not_before = excluded.not_before,
+    tries = 0, last_error = NULL
+
+-- fragment: holder
+owner, pid, started, pid_space, boot, command, since, lease_until > now()
+
+-- name: engine_lock
+-- Who has the lock of a host, and whether the lease still runs.
+SELECT {holder} FROM engine_locks WHERE host = :host
+
+-- name: hold_engine_lock
+-- As above, with the row locked.
+SELECT {holder} FROM engine_locks WHERE host = :host FOR UPDATE
+
+-- name: take_engine_lock
+-- Nothing is returned where another process was faster.
+INSERT INTO engine_locks (host, owner, pid, started, pid_space, boot, command, since, lease_until)
+VALUES (:host, :owner, :pid, :started, :pid_space, :boot, :command, now(), now() + :lease)
+ON CONFLICT (host) DO NOTHING
+RETURNING owner
+
+-- name: drop_engine_lock
+DELETE FROM engine_locks WHERE owner = :owner
+
+-- name: renew_engine_lock
+UPDATE engine_locks SET lease_until = now() + :lease WHERE owner = :owner
