@@ -82,6 +82,24 @@ def read(spec: WorkSpec, wanted: Sequence[tuple[str, FileStat]], limits: ReadLim
         return read_files(parts.tree, parts.hashers, wanted, limits)
 
 
+def verdicts(spec: WorkSpec, paths: Sequence[tuple[str, bool]]) -> list[Verdict | None]:
+    """The rule that decides about each path. The flag: meant as a directory, if nothing is there to say.
+
+    Raises RootOffline.
+    """
+    with _borrowed(spec) as parts:
+        return [_verdict(parts, path, is_directory) for path, is_directory in paths]
+
+
+def rules(spec: WorkSpec) -> tuple[list[Verdict], list[Problem]]:
+    """Every rule in effect at the root, the one that wins last, and those that cannot be used.
+
+    Raises RootOffline.
+    """
+    with _borrowed(spec) as parts:
+        return parts.rules.in_effect(), parts.rules.problems
+
+
 def release(key: str) -> None:
     """Closes what is kept for a spec and not in use, its root included: now its disk can be unmounted."""
     _kept.close(key)
@@ -193,6 +211,18 @@ def _look(parts: _Parts, path: str) -> Look:
     if entry.problem is not None and (entry.is_directory or not entry.problem.code.is_note):
         return Look(path, problem=entry.problem)
     return Look(path, problem=entry.problem, gone=True, parent_file_system=_file_system_above(tree, path))
+
+
+def _verdict(parts: _Parts, path: str, is_directory: bool) -> Verdict | None:
+    stat = None
+    try:
+        _, is_directory, stat, _ = parts.tree.entry(path)
+    except OSError:
+        pass  # by its name alone
+    verdict = parts.rules.verdict(path, is_directory)
+    if stat is not None and not _ignores(verdict):
+        verdict = parts.rules.check_stat(path, stat) or verdict
+    return verdict
 
 
 def _ignores(verdict: Verdict | None) -> bool:

@@ -74,6 +74,11 @@ def _history(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", type=int, default=LIMIT, metavar="N", help="how many")
 
 
+def _operations(parser: argparse.ArgumentParser) -> None:
+    _history(parser)
+    parser.set_defaults(action="operations")
+
+
 def _changes(parser: argparse.ArgumentParser) -> None:
     _history(parser)
     parser.set_defaults(n=None)
@@ -83,7 +88,7 @@ def _changes(parser: argparse.ArgumentParser) -> None:
 
 def _problems(parser: argparse.ArgumentParser) -> None:
     _history(parser)
-    parser.set_defaults(n=1000)
+    parser.set_defaults(action="problems", n=1000)
     parser.add_argument("--notes", action="store_true", help="also what is no trouble: links, FIFOs, ...")
 
 
@@ -168,8 +173,8 @@ COMMANDS: Final = (
         ),
     ),
     Command("files", "the records", "files", _files, ("file",)),
-    Command("operations", "what ran, and its counts", "history", _history, ("operation", "ops")),
-    Command("changes", "the journal", "history", _changes, ("change", "log")),
+    Command("operations", "what ran, and its counts", "history", _operations, ("operation", "ops")),
+    Command("changes", "the journal", "changes", _changes, ("change", "log")),
     Command("problems", "trouble with single files", "history", _problems, ("problem",)),
     Command("explain", "why a file is or is not as you expect", "explain", _path),
     Command(

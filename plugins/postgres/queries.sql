@@ -15,10 +15,10 @@ SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_migrati
 
 -- name: lock_migrations
 -- Until the transaction ends. The number is that of the word "ledger".
-SELECT pg_advisory_xact_lock(119178286621042)
+SELECT pg_advisory_xact_lock(119182731994482)
 
 -- name: new_record_ids
-SELECT nextval(pg_get_serial_sequence('file_records', 'id')) FROM generate_series(1, :count)
+SELECT nextval('file_records_id_seq') FROM generate_series(1, :count)
 
 -- name: insert_records
 INSERT INTO file_records (
@@ -66,23 +66,35 @@ SELECT
     inode_before, mode_before, hash_algorithm, hash, hash_before
 FROM json_populate_recordset(CAST(NULL AS changes), :rows)
 
+-- fragment: at_each
+-- For every path its own search of an index: OFFSET 0 keeps the planner from joining in another way,
+-- as it would with a table that it knows nothing of yet.
+SELECT * FROM file_records
+WHERE repository_id = :repository_id AND left(file_path, 600) = left(p.path, 600) AND file_path = p.path
+
+-- name: standing
+-- How the records of a batch stand now.
+SELECT r.id, r.version, r.state, r.file_size
+FROM unnest(CAST(:ids AS bigint[])) AS w (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM file_records WHERE repository_id = :repository_id AND id = w.id OFFSET 0) AS r
+
 -- name: occupied_paths
 -- The live records at these paths.
 SELECT r.file_path, r.id
 FROM unnest(CAST(:paths AS text[])) AS p (path)
-JOIN file_records r ON left(r.file_path, 600) = left(p.path, 600) AND r.file_path = p.path
-WHERE r.repository_id = :repository_id AND r.state <> 'deleted'
+CROSS JOIN LATERAL ({at_each} AND state <> 'deleted' OFFSET 0) AS r
 
 -- name: live_at_paths
-SELECT {record} FROM unnest(CAST(:paths AS text[])) AS p (path)
-JOIN file_records r ON left(r.file_path, 600) = left(p.path, 600) AND r.file_path = p.path
-WHERE r.repository_id = :repository_id AND r.state <> 'deleted'
+SELECT {record}
+FROM unnest(CAST(:paths AS text[])) AS p (path)
+CROSS JOIN LATERAL ({at_each} AND state <> 'deleted' OFFSET 0) AS r
 
 -- name: deleted_at_paths
 -- The one deleted last comes last.
-SELECT {record} FROM unnest(CAST(:paths AS text[])) AS p (path)
-JOIN file_records r ON left(r.file_path, 600) = left(p.path, 600) AND r.file_path = p.path
-WHERE r.repository_id = :repository_id AND r.state = 'deleted'
+SELECT {record}
+FROM unnest(CAST(:paths AS text[])) AS p (path)
+CROSS JOIN LATERAL ({at_each} AND state = 'deleted' OFFSET 0) AS r
 ORDER BY deleted_at, id
 
 -- name: key_at
@@ -97,12 +109,6 @@ WHERE repository_id = :repository_id AND state <> 'deleted'
   AND left(file_path, 600) >= left(:low, 600) AND file_path > :low
   AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
 ORDER BY left(file_path, 600), file_path LIMIT :limit
-
--- name: records_by_inode
--- Of any state.
-SELECT {record} FROM unnest(CAST(:file_systems AS bigint[]), CAST(:inodes AS bigint[])) AS w (its_system, its_inode)
-JOIN file_records r ON r.file_system = w.its_system AND r.inode = w.its_inode
-WHERE r.repository_id = :repository_id
 
 -- name: records_pending_within
 -- Newest first, of one folder or file.

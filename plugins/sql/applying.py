@@ -102,7 +102,7 @@ def _journal(
     told = [pair for pair in zip(accepted, records, strict=True) if pair[0].kind is not None]
     if not told:
         return []
-    [(last, at)] = yield from ask("number_entries", count=len(told))
+    [(last, at, *_)] = yield from ask("number_entries", count=len(told))
     first, at = last - len(told) + 1, moment(at)
     entries = [
         batch.entry(change, record, repository_id, operation_id, n, at)

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import anyio
+
 from treeledger.errors import CursorExpired
 from treeledger.model import Cursor, JournalEntry
 from treeledger.plugins.sql.values import entry_from
@@ -35,6 +37,15 @@ class Journal(Part):
             "since": since,
         }
         return await self.session.read(_changes(wanted, newest))
+
+    async def wait(self, after: int, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            while True:
+                announcement = self.session.announcement()
+                if (await self.head()).n > after:
+                    return
+                with anyio.move_on_after(self.session.poll):
+                    await announcement.wait()
 
     async def trim_journal(self, older_than: timedelta, *, keep_after: int, limit: int) -> int:
         return await self.session.write(_trim(older_than, keep_after, limit))

@@ -8,13 +8,6 @@ inode_before, mode_before, hash_algorithm, hash, hash_before
 -- name: head
 SELECT epoch, n, oldest FROM journal_head
 
--- name: number_entries
--- The last step of a transaction: the row is locked until commit, so no reader ever sees a gap
--- that fills later. The time never runs backwards either.
-UPDATE journal_head
-SET n = n + :count, at = CASE WHEN at > {clock} THEN at ELSE {clock} END
-RETURNING n, at
-
 -- name: entries
 -- In order.
 SELECT {entry} FROM changes

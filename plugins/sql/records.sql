@@ -19,19 +19,10 @@ r.state = 'present' AND r.content_hash IS NOT NULL AND EXISTS (
 -- One record, wherever it is; repository_id leads every key.
 SELECT {record} FROM files WHERE id = :id AND repository_id IN (SELECT id FROM repositories)
 
--- name: standing
--- How the records of a batch stand now.
-SELECT id, version, state, file_size FROM file_records
-WHERE repository_id = :repository_id AND id = ANY(:ids)
-
 -- name: records_by_inode
 -- Of any state.
 SELECT {record} FROM file_records
 WHERE repository_id = :repository_id AND file_system = :file_system AND inode = ANY(:inodes)
-
--- name: park_records
--- Moves records out of the way of others in their batch. No real path starts with two slashes.
-UPDATE file_records SET file_path = '//' || id WHERE repository_id = :repository_id AND id = :id
 
 -- name: records_pending
 -- Newest first.

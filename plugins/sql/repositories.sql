@@ -100,9 +100,9 @@ RETURNING id
 
 -- name: hold_lease
 -- Locks the row of the repository, which serialises its writers, if the lease is still good.
-SELECT {clock} FROM repositories
-WHERE id = :id AND fence = :fence AND owner = :owner
-FOR UPDATE
+WITH held AS MATERIALIZED (
+    SELECT id FROM repositories WHERE id = :id AND fence = :fence AND owner = :owner FOR UPDATE)
+SELECT {clock} FROM held
 
 -- name: lock_repository
 -- Locks the row of the repository, whoever owns it.

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+import anyio
+
 from treeledger.errors import StoreError
 
 T = TypeVar("T")
@@ -50,6 +52,8 @@ Work: TypeAlias = Generator[Step, Sequence[Row], T]
 class Session(Protocol):
     """Runs the work of transactions, one after another or side by side."""
 
+    poll: float  # seconds after which a reader looks for what another process wrote
+
     async def read(self, work: Work[T]) -> T:
         """Runs what only reads. Raises StoreUnavailable."""
 
@@ -58,6 +62,9 @@ class Session(Protocol):
 
     def announce(self) -> None:
         """Wakes those who wait for the journal to grow."""
+
+    def announcement(self) -> anyio.Event:
+        """Is set by the next announcement."""
 
 
 class Part:

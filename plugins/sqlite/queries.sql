@@ -43,6 +43,17 @@ SET file_path = :file_path, file_size = :file_size, mtime_ns = :mtime_ns, ctime_
     missing_at = :missing_at, deleted_at = :deleted_at, updated_at = :updated_at
 WHERE id = :id
 
+-- name: park_records
+-- Moves records out of the way of others in their batch. No real path starts with two slashes.
+UPDATE file_records SET file_path = '//' || id WHERE repository_id = :repository_id AND id = :id
+
+-- name: number_entries
+-- The last step of a transaction: the row is locked until commit, so no reader ever sees a gap
+-- that fills later. The time never runs backwards either.
+UPDATE journal_head
+SET n = n + :count, at = max(at, now())
+RETURNING n, at
+
 -- name: insert_entries
 INSERT INTO changes (
     n, at, repository_id, record_id, operation_id, kind, state, path, path_before, size, mtime_ns, ctime_ns,
@@ -52,6 +63,11 @@ VALUES (
     :n, :at, :repository_id, :record_id, :operation_id, :kind, :state, :path, :path_before, :size, :mtime_ns, :ctime_ns,
     :file_system, :inode, :mode, :size_before, :mtime_ns_before, :ctime_ns_before, :file_system_before,
     :inode_before, :mode_before, :hash_algorithm, :hash, :hash_before)
+
+-- name: standing
+-- How the records of a batch stand now.
+SELECT id, version, state, file_size FROM file_records
+WHERE repository_id = :repository_id AND id = ANY(:ids)
 
 -- name: occupied_paths
 -- The live records at these paths.

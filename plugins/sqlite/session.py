@@ -39,6 +39,8 @@ _SETTINGS: Final = (
 class SqliteSession:
     """One writer, one reader: readers see what is committed and never wait for the writer."""
 
+    poll = 0.2
+
     def __init__(self, path: Path) -> None:
         self._writer = Connection(path, "BEGIN IMMEDIATE")
         self._reader = Connection(path, "BEGIN")
@@ -54,9 +56,8 @@ class SqliteSession:
         self._announced.set()
         self._announced = anyio.Event()
 
-    async def announced(self) -> None:
-        """Returns when something is announced in this process."""
-        await self._announced.wait()
+    def announcement(self) -> anyio.Event:
+        return self._announced
 
     async def aclose(self) -> None:
         await self._reader.aclose()

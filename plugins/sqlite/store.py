@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
-import anyio
 from anyio import to_thread
 
 from treeledger.errors import StoreError, StoreUnavailable, UsageError
@@ -32,8 +30,6 @@ from treeledger.plugins.sqlite.errors import ERRORS, wrapped
 from treeledger.plugins.sqlite.lock import EngineLock
 from treeledger.plugins.sqlite.session import SqliteSession
 from treeledger.protocols import Migration
-
-_POLL: Final = 0.2  # seconds between looks for what another process wrote
 
 
 class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
@@ -100,14 +96,6 @@ class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operation
 
     async def renew(self, leases: Sequence[Lease], owner: str, seconds: float) -> list[Lease]:
         return await self.session.write(renew_leases(leases, owner, seconds))
-
-    # journal
-
-    async def wait(self, after: int, seconds: float) -> None:
-        with anyio.move_on_after(seconds):
-            while (await self.head()).n <= after:
-                with anyio.move_on_after(_POLL):
-                    await self.session.announced()
 
 
 def _copy(source: Path, target: Path) -> None:

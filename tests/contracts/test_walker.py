@@ -39,7 +39,7 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
         (root / "mnt" / "inside").write_bytes(b"")
         yield root
     for mount in mounts:
-        subprocess.run(["umount", mount], check=True)
+        subprocess.run(["umount", "--lazy", mount], check=True)
     if len(mounts) < len(commands):
         pytest.skip("MOUNTS NOT TESTED: this root may not mount")
 

@@ -366,13 +366,13 @@ async def test_a_cursor_of_another_history_starts_afresh_and_says_so(
     ledger: Ledger, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     await ledger.add("old")
-    await ledger.store.plan_jobs("phone", Cursor("another", 17), [])
+    await ledger.store.plan_jobs("phone", Cursor("another", 0), [])
     async with running(ledger.store, phone(receiver)):
         await until(ledger.is_worked_off)
         await ledger.add("new")
         await until(ledger.is_worked_off)
     assert paths(receiver) == ["new"]
-    assert "phone: the journal cannot be read on from another:17" in caplog.text
+    assert "phone: the journal cannot be read on from another:0" in caplog.text
 
 
 async def test_a_cursor_that_expires_starts_afresh_and_says_so(
@@ -477,6 +477,15 @@ class TestAlarm:
             assert anyio.current_time() - start >= 0.01
             await alarm.wait(3600)
             assert anyio.current_time() - start >= 0.03
+
+    async def test_it_is_at_rest_until_then(self) -> None:
+        alarm = Alarm()
+        alarm.set(1000)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(alarm.wait, 3600)
+            with anyio.fail_after(1):
+                await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
 
     async def test_it_sleeps_no_longer_than_it_may(self) -> None:
         alarm = Alarm()

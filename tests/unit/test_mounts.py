@@ -34,7 +34,7 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
     if len(done) == 2:
         yield tmp_path
     for target in done:
-        subprocess.run(["umount", target], check=True)
+        subprocess.run(["umount", "--lazy", target], check=True)
     if len(done) < 2:
         pytest.skip("MOUNTS NOT TESTED: this root may not mount")
 

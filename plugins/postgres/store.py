@@ -1,0 +1,105 @@
+"""The ledger in a PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from psycopg.conninfo import make_conninfo
+
+from treeledger.errors import StoreVersionError, UsageError
+from treeledger.migrations import scripts
+from treeledger.model import Holder, Lease
+from treeledger.plugins.postgres import lock
+from treeledger.plugins.postgres.session import PostgresSession
+from treeledger.plugins.sql import migrating
+from treeledger.plugins.sql.applying import Applying
+from treeledger.plugins.sql.deletions import Deletions
+from treeledger.plugins.sql.jobs import Jobs
+from treeledger.plugins.sql.journal import Journal
+from treeledger.plugins.sql.marks import Marks
+from treeledger.plugins.sql.operations import Operations
+from treeledger.plugins.sql.records import Records
+from treeledger.plugins.sql.repositories import Repositories, renew_leases
+from treeledger.plugins.sql.work import Work, run
+from treeledger.protocols import Migration, StoreOptions
+
+
+class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
+    """A `treeledger.protocols.Store` for many machines. With `auto_migrate` an older schema is migrated."""
+
+    session: PostgresSession
+
+    def __init__(self, options: StoreOptions) -> None:
+        self.url = without_password(options.url)
+        self.session = PostgresSession(_conninfo(options), self.url)
+        self._may_migrate = bool(options.options.get("auto_migrate"))
+
+    # life and schema
+
+    async def open(self) -> None:
+        await self.session.connect()
+        known = await self.migrations()
+        migrating.refuse_newer(known, self.url)
+        missing = migrating.missing(known)
+        if missing and not (self._may_migrate or migrating.is_empty(known)):
+            raise StoreVersionError(
+                f"{self.url} has an older schema than this treeledger ({missing[0].version} is missing). "
+                "Nothing was changed. Stop the other engines, back it up with pg_dump, then run "
+                "`treeledger migrate up`, or set auto_migrate = true."
+            )
+        if missing:
+            await self.migrate()
+
+    async def aclose(self) -> None:
+        await self.session.aclose()
+
+    async def migrations(self) -> list[Migration]:
+        return await migrating.listed(self.session, scripts("postgres"))
+
+    async def migrate(self) -> list[Migration]:
+        migrating.refuse_newer(await self.migrations(), self.url)
+        return await migrating.apply_missing(self.session, scripts("postgres"))
+
+    async def backup(self, target: str) -> None:
+        raise UsageError(f"a PostgreSQL ledger is backed up with: pg_dump --format=custom {self.url}")
+
+    def own_paths(self) -> list[str]:
+        return []
+
+    # engines
+
+    async def lock_engine(self, host: str, command: str) -> str:
+        return await self.session.write(lock.take(host, command))
+
+    async def unlock_engine(self, owner: str) -> None:
+        await self.session.write(run("drop_engine_lock", owner=owner))
+
+    async def engine_holder(self, host: str) -> Holder | None:
+        return await self.session.read(lock.holder(host))
+
+    async def renew(self, leases: Sequence[Lease], owner: str, seconds: float) -> list[Lease]:
+        return await self.session.write(_renew(leases, owner, seconds))
+
+
+def _renew(leases: Sequence[Lease], owner: str, seconds: float) -> Work[list[Lease]]:
+    yield from run("renew_engine_lock", owner=owner, lease=timedelta(seconds=seconds))
+    return (yield from renew_leases(leases, owner, seconds))
+
+
+def without_password(url: str) -> str:
+    """A URL that may be shown."""
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    query = [(name, value) for name, value in parse_qsl(parts.query) if "password" not in name]
+    return parts._replace(
+        netloc=user.partition(":")[0] + at + place, query=urlencode(query, safe="/")
+    ).geturl()
+
+
+def _conninfo(options: StoreOptions) -> str:
+    """What psycopg connects with; a password of its own stands for the one in the URL."""
+    if options.password is None:
+        return make_conninfo(options.url)
+    return make_conninfo(options.url, password=options.password)
