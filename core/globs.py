@@ -7,7 +7,6 @@ name, at any depth. `\\` takes the meaning from the character that follows.
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -35,13 +34,20 @@ def compile_globs(texts: Sequence[str]) -> Globs:
     if not texts:
         return Globs("", None)
     parts = [_compiled(text) for text in texts]
-    prefix = os.path.commonprefix([start for start, _ in parts])
-    return Globs(prefix, re.compile("|".join(expression for _, expression in parts), re.DOTALL))
+    return Globs(
+        _shared_start([start for start, _ in parts]),
+        re.compile("|".join(expression for _, expression in parts), re.DOTALL),
+    )
 
 
 def escaped(text: str) -> str:
     """The pattern that stands for exactly this text."""
     return re.sub(r"([*?\[\\])", r"\\\1", text)
+
+
+def _shared_start(texts: Sequence[str]) -> str:
+    first, last = min(texts), max(texts)
+    return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _compiled(text: str) -> tuple[str, str]:

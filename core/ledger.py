@@ -34,6 +34,7 @@ from treeledger.engine.keeper import ScanRequest
 from treeledger.engine.reconcile import operation, scan_once
 from treeledger.engine.relocate import relocate
 from treeledger.engine.scan import Told
+from treeledger.engine.seeding import Seeder, seeding
 from treeledger.engine.session import Tools, open_session
 from treeledger.engine.workers import Workers
 from treeledger.errors import RepositoryNotFound, RootOffline, UsageError
@@ -331,6 +332,18 @@ class Ledger:
         async with self._tools("repo relocate") as tools:
             await relocate(tools, repository, moved, self.settings_of(repository))
         return moved
+
+    @asynccontextmanager
+    async def seeding(self, repository: Repository, algorithm: str) -> AsyncIterator[Seeder]:
+        """For hashes from elsewhere: `seed` takes them by path, and they are verified later.
+
+        Raises UsageError if another hash names the repository's content, EngineLocked.
+        """
+        names = self.settings_of(repository).reconciliation.hashers
+        if names[0] != algorithm:
+            raise UsageError(f"{repository.name} knows content by {names[0]}; {algorithm} cannot stand for it")
+        async with self._tools("import") as tools, seeding(tools, repository, algorithm) as seeder:
+            yield seeder
 
     async def foresee(self, repository: Repository, prefixes: Sequence[str] = ("",)) -> Foreseen:
         """What a scan would change; nothing is written, and no lock is needed. Raises RootOffline."""

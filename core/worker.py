@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from treeledger.errors import PluginError, TreeledgerError
 from treeledger.fs import problem_of
 from treeledger.ignoring import Rules
-from treeledger.model import FileStat, Problem
+from treeledger.model import FileStat, Problem, Seen
 from treeledger.names import parent, shown, stored_from_bytes
 from treeledger.plugin_files import load_plugin_file
 from treeledger.protocols import Hasher, PartRef, Tree, Verdict
@@ -70,10 +70,23 @@ def look(spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
     return [looks[path] for path in paths]
 
 
-def walk_batches(spec: WorkSpec, prefix: str, batch_size: int = 1000) -> Iterator[WalkBatch]:
-    """The batches of `treeledger.walk.walk`, for use within one thread. Raises RootOffline."""
+def walk_batches(spec: WorkSpec, prefixes: Sequence[str], batch_size: int = 1000) -> Iterator[WalkBatch]:
+    """The batches of `treeledger.walk.walk` for some prefixes, one after another, small ones put together.
+
+    For use within one thread. Raises RootOffline.
+    """
+    seen: list[Seen] = []
+    notes: list[Problem] = []
     with _borrowed(spec) as parts:
-        yield from walk(parts.tree, parts.rules, prefix, batch_size=batch_size)
+        for prefix in prefixes:
+            for batch in walk(parts.tree, parts.rules, prefix, batch_size=batch_size):
+                seen += batch.seen
+                notes += batch.notes
+                if len(seen) >= batch_size:
+                    yield WalkBatch(seen, notes)
+                    seen, notes = [], []
+    if seen or notes:
+        yield WalkBatch(seen, notes)
 
 
 def read(spec: WorkSpec, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits) -> list[Read]:

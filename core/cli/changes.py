@@ -94,7 +94,10 @@ async def _changes(ledger: Ledger, options: Options) -> int:
 def check(since: Since, head: Cursor) -> None:
     """Raises CursorExpired for a cursor of another history, or beyond the head of this one."""
     if since.epoch is not None and since.epoch != head.epoch:
-        raise _afresh(f"{since.epoch}:{since.n} is of another history of this ledger, which was restored or copied", head)
+        raise _afresh(
+            f"{since.epoch}:{since.n} is of another history of this ledger, which was restored or copied",
+            head,
+        )
     if since.n > head.n:
         raise _afresh(f"the journal ends at {head.n}, before {since.n}", head)
 
@@ -149,9 +152,7 @@ class Reader:
                 yield entries
 
     async def _page(self, after: int, limit: int, since: datetime | None) -> list[JournalEntry]:
-        read = partial(
-            self.store.changes, after, limit=limit, repository_id=self.repository_id, since=since
-        )
+        read = partial(self.store.changes, after, limit=limit, repository_id=self.repository_id, since=since)
         try:
             return await patiently(read, self.patience)
         except CursorExpired as error:

@@ -60,10 +60,14 @@ def _relocate(parser: argparse.ArgumentParser) -> None:
 
 
 def _files(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("globs", nargs="*", metavar="GLOB", help="as in 2024/*.jpg; without a slash, any name")
+    parser.add_argument(
+        "globs", nargs="*", metavar="GLOB", help="as in 2024/*.jpg; without a slash, any name"
+    )
     parser.add_argument("--repo", metavar="REPO")
     parser.add_argument("--state", choices=_STATES, default="present")
-    parser.add_argument("--duplicates", action="store_true", help="files whose content is there twice or more")
+    parser.add_argument(
+        "--duplicates", action="store_true", help="files whose content is there twice or more"
+    )
     parser.add_argument("--at", metavar="TIME", help="as they were then: 2d, 2026-11-20, 2026-11-20T08:30")
     parser.add_argument("--format", choices=("text", "sha256sum", "csv"), default="text")
     parser.add_argument("-0", dest="null", action="store_true", help="paths only, ended by NUL")
@@ -130,6 +134,10 @@ def _job_id(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", type=int, metavar="ID")
 
 
+def _config_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repo", metavar="REPO", help="the settings of one repository")
+
+
 def _config_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", metavar="FILE")
 
@@ -147,7 +155,9 @@ def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("format", choices=("sha256sum",))
     parser.add_argument("file", metavar="FILE", help="the list; - for standard input")
     parser.add_argument("--repo", metavar="REPO", help="default: where the listed paths lie")
-    parser.add_argument("--base", metavar="DIR", help="what relative paths are relative to; default: the root")
+    parser.add_argument(
+        "--base", metavar="DIR", help="what relative paths are relative to; default: the root"
+    )
 
 
 _LIST: Final = ("ls",)
@@ -229,7 +239,7 @@ COMMANDS: Final = (
         "config",
         default="show",
         subcommands=(
-            Command("show", "each value and where it comes from", "config"),
+            Command("show", "each value and where it comes from", "config", _config_show),
             Command("check", "whether it is right", "config", _config_file),
             Command("trust", "read plugins.toml of this folder from now on", "config", _config_file),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import stat as modes
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from treeledger.cli.render import entry_json, entry_line, has_colour, print_json
 from treeledger.cli.run import with_ledger
 from treeledger.diff import same_content_by_stat
 from treeledger.explaining import Explanation, explain
+from treeledger.globs import escaped
 from treeledger.ledger import Ledger
 from treeledger.model import FileRecord, FileStat, HashState, HoldStatus, RecordState
 from treeledger.names import shown
@@ -69,9 +71,9 @@ def _on_disk(facts: Explanation) -> Iterator[str]:
     if look is None:
         yield f"on disk: cannot be looked at: {sight.offline}"
     elif sight.is_replaced:
-        yield "the root is another directory than the one on record, so nothing is concluded from what is there"
+        yield "the root is another directory than the one on record: what is there now says nothing"
     elif sight.is_directory:
-        below = f"; see: treeledger files '{facts.path}/'" if facts.below else ""
+        below = f"; see: treeledger files {shlex.quote(escaped(facts.path) + '/')}" if facts.below else ""
         yield f"on disk: a directory; records are kept of the files in it{below}"
         if look.problem is not None:
             yield f"on disk: {look.problem.message}"
@@ -110,13 +112,16 @@ def _not_recorded(facts: Explanation) -> Iterator[str]:
 
 
 def _as_recorded(record: FileRecord, now: datetime) -> str:
+    seen = when(record.last_scanned, now)
     since = {
-        RecordState.PRESENT: f"since {when(record.created_at, now)}, last seen {when(record.last_scanned, now)}",
+        RecordState.PRESENT: f"since {when(record.created_at, now)}, last seen {seen}",
         RecordState.MISSING: f"found gone at {when(record.missing_at, now)}",
         RecordState.DELETED: f"at {when(record.deleted_at, now)}; if it returns, id and history are kept",
         RecordState.IGNORED: f"since {when(record.updated_at, now)}; the record is kept",
     }
-    return f"ledger: record {record.id}, {record.state.value} {since[record.state]}; {_shown_stat(record.stat)}"
+    return (
+        f"ledger: record {record.id}, {record.state.value} {since[record.state]}; {_shown_stat(record.stat)}"
+    )
 
 
 def _compared(facts: Explanation) -> Iterator[str]:
@@ -134,14 +139,17 @@ def _compared(facts: Explanation) -> Iterator[str]:
     elif not sight.differing:
         yield "size, times, inode and mode are as recorded"
     else:
-        yield f"not as recorded: {', '.join(sight.differing)}; {_meaning(sight.is_change, record.stat, look.stat)}"
+        meaning = _meaning(sight.is_change, record.stat, look.stat)
+        yield f"not as recorded: {', '.join(sight.differing)}; {meaning}"
 
 
 def _meaning(is_change: bool, old: FileStat, new: FileStat) -> str:
     if not is_change:
         return "by the repository's change_key that is no change"
     if same_content_by_stat(old, new):
-        return "as after a chmod, a backup or a move: the hash is kept and the content read again to verify it"
+        return (
+            "as after a chmod, a backup or a move: the hash is kept and the content read again to verify it"
+        )
     return "the content was changed: the next look at it records that and reads it again"
 
 

@@ -93,9 +93,7 @@ def _form(options: Options, *, several: bool) -> Write:
             return as_text(several)
 
 
-async def _found(
-    ledger: Ledger, repositories: Sequence[Repository], wanted: _Wanted
-) -> AsyncIterator[Found]:
+async def _found(ledger: Ledger, repositories: Sequence[Repository], wanted: _Wanted) -> AsyncIterator[Found]:
     for repository in repositories:
         texts = _patterns(repository, repositories, wanted.globs)
         if wanted.globs and not texts:
@@ -148,5 +146,6 @@ async def _print_duplicates(found: AsyncIterator[Found], write: Write, options: 
             files += 1
             spare += record.stat.size if number else 0
     if groups:
-        say(options, f"{show_count(files)} files with {show_count(groups)} contents; {show_size(spare)} more than once")
+        counts = f"{show_count(files)} files with {show_count(groups)} contents"
+        say(options, f"{counts}; {show_size(spare)} more than once")
     return files

@@ -35,7 +35,9 @@ async def _operations(ledger: Ledger, options: Options) -> int:
     elif operations:
         now = datetime.now(UTC)
         headers = ("Id", "Repository", "Type", "Started", "Duration", "Files", "Changes", "Hashed", "Status")
-        rows = [_operation_row(operation, names.get(operation.repository_id), now) for operation in operations]
+        rows = [
+            _operation_row(operation, names.get(operation.repository_id), now) for operation in operations
+        ]
         table(headers, rows, right=(0, 4, 5, 7))
     else:
         say(options, "no operations")

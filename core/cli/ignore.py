@@ -33,7 +33,7 @@ def run(options: Options) -> int:
 
 
 async def _check(ledger: Ledger, options: Options) -> int:
-    """Prints `source:rule<TAB>path` of what is ignored; with `-v` also of what a rule keeps, or none names."""
+    """Prints `source:rule<TAB>path` of what is ignored; with `-v` also of what is not."""
     found = False
     for argument in options.given.paths:
         place = await place_of(ledger, argument)

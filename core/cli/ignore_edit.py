@@ -1,4 +1,4 @@
-"""`treeledger ignore add` and `remove`: patterns of plugins.toml, or of a repository that only the store has."""
+"""`treeledger ignore add` and `remove`: in plugins.toml, or in the store for what is not declared there."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from treeledger.worker import build_part
 
 @dataclass(frozen=True, slots=True)
 class _Home:
-    """Where patterns are kept: the store for `repository`, else the file, there `declared` or the defaults."""
+    """Where patterns are kept: the store, for `repository`; the file, for `declared` or by default."""
 
     label: str
     patterns: tuple[str, ...]
@@ -129,7 +129,9 @@ def _write(configuration: Configuration, home: _Home, patterns: Sequence[str]) -
     try:
         save(path, text, os.environ)
     except OSError as error:
-        print(f"treeledger: {path} cannot be written ({error.strerror}); paste this into it:", file=sys.stderr)
+        print(
+            f"treeledger: {path} cannot be written ({error.strerror}); paste this into it:", file=sys.stderr
+        )
         line = f"patterns = {shown_value('patterns', patterns)}"
         if home.declared is None:
             print(f"[defaults.ignore]\n{line}")

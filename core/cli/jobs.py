@@ -48,7 +48,15 @@ async def _list(ledger: Ledger, options: Options) -> int:
 def _row(job: Job, now: datetime) -> tuple[str, ...]:
     error = (job.last_error or "").partition("\n")[0]
     state = job.state.value
-    return str(job.id), job.action, shown(job.key), state, str(job.tries), when(job.not_before, now), shown(error)
+    return (
+        str(job.id),
+        job.action,
+        shown(job.key),
+        state,
+        str(job.tries),
+        when(job.not_before, now),
+        shown(error),
+    )
 
 
 def job_json(job: Job) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os.path
+import sys
+from collections.abc import Sequence
 
 from treeledger.cli.options import Options
 from treeledger.errors import RepositoryNotFound
@@ -17,6 +19,14 @@ async def place_of(ledger: Ledger, argument: str) -> Target:
     Raises RepositoryNotFound if no repository of this host holds it.
     """
     repositories = await ledger.repositories()
+    place = _place(argument, repositories, ledger.host)
+    if place is not None:
+        return place
+    known = ", ".join(f"{repository.name} ({repository.root})" for repository in repositories) or "none yet"
+    raise RepositoryNotFound(f"{argument} is in no repository; there are: {shown(known)}")
+
+
+def _place(argument: str, repositories: Sequence[Repository], host: str) -> Target | None:
     name, colon, rest = argument.partition(":")
     if colon and not os.path.lexists(argument):
         for repository in repositories:
@@ -27,10 +37,9 @@ async def place_of(ledger: Ledger, argument: str) -> Target:
     for one in dict.fromkeys((path, os.path.join(os.path.realpath(above), last))):
         stored = stored_from_os(one)
         for repository in repositories:
-            if repository.host == ledger.host and holds(repository, stored):
+            if repository.host == host and holds(repository, stored):
                 return Target(repository, relative(repository, stored))
-    known = ", ".join(f"{repository.name} ({repository.root})" for repository in repositories) or "none yet"
-    raise RepositoryNotFound(f"{argument} is in no repository; there are: {shown(known)}")
+    return None
 
 
 def holds(repository: Repository, path: str) -> bool:
@@ -50,7 +59,5 @@ def on_disk(repository: Repository, path: str) -> str:
 
 def say(options: Options, text: str) -> None:
     """Tells a person something that is no result: on stderr, in text mode, unless quiet."""
-    import sys
-
     if not (options.json or options.quiet):
         print(text, file=sys.stderr)

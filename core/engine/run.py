@@ -56,8 +56,12 @@ class Run:
         return self.operation
 
     def covered(self, scope: ScanScope) -> None:
-        """Notes what a scan of this run saw; the last of a prefix counts."""
-        self._scopes[scope.prefix] = scope
+        """Notes what a scan of this run saw; the last of a prefix counts.
+
+        A burst's scans of single folders are not kept: readers compare every record with every scope.
+        """
+        if self.type is not OperationType.REALTIME:
+            self._scopes[scope.prefix] = scope
 
     def count(self, entries: Iterable[JournalEntry]) -> None:
         for entry in entries:

@@ -21,7 +21,16 @@ from treeledger.engine.inspector import READY_WITHIN, Inspector
 from treeledger.engine.patience import patiently
 from treeledger.engine.run import Run
 from treeledger.merge import Merge, Nominations, position
-from treeledger.model import File, Problem, RecordKey, ScanScope, Unknown
+from treeledger.model import (
+    File,
+    OperationType,
+    Problem,
+    RecordKey,
+    ScanScope,
+    SyncOperation,
+    Unknown,
+)
+from treeledger.names import within
 from treeledger.walk import WalkBatch
 
 _PAGE: Final = 5000  # records
@@ -33,15 +42,15 @@ Told = Callable[[Run], None]
 
 
 class KeyReader:
-    """The records of a prefix in path order, in keyset pages."""
+    """The records of some prefixes, one after another, each in path order, in keyset pages."""
 
-    def __init__(self, context: Context, prefix: str) -> None:
+    def __init__(self, context: Context, prefixes: Sequence[str]) -> None:
         self._context = context
-        self._prefix = prefix
+        self._prefixes = iter(prefixes)
+        self._prefix = next(self._prefixes, None)
         self._page: list[RecordKey] = []
         self._next = 0
         self._after = ""
-        self._is_last = False
 
     async def until(self, bound: str | None) -> list[RecordKey]:
         """The next records with a path of at most `bound`; all that are left for None."""
@@ -59,18 +68,22 @@ class KeyReader:
         return taken
 
     async def _load(self) -> bool:
-        if self._is_last:
-            return False
+        """Reads the next page that holds anything."""
+        while (prefix := self._prefix) is not None:
+            self._page, self._next = await self._read(prefix), 0
+            if len(self._page) < _PAGE:
+                self._prefix, self._after = next(self._prefixes, None), ""
+            else:
+                self._after = self._page[-1].path
+            if self._page:
+                return True
+        return False
+
+    async def _read(self, prefix: str) -> list[RecordKey]:
         context = self._context
-        self._page = await patiently(
-            lambda: context.store.keys(context.repository.id, self._prefix, self._after, _PAGE),
-            context.patience,
+        return await patiently(
+            lambda: context.store.keys(context.repository.id, prefix, self._after, _PAGE), context.patience
         )
-        self._next = 0
-        self._is_last = len(self._page) < _PAGE
-        if self._page:
-            self._after = self._page[-1].path
-        return bool(self._page)
 
 
 class Scanned(NamedTuple):
@@ -114,30 +127,32 @@ class Scanner:
         operation = await run.begin()
         context.recorder.generation = max(context.recorder.generation, operation.generation)
         self._overtaken: list[str] = []
-        vanished: list[str] = []
-        scopes: list[ScanScope] = []
-        for prefix in outermost(prefixes):
-            merge = Merge(operation.generation, same=context.same, everything=rehash)
-            found = _Found()
-            await self._scan_prefix(prefix, merge, found, run, rehash)
-            vanished += found.vanished
-            scopes.append(ScanScope(prefix, operation.generation, tuple(found.unknown)))
-        await self._inspect_vanished(vanished, run)
+        outer = outermost(prefixes)
+        found = _Found()
+        merge = Merge(_candidates_before(run, operation), same=context.same, everything=rehash)
+        await self._scan(outer, merge, found, run, rehash)
+        await self._inspect_vanished(found.vanished, run)
         await context.root.check()
-        for scope in scopes:
+        for prefix in outer:
+            unknown = tuple(path for path in found.unknown if within(prefix, path))
+            scope = ScanScope(prefix, operation.generation, unknown)
             run.covered(scope)
             await self._forget_problems(scope, operation.start_time)
         return Scanned(tuple(self._overtaken), look.is_empty)
 
     async def _forget_problems(self, scope: ScanScope, before: datetime) -> None:
         context = self._context
+        if not any(within(scope.prefix, path) for path in context.troubled):
+            return
         await context.store.forget_problems(context.repository.id, scope.prefix, before, scope.unknown)
 
-    async def _scan_prefix(self, prefix: str, merge: Merge, found: _Found, run: Run, rehash: bool) -> None:
-        keys = KeyReader(self._context, prefix)
+    async def _scan(
+        self, prefixes: Sequence[str], merge: Merge, found: _Found, run: Run, rehash: bool
+    ) -> None:
+        keys = KeyReader(self._context, prefixes)
         limiter = anyio.CapacityLimiter(_IN_FLIGHT)
         async with anyio.create_task_group() as tasks:
-            async with self._context.workers.walk(self._context.spec, prefix) as batches:
+            async with self._context.workers.walk(self._context.spec, prefixes) as batches:
                 async for batch in batches:
                     await self._take_notes(batch, found, run)
                     if batch.seen:
@@ -186,3 +201,12 @@ class Scanner:
             hints = dict.fromkeys(vanished[start : start + _BATCH], False)
             self._overtaken += await self._inspector.inspect(hints, run, found_by_scan=True)
             self._told(run)
+
+
+def _candidates_before(run: Run, operation: SyncOperation) -> int:
+    """Records of which generation may be nominated as vanished: all before this scan's own.
+
+    A burst has one generation for all its scans, so there what an earlier one wrote is a candidate too.
+    """
+    is_burst = run.type is OperationType.REALTIME
+    return operation.generation + 1 if is_burst else operation.generation

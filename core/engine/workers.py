@@ -48,13 +48,13 @@ class Workers:
         return result
 
     @asynccontextmanager
-    async def walk(self, spec: WorkSpec, prefix: str) -> AsyncIterator[AsyncIterator[WalkBatch]]:
-        """The batches of a walk, a few of them ahead of who takes them."""
+    async def walk(self, spec: WorkSpec, prefixes: Sequence[str]) -> AsyncIterator[AsyncIterator[WalkBatch]]:
+        """The batches of a walk through some prefixes, a few of them ahead of who takes them."""
         send, receive = anyio.create_memory_object_stream[WalkBatch](_BATCHES_AHEAD)
 
         def produce() -> None:
             try:
-                for batch in worker.walk_batches(spec, prefix):
+                for batch in worker.walk_batches(spec, prefixes):
                     anyio.from_thread.run(send.send, batch)
             except anyio.BrokenResourceError:
                 pass  # nobody takes the rest

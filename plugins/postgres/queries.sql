@@ -10,6 +10,13 @@ timestamptz
 -- The time after the lock was waited for, not that of the beginning.
 clock_timestamp()
 
+-- name: never_analyzed
+-- Whether the planner knows nothing of a table that has grown.
+SELECT reltuples < 0 AND pg_relation_size(oid) > 0 FROM pg_class WHERE oid = to_regclass('file_records')
+
+-- name: analyze
+ANALYZE file_records, changes
+
 -- name: has_migrations
 SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_migrations')
 
@@ -111,12 +118,14 @@ WHERE repository_id = :repository_id AND state <> 'deleted'
 ORDER BY left(file_path, 600), file_path LIMIT :limit
 
 -- name: records_pending_within
--- Newest first, of one folder or file.
-SELECT {record} FROM file_records
-WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'pending'
-  AND left(file_path, 600) >= left(:prefix, 600) AND left(file_path, 600) <= left(:high, 600)  -- if prefix
-  AND (file_path = :prefix OR file_path > :low AND file_path < :high)  -- if prefix
-  AND id <> ALL(:skip)  -- if skip
+-- Newest first, of one folder or file. OFFSET 0: first all of the folder by its index, then sorted.
+SELECT {record} FROM (
+    SELECT * FROM file_records
+    WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'pending'
+      AND left(file_path, 600) >= left(:prefix, 600) AND left(file_path, 600) <= left(:high, 600)
+      AND (file_path = :prefix OR file_path > :low AND file_path < :high)
+      AND id <> ALL(:skip)  -- if skip
+    OFFSET 0) AS pending
 ORDER BY mtime_ns DESC LIMIT :limit
 
 -- name: live_files

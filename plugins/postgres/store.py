@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 from treeledger.errors import StoreVersionError, UsageError
 from treeledger.migrations import scripts
-from treeledger.model import Holder, Lease
+from treeledger.model import Holder, Lease, OperationType, SyncOperation
 from treeledger.plugins.postgres import lock
 from treeledger.plugins.postgres.session import PostgresSession
 from treeledger.plugins.sql import migrating
@@ -22,7 +22,7 @@ from treeledger.plugins.sql.marks import Marks
 from treeledger.plugins.sql.operations import Operations
 from treeledger.plugins.sql.records import Records
 from treeledger.plugins.sql.repositories import Repositories, renew_leases
-from treeledger.plugins.sql.work import Work, run
+from treeledger.plugins.sql.work import Work, ask, run
 from treeledger.protocols import Migration, StoreOptions
 
 
@@ -81,6 +81,22 @@ class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operati
 
     async def renew(self, leases: Sequence[Lease], owner: str, seconds: float) -> list[Lease]:
         return await self.session.write(_renew(leases, owner, seconds))
+
+    # operations
+
+    async def begin_operation(
+        self, lease: Lease, type: OperationType, scope: str, *, scan: bool
+    ) -> SyncOperation:
+        if scan:
+            await self.session.write(_acquaint())
+        return await super().begin_operation(lease, type, scope, scan=scan)
+
+
+def _acquaint() -> Work[None]:
+    """Without statistics the planner sorts the whole table for each page of a scan."""
+    [(is_unknown,)] = yield from ask("never_analyzed")
+    if is_unknown:
+        yield from run("analyze")
 
 
 def _renew(leases: Sequence[Lease], owner: str, seconds: float) -> Work[list[Lease]]:

@@ -99,7 +99,7 @@ ORDER BY file_path LIMIT :limit
 -- Newest first, of one folder or file.
 SELECT {record} FROM file_records INDEXED BY file_records_pending_path
 WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'pending'
-  AND file_path >= :prefix AND file_path < :high AND (file_path = :prefix OR file_path > :low)  -- if prefix
+  AND file_path >= :prefix AND file_path < :high AND (file_path = :prefix OR file_path > :low)
   AND id <> ALL(:skip)  -- if skip
 ORDER BY mtime_ns DESC LIMIT :limit
 

@@ -7,7 +7,7 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ import anyio.to_thread
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from watchdog.observers.inotify_c import inotify_init
 
 from treeledger.errors import PluginError, RootOffline
 from treeledger.model import Observation
@@ -27,6 +28,7 @@ from treeledger.plugins.watchdog_source.file_systems import silent, silent_mount
 from treeledger.plugins.watchdog_source.gaps import Gap, Gaps
 from treeledger.plugins.watchdog_source.inbox import EVERYTHING, SUBTREE, Inbox
 from treeledger.plugins.watchdog_source.observer import ObserverSource
+from treeledger.plugins.watchdog_source.tree import WatchedTree
 from treeledger.plugins.watchdog_source.tree_rules import TreeRules
 from treeledger.protocols import EventSource, PartRef
 from treeledger.testing.sources import PATIENCE, EventSourceContract, Follower, files_in
@@ -51,18 +53,18 @@ def kernel_watches() -> int:
 
 
 @asynccontextmanager
-async def mounted(path: Path) -> AsyncIterator[Callable[[Path], object]]:
-    """A file system in memory at a path, and what unmounts it."""
+async def mounted(*what: str | Path) -> AsyncIterator[Callable[[Path], object]]:
+    """Something mounted, the last argument says where, and what unmounts it."""
 
     def unmount(_: Path) -> None:
-        subprocess.run(("umount", path), capture_output=True, check=False)
+        subprocess.run(("umount", what[-1]), capture_output=True, check=False)
 
-    if (await anyio.run_process(("mount", "-t", "tmpfs", "tmpfs", path), check=False)).returncode:
+    if (await anyio.run_process(("mount", *what), check=False)).returncode:
         pytest.skip("may not mount")
     try:
         yield unmount
     finally:
-        await anyio.to_thread.run_sync(unmount, path)
+        await anyio.to_thread.run_sync(unmount, Path())
 
 
 class TestWatchdogSource(EventSourceContract):
@@ -189,35 +191,83 @@ class TestWatchdogSource(EventSourceContract):
     async def test_what_an_unmounted_file_system_covered_is_watched(
         self, source: EventSource, root: Path
     ) -> None:
-        async with mounted(root / "a/b") as unmount, self.following(source, root) as follower:
+        mount = mounted("-t", "tmpfs", "tmpfs", root / "a/b")
+        async with mount as unmount, self.following(source, root) as follower:
             await follower.after(unmount)
             assert (await follower.until_heard("a/b")).subtree
             (root / "a/b/file").write_bytes(b"uncovered")
             await follower.until_heard("a/b/file")
 
+    @pytest.mark.root
+    async def test_a_directory_that_is_there_twice_is_heard_under_one_path_and_the_other_is_named(
+        self, source: EventSource, root: Path
+    ) -> None:
+        (root / "c").mkdir()
+        async with mounted("--bind", root / "a", root / "c"), self.following(source, root) as follower:
+            (unwatched,) = follower.watch.health().unwatched
+            assert unwatched in ("a", "c")
+            heard = {"a": "c", "c": "a"}[unwatched]
+            (root / "a/b/new").write_bytes(b"")
+            await follower.until_heard(f"{heard}/b/new")
 
-class TestTreeRules:
+
+class TestWatchedTree:
+    """The tree without its reader: whatever happens here is not heard."""
+
     @pytest.fixture
-    def rules(self, tmp_path: Path) -> TreeRules:
-        (tmp_path / "a").mkdir()
-        return TreeRules(str(tmp_path), (PartRef("treeledger.testing.sources", "IgnoresByName", {}),))
+    def tree(self, tmp_path: Path) -> Iterator[WatchedTree]:
+        (tmp_path / "tree/a/b").mkdir(parents=True)
+        root = str(tmp_path / "tree")
+        rules = TreeRules(root, (PartRef("treeledger.testing.sources", "IgnoresByName", {}),))
+        descriptor = inotify_init()
+        tree = WatchedTree(descriptor, root, rules, lambda: None)
+        tree.arm("")
+        yield tree
+        os.close(descriptor)
 
-    def test_another_directory_at_a_path_has_rules_of_its_own(self, rules: TreeRules, tmp_path: Path) -> None:
-        (tmp_path / "a/.treeledgerignore").write_text("b")
-        assert rules.ignores("a/b", True)
-        shutil.rmtree(tmp_path / "a")
-        rules.left("a")
-        assert not rules.ignores("a/b", True)
+    def test_to_rebuild_gives_back_what_is_gone_and_takes_what_is_new(
+        self, tree: WatchedTree, tmp_path: Path
+    ) -> None:
+        os.rename(tmp_path / "tree/a", tmp_path / "moved out")
+        (tmp_path / "tree/new").mkdir()
+        tree.rebuild()
+        assert tree.directories.at("a/b") is None
+        assert tree.directories.at("new") is not None
+        assert len(tree.directories) == kernel_watches() == 2
 
-    def test_an_ignore_file_that_a_listing_showed_is_read(self, rules: TreeRules, tmp_path: Path) -> None:
-        assert not rules.ignores("a/b", True)
-        (tmp_path / "a/.treeledgerignore").write_text("b")
-        rules.has_file("a")
-        assert rules.ignores("a/b", True)
+    def test_another_directory_at_a_path_has_rules_of_its_own(
+        self, tree: WatchedTree, tmp_path: Path
+    ) -> None:
+        ignore_file = tmp_path / "tree/a/.treeledgerignore"
+        ignore_file.write_text("b")
+        tree.rules.changed()
+        assert tree.rules.ignores("a/b", True)
+        ignore_file.unlink()
+        gone = tree.directories.at("a")
+        assert gone is not None
+        tree.drop(gone)
+        assert not tree.rules.ignores("a/b", True)
 
-    def test_an_ignore_file_that_is_a_pipe_is_not_waited_for(self, rules: TreeRules, tmp_path: Path) -> None:
-        os.mkfifo(tmp_path / "a/.treeledgerignore")
-        assert not rules.ignores("a/b", True)
+    def test_an_ignore_file_that_a_listing_shows_is_read(self, tree: WatchedTree, tmp_path: Path) -> None:
+        (tmp_path / "tree/a/new").mkdir()
+        (tmp_path / "tree/a/.treeledgerignore").write_text("new")
+        tree.arm("a")
+        assert tree.directories.at("a/new") is None
+
+    def test_an_ignore_file_that_is_a_pipe_is_not_waited_for(self, tree: WatchedTree, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "tree/a/.treeledgerignore")
+        tree.rules.changed()
+        assert not tree.rules.ignores("a/b", True)
+
+    def test_a_network_file_system_takes_no_watch_and_raises_no_alarm(
+        self, tree: WatchedTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mountinfo = tmp_path / "mountinfo"
+        mountinfo.write_text(f"37 36 0:50 / {tmp_path}/tree/a rw - nfs4 nas:/photos rw\n")
+        monkeypatch.setattr("treeledger.plugins.watchdog_source.tree._MOUNTS", mountinfo)
+        tree.rebuild()
+        assert len(tree.directories) == 1
+        assert (tree.gaps.paths(), tree.gaps.degraded()) == (("a",), None)
 
 
 @pytest.mark.anyio

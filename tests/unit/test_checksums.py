@@ -9,10 +9,21 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from treeledger.checksums import Checksum, read_line, write_line
 
 DIGEST = sha256(b"").hexdigest()
-NAMES = [b"plain", b"with space ", b"a\nb", b"a\rb", b"back\\slash\\n", b"(x) = y", b"\xff\xfe", b"*star", b" x"]
+NAMES = [
+    b"plain",
+    b"with space ",
+    b"a\nb",
+    b"a\rb",
+    b"back\\slash\\n",
+    b"(x) = y",
+    b"\xff\xfe",
+    b"*star",
+    b" x",
+]
 _paths = st.binary(min_size=1).filter(lambda path: b"\0" not in path)
 
 

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from treeledger.globs import compile_globs, escaped
 
 CASES = [
@@ -59,7 +60,9 @@ def test_every_match_begins_with_the_prefix(pattern: str, path: str) -> None:
     assert not globs.matches(path) or path.startswith(globs.prefix)
 
 
-@given(st.text(st.sampled_from("ab.-*?"), min_size=1, max_size=8).filter(lambda text: "**" not in text), _paths)
+@given(
+    st.text(st.sampled_from("ab.-*?"), min_size=1, max_size=8).filter(lambda text: "**" not in text), _paths
+)
 def test_without_a_slash_a_pattern_is_about_the_name_as_in_a_shell(pattern: str, path: str) -> None:
     assert compile_globs([pattern]).matches(path) == fnmatchcase(path.rpartition("/")[2], pattern)
 

@@ -84,7 +84,7 @@ def test_a_root_that_is_not_there_is_offline_and_no_file_gone(root: Path, spec: 
     root.rename(root.parent / "elsewhere")
     for call in (
         lambda: worker.look(spec, ["e.txt"]),
-        lambda: list(worker.walk_batches(spec, "")),
+        lambda: list(worker.walk_batches(spec, [""])),
         lambda: worker.read(spec, worker_files(spec), ReadLimits()),
     ):
         with pytest.raises(RootOffline):
@@ -92,7 +92,7 @@ def test_a_root_that_is_not_there_is_offline_and_no_file_gone(root: Path, spec: 
 
 
 def worker_files(spec: WorkSpec) -> list[File]:
-    return [item for batch in worker.walk_batches(spec, "") for item in batch.seen if isinstance(item, File)]
+    return [item for batch in worker.walk_batches(spec, [""]) for item in batch.seen if isinstance(item, File)]
 
 
 def test_a_walk_and_a_reading_agree_with_the_files(spec: WorkSpec) -> None:
@@ -100,7 +100,7 @@ def test_a_walk_and_a_reading_agree_with_the_files(spec: WorkSpec) -> None:
     assert [file.path for file in files] == ["a/b/c.txt", "a/d.txt", "e.txt"]
     assert {read.outcome for read in worker.read(spec, files, ReadLimits())} == {Outcome.DONE}
     ignored = [
-        item for batch in worker.walk_batches(spec, "") for item in batch.seen if isinstance(item, Ignored)
+        item for batch in worker.walk_batches(spec, [""]) for item in batch.seen if isinstance(item, Ignored)
     ]
     assert {(item.path, item.subtree) for item in ignored} == {(".hidden", True), ("e.tmp", False)}
 
@@ -127,7 +127,7 @@ def test_many_threads_share_no_tree(root: Path, spec: WorkSpec) -> None:
 def test_released_parts_leave_no_descriptor(spec: WorkSpec) -> None:
     before = len(os.listdir("/dev/fd"))
     worker.look(spec, ["a/b/c.txt"])
-    abandoned = worker.walk_batches(spec, "", batch_size=1)
+    abandoned = worker.walk_batches(spec, [""], batch_size=1)
     next(abandoned)
     del abandoned
     worker.release(spec.key)
@@ -170,7 +170,7 @@ def test_a_part_that_cannot_be_built_is_named(ref: PartRef) -> None:
 
 def test_an_unreadable_ignore_file_is_a_problem_of_the_walk(root: Path, spec: WorkSpec) -> None:
     (root / "a" / ".treeledgerignore").write_bytes(b"#" * (2**20 + 1))
-    notes = [note for batch in worker.walk_batches(spec, "") for note in batch.notes]
+    notes = [note for batch in worker.walk_batches(spec, [""]) for note in batch.notes]
     assert [(note.path, note.code.is_note) for note in notes] == [("a/.treeledgerignore", False)]
 
 

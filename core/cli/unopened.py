@@ -1,0 +1,51 @@
+"""The configuration and the store for commands that must work where the ledger cannot be opened."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from treeledger.cli.options import Options
+from treeledger.config.configuration import Configuration, load
+from treeledger.config.discovery import find
+from treeledger.config.stores import store_options
+from treeledger.errors import TreeledgerError
+from treeledger.plugin_manager import PluginManager
+from treeledger.protocols import Store
+
+
+def configuration_of(options: Options) -> Configuration:
+    """The configuration in effect. Raises ConfigurationError."""
+    found = find(Path(options.config) if options.config else None, os.environ, Path.cwd())
+    if found.hint and not options.quiet:
+        print(f"treeledger: {found.hint}", file=sys.stderr)
+    return load(found.path, os.environ)
+
+
+@asynccontextmanager
+async def unopened_store(
+    configuration: Configuration, plugins: PluginManager, flag: str | None
+) -> AsyncIterator[Store]:
+    """The store as it is, of whatever schema; `flag` is the value of `--store`."""
+    store = plugins.store_for(store_options(configuration, flag, os.environ))
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+def load_each(plugins: PluginManager) -> list[TreeledgerError]:
+    """Loads every plugin; returns the errors of those that the configuration needs.
+
+    Why one could not be loaded, needed or not, is in its status.
+    """
+    errors = []
+    for name in [status.name for status in plugins.plugins()]:
+        try:
+            plugins.load((name,))
+        except TreeledgerError as error:
+            errors.append(error)
+    return errors

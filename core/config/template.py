@@ -1,0 +1,76 @@
+"""The plugins.toml that `treeledger init` writes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEMPLATE: Final = """\
+# treeledger: what is kept, how, and who is told.
+# Every key has a default; what is commented out shows it, or an example. Test a change with
+#     treeledger config check
+# and see what holds, and where each value comes from, with
+#     treeledger config show
+# A file that others can write is refused, because plugins are code: chmod go-w plugins.toml
+
+#host = "nas"                      # this machine's name in a shared ledger; default: the machine's id
+#plugin_dirs = ["my_plugins"]      # each *.py in it is a plugin; relative to this file
+
+[store]
+#url = "postgresql://treeledger@db/treeledger"   # default: sqlite in the user's state folder
+#password = "env:LEDGER_PASSWORD"  # env:NAME | file:PATH | credential:NAME
+#auto_migrate = false              # default: SQLite yes, after a backup; PostgreSQL no
+#retention = "90d"                 # of records of deleted files; "forever" keeps them
+#journal_retention = "forever"
+
+[defaults]                         # each repository may override what follows
+#profile = "small"                 # small | large | high-change
+#change_key = "auto"               # auto | strict | no-ctime | size-mtime
+#max_delete = { files = 1000, percent = 50, floor = 20, window = "10m" }   # beyond: held for a person
+#cross_mounts = false              # go on into file systems mounted inside
+#priority = ["Inbox/"]             # scanned and hashed first
+
+[defaults.file_watcher]
+#source = "auto"                   # auto | watchdog | polling
+#debounce = "500ms"                # default: 500ms; polling 3s
+
+[defaults.reconciliation]
+#schedule = "0 2 * * *"            # cron, local time; or an interval, which wins:
+#interval = "24h"
+#startup_scan = true
+#batch_size = 100
+#max_concurrency = 4
+#calculate_hashes = true
+#hashers = ["sha256"]              # the first names the content
+#max_hash_size = "50GiB"           # larger files are recorded without a hash; default: no limit
+#hash_timeout = "1h"               # for one file; default: no limit
+
+[defaults.ignore]
+#builtin = true                    # hidden names, *~, *.tmp, ...: treeledger ignore list
+#presets = ["synology"]            # lumilio | synology | nextcloud
+#patterns = ["*.lrdata/", "!.nomedia"]           # gitignore dialect, the last match wins
+#files = true                      # .treeledgerignore files in the tree
+
+[defaults.filter]
+#types = ["image/*", "video/*"]    # by file name; default: all
+#min_size = "100kB"
+
+# A repository is one folder under care. Without any here, `treeledger watch DIR` makes one.
+#[[repositories]]
+#name = "photos"
+#root = "/data/photos"
+#id = "6f1f7c1e-0b0e-4c55-9a55-0b8f2d1d7a11"     # keeps the history when name or root changes
+#paused = false
+#shown_as = "/volume1/photo"       # what people call it outside the container
+#marker = "2024"                   # the root counts as offline without this entry
+#ignore = { patterns = ["inbox/"] }              # added to the defaults
+
+# An action runs only if it has a table.
+#[plugins.phone]                   # an instance under a name of its own ...
+#use = "webhook"                   # ... of this plugin
+#url = "env:NTFY_URL"
+#repositories = ["photos"]         # default: all
+#backfill = false                  # true: also what was there before this action
+
+#[plugins.notes]
+#file = "my_plugins/notes.py"      # a plugin of your own; relative to this file
+"""
