@@ -259,8 +259,7 @@ class Ledger:
     async def _tools(self, command: str) -> AsyncIterator[Tools]:
         owner = await self.store.lock_engine(self.host, command)
         try:
-            most = self.configuration.settings_for().reconciliation.max_concurrency
-            yield Tools(self.store, self.plugins, self.hub, Workers(most), owner)
+            yield Tools(self.store, self.plugins, self.hub, Workers(), owner)
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(2):
                 await self.store.unlock_engine(owner)
@@ -341,7 +340,9 @@ class Ledger:
         """
         names = self.settings_of(repository).reconciliation.hashers
         if names[0] != algorithm:
-            raise UsageError(f"{repository.name} knows content by {names[0]}; {algorithm} cannot stand for it")
+            raise UsageError(
+                f"{repository.name} knows content by {names[0]}; {algorithm} cannot stand for it"
+            )
         async with self._tools("import") as tools, seeding(tools, repository, algorithm) as seeder:
             yield seeder
 

@@ -205,7 +205,6 @@ class ProblemCode(StrEnum):
     SOURCE_FAILED = "source_failed"
     NESTED_REPOSITORY = "nested_repository"
     BAD_IGNORE_RULE = "bad_ignore_rule"
-    JOURNAL_RETENTION = "journal_retention"
     # Notes: worth knowing, nothing is wrong.
     SYMLINK = "symlink"
     NOT_REGULAR = "not_regular"  # FIFO, socket, device

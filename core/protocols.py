@@ -463,6 +463,9 @@ class Store(Protocol):
     async def wait(self, after: int, seconds: float) -> None:
         """Returns when the head may be beyond `after`, or when the time is over."""
 
+    async def trim_journal(self, older_than: timedelta, *, keep_after: int, limit: int) -> int:
+        """Lets the oldest entries go, a batch at a time, but none with n > keep_after; returns how many."""
+
     # dirty subtrees
     async def mark_dirty(self, repository_id: UUID, prefixes: Sequence[tuple[str, str]]) -> None:
         """Marks (prefix, reason) pairs, each with a new mark."""

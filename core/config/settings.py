@@ -140,7 +140,6 @@ class StoreSettings(Section, frozen=True, kw_only=True):
     password: str | None = None
     auto_migrate: bool | None = None  # None: SQLite after a backup, PostgreSQL never
     retention: Duration | None = Duration(90 * 86400)
-    journal_retention: Duration | None = None
 
 
 class RepositoryIdentity(Section, frozen=True, kw_only=True):

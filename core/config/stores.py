@@ -37,7 +37,8 @@ def store_options(configuration: Configuration, flag: str | None, environ: Mappi
     if ":" not in url:
         raise ConfigurationError(f"{origin}: a store is sqlite:PATH or postgresql://USER@HOST/DATABASE")
     wanted = configuration.store.password if _takes_password(url) else None
-    return StoreOptions(url, resolve_secret(wanted, environ) if wanted else None)
+    options = {"auto_migrate": configuration.store.auto_migrate}
+    return StoreOptions(url, resolve_secret(wanted, environ) if wanted else None, options)
 
 
 def _takes_password(url: str) -> bool:

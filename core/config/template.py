@@ -20,7 +20,6 @@ TEMPLATE: Final = """\
 #password = "env:LEDGER_PASSWORD"  # env:NAME | file:PATH | credential:NAME
 #auto_migrate = false              # default: SQLite yes, after a backup; PostgreSQL no
 #retention = "90d"                 # of records of deleted files; "forever" keeps them
-#journal_retention = "forever"
 
 [defaults]                         # each repository may override what follows
 #profile = "small"                 # small | large | high-change

@@ -43,8 +43,9 @@ class Hashes:
         self._busy: set[int] = set()  # ids in the hands of a thread
         self._held_off: dict[int, tuple[float, float]] = {}  # until, and how long
         self._progress = anyio.Event()
+        self._large = anyio.CapacityLimiter(context.settings.reconciliation.max_concurrency)
 
-    async def drain(self, run: Run, *, verify: bool = False, tries: int | None = None) -> None:
+    async def drain(self, run: Run, *, tries: int | None = None) -> None:
         """Reads until nothing is pending that can be read now.
 
         `tries`: give up on a file after it changed so many times while it was read, and say so.
@@ -52,7 +53,7 @@ class Hashes:
         attempts: dict[int, int] = {}
         async with anyio.create_task_group() as tasks:
             while True:
-                records = await self._next(verify)
+                records = await self._next(verify=False)
                 if records:
                     await self._read(records, run, tasks)
                     if tries is not None:
@@ -65,12 +66,19 @@ class Hashes:
                 else:
                     return
 
+    async def verify(self, run: Run, seconds: float) -> None:
+        """Reads files whose content is to be verified, oldest-verified first, for about so long."""
+        until = time.monotonic() + seconds
+        async with anyio.create_task_group() as tasks:
+            while time.monotonic() < until and (records := await self._next(verify=True)):
+                await self._read(records, run, tasks)
+
     def next_try(self) -> float | None:
         """Seconds until a file that was held off may be tried again; None if there is none."""
         untils = [until for until, _ in self._held_off.values() if until != _NEVER]
         return max(0.0, min(untils) - time.monotonic()) if untils else None
 
-    async def _next(self, verify: bool) -> list[FileRecord]:
+    async def _next(self, *, verify: bool) -> list[FileRecord]:
         context = self._context
         now = time.monotonic()
         waiting = [id for id, (until, _) in self._held_off.items() if until > now]
@@ -103,7 +111,7 @@ class Hashes:
         started = time.monotonic()
         try:
             read = await self._context.workers.read_large(
-                self._context.spec, record.path, record.stat, self._limits(None)
+                self._context.spec, record.path, record.stat, self._limits(None), self._large
             )
             await self._record([record], [read], run)
         finally:

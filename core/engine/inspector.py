@@ -16,7 +16,17 @@ from treeledger.engine.content import to_reread, wants_reading, with_read
 from treeledger.engine.context import Context
 from treeledger.engine.patience import patiently
 from treeledger.engine.run import Run
-from treeledger.model import Change, File, FileRecord, FileStat, Ignored, Problem, ProblemCode, Unknown
+from treeledger.model import (
+    Change,
+    ChangeKind,
+    File,
+    FileRecord,
+    FileStat,
+    Ignored,
+    Problem,
+    ProblemCode,
+    Unknown,
+)
 from treeledger.moves import Held, arrivals, pair_moves
 from treeledger.reading import Outcome, Read, ReadLimits
 from treeledger.worker import Look
@@ -145,12 +155,14 @@ class Inspector:
         run.count_read([read.stat.size for read in reads.values() if read.outcome is Outcome.DONE])
         await context.report(_problems(reads.values()), [], run)
         now = datetime.now(UTC)
-        return [
+        changes = [
             with_read(change, reads[change.after.path], context.algorithm, now)
             if change.after.path in reads
             else change
             for change in changes
         ]
+        await context.report([_corrupted(c, reads) for c in changes if c.kind is ChangeKind.CORRUPTED], [])
+        return changes
 
     async def _read(self, wanted: Sequence[tuple[str, FileStat]], manner: _Manner) -> list[Read]:
         context = self._context
@@ -171,6 +183,15 @@ class Inspector:
         troubled = {problem.path for problem in problems}
         healthy = [look.path for look in looks if look.path not in troubled]
         await self._context.report(problems, healthy, run)
+
+
+def _corrupted(change: Change, reads: Mapping[str, Read]) -> Problem:
+    path = change.after.path
+    message = (
+        f"its content changed, but nothing ever said so: it reads as {reads[path].digest},"
+        f" on record is {change.after.content_hash}"
+    )
+    return Problem(path, ProblemCode.CORRUPTED, message)
 
 
 def _problems(reads: Iterable[Read]) -> list[Problem]:

@@ -20,7 +20,7 @@ from treeledger.model import (
     RecordState,
     Repository,
 )
-from treeledger.protocols import Applied, Store
+from treeledger.protocols import Applied, Store, iterate_batches
 
 _BATCH = 2000  # changes in one transaction
 
@@ -29,13 +29,22 @@ class Recorder:
     """Writes changes of one repository; `generation` is the newest a scan was given."""
 
     def __init__(
-        self, store: Store, repository: Repository, lease: Lease, hub: Hub, patience: float | None
+        self,
+        store: Store,
+        repository: Repository,
+        lease: Lease,
+        hub: Hub,
+        patience: float | None,
+        *,
+        unit: int = 100,
     ) -> None:
+        """`unit`: how many changes are tried again together after one of a batch was refused."""
         self._store = store
         self._repository = repository
         self._lease = lease
         self._hub = hub
         self._patience = patience
+        self._unit = unit
         self.generation = repository.generation
         self.unread = anyio.Event()  # set when something was committed without its hash
         self.lost = anyio.Event()  # set when something went missing
@@ -43,8 +52,8 @@ class Recorder:
     async def apply(self, changes: Sequence[Change], run: Run) -> Applied:
         """Commits changes, tells who listens, and counts them in the run."""
         total = Applied([], [], [])
-        for start in range(0, len(changes), _BATCH):
-            await self._apply(changes[start : start + _BATCH], run, total)
+        for batch in iterate_batches(changes, _BATCH):
+            await self._apply(batch, run, total)
         return total
 
     async def _apply(self, changes: Sequence[Change], run: Run, total: Applied) -> None:
@@ -54,9 +63,9 @@ class Recorder:
             if len(changes) == 1:
                 await self._reject(changes[0], error)
                 return
-            middle = len(changes) // 2
-            await self._apply(changes[:middle], run, total)
-            await self._apply(changes[middle:], run, total)
+            size = min(self._unit, (len(changes) + 1) // 2)
+            for part in iterate_batches(changes, size):
+                await self._apply(part, run, total)
             return
         total.entries.extend(applied.entries)
         total.records.extend(applied.records)

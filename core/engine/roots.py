@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +16,7 @@ from treeledger.model import Repository
 from treeledger.protocols import Store
 from treeledger.units import show_count
 
+log = logging.getLogger(__name__)
 _SAMPLE: Final = 50
 
 
@@ -29,6 +32,7 @@ class KnownRoot:
     file_system: int
     type: str
     devices: tuple[tuple[int, int], ...]
+    barred: tuple[str, ...]  # mounts below the root that are not entered, relative to it
 
     async def check(self) -> RootLook:
         """Looks again. Raises RootOffline if the root is absent, unreadable, or another directory by now."""
@@ -59,32 +63,36 @@ async def examine_root(
         identity_is_stable=bool(identity.identity),
     )
     devices = {look.device: number}
+    inner = [mount.mount_path for mount in await anyio.to_thread.run_sync(mounts_below, repository.root)]
     if cross_mounts:
-        for mount in await anyio.to_thread.run_sync(mounts_below, repository.root):
-            below = await anyio.to_thread.run_sync(identify, mount.mount_path, repository.host)
-            devices[below.device] = await store.file_system(below)
-    return _known(repository, look, marker, shown_as, number, identity.type, devices), verdict
-
-
-def _known(
-    repository: Repository,
-    look: RootLook,
-    marker: str | None,
-    shown_as: str | None,
-    number: int,
-    type: str,
-    devices: dict[int, int],
-) -> KnownRoot:
-    return KnownRoot(
+        devices |= await _devices(store, inner, repository.host)
+        inner = []
+    barred = tuple(path[len(repository.root.rstrip("/")) + 1 :] for path in inner)
+    root = KnownRoot(
         path=repository.root,
         shown_as=shown_as or repository.root,
         marker=marker,
         device=look.device,
         inode=look.inode,
         file_system=number,
-        type=type,
+        type=identity.type,
         devices=tuple(devices.items()),
+        barred=barred,
     )
+    return root, verdict
+
+
+async def _devices(store: Store, mount_paths: Sequence[str], host: str) -> dict[int, int]:
+    """The device and file system numbers of mounts; one that does not answer is not entered."""
+    devices = {}
+    for path in mount_paths:
+        try:
+            identity = await anyio.to_thread.run_sync(identify, path, host)
+        except OSError as error:
+            log.warning("%s does not answer (%s); its records are kept as they are", path, error)
+            continue
+        devices[identity.device] = await store.file_system(identity)
+    return devices
 
 
 async def sample_paths(store: Store, repository: Repository) -> list[tuple[str, int, int]]:

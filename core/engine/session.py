@@ -100,6 +100,7 @@ async def open_session(
         clean = True
     finally:
         with anyio.move_on_after(2, shield=True):
+            await tools.workers.release(spec)
             await store.release(lease, clean=clean)
 
 
@@ -137,6 +138,8 @@ def build_spec(
 ) -> WorkSpec:
     """What the workers need to build the parts of this repository in their own threads."""
     walker = _named(tools.parts.walkers(), settings.walker, "walker")
+    if root.barred:
+        walker = walker._replace(options={**walker.options, "barred": root.barred})
     hashers = tools.parts.hashers()
     names = settings.reconciliation.hashers
     return WorkSpec(
@@ -185,7 +188,9 @@ async def _session(
         root=root,
         spec=spec,
         workers=tools.workers,
-        recorder=Recorder(tools.store, repository, lease, tools.hub, patience),
+        recorder=Recorder(
+            tools.store, repository, lease, tools.hub, patience, unit=reconciliation.batch_size
+        ),
         hub=tools.hub,
         same=same,
         content=ContentPolicy(reconciliation.calculate_hashes, reconciliation.max_hash_size),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
 from treeledger.dirty import collapse
 from treeledger.engine.hub import Finished, Progress, RepositoryState
+from treeledger.engine.patience import patiently
 from treeledger.engine.reconcile import operation, reconcile
 from treeledger.engine.run import Run
 from treeledger.engine.schedule import next_reconciliation
@@ -35,6 +36,10 @@ _ROOT_EVERY: Final = 30.0
 _UNWATCHED_EVERY: Final = 60.0
 _BURST: Final = 2000  # paths in one inspection
 _MOST_DIRTY: Final = 1000
+_VERIFY_REST: Final = 60.0  # seconds
+_VERIFY_SHARE: Final = 20
+_PURGE_EVERY: Final = 3600.0  # seconds
+_PURGED: Final = 1000  # records in one transaction
 
 Say = Callable[[RepositoryState, str], None]
 
@@ -91,6 +96,8 @@ class Watching:
                         self._scan_loop,
                         self._hash_loop,
                         self._deletion_loop,
+                        self._verify_loop,
+                        self._purge_loop,
                         self._tick_loop,
                         self._fail_loop,
                     ):
@@ -294,6 +301,28 @@ class Watching:
             self._wake.set()
             with anyio.move_on_after(delay):
                 await recorder.lost.wait()
+
+    async def _verify_loop(self) -> None:
+        """Reads again what a chmod, a backup or a scan's move left to verify: a twentieth of the time."""
+        while self._context.content.hashing:
+            await anyio.sleep(_VERIFY_REST)
+            started = time.monotonic()
+            async with operation(self.session, OperationType.REALTIME) as run:
+                await self._hashes.verify(run, _VERIFY_REST / _VERIFY_SHARE)
+            await anyio.sleep(_VERIFY_SHARE * (time.monotonic() - started))
+
+    async def _purge_loop(self) -> None:
+        """Ends records that have been deleted for longer than the retention; not while a person is asked."""
+        context = self._context
+        if context.settings.retention is None:
+            return
+        age = timedelta(seconds=context.settings.retention)
+        while True:
+            while not self._held and await patiently(
+                lambda: context.store.purge(context.lease, age, _PURGED), None
+            ):
+                pass
+            await anyio.sleep(_PURGE_EVERY)
 
     # --- health ----------------------------------------------------------------------------------
 

@@ -26,11 +26,10 @@ class Workers:
     ones by a thread each, so that neither delays the other.
     """
 
-    def __init__(self, max_concurrency: int = 4) -> None:
+    def __init__(self) -> None:
         self._walks = anyio.CapacityLimiter(8)
         self._looks = anyio.CapacityLimiter(2)
         self._small = anyio.CapacityLimiter(1)
-        self._large = anyio.CapacityLimiter(max_concurrency)
 
     async def look(self, spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
         return await anyio.to_thread.run_sync(worker.look, spec, paths, limiter=self._looks)
@@ -40,12 +39,23 @@ class Workers:
     ) -> list[Read]:
         return await anyio.to_thread.run_sync(worker.read, spec, wanted, limits, limiter=self._small)
 
-    async def read_large(self, spec: WorkSpec, path: str, stat: FileStat, limits: ReadLimits) -> Read:
+    async def read_large(
+        self,
+        spec: WorkSpec,
+        path: str,
+        stat: FileStat,
+        limits: ReadLimits,
+        limiter: anyio.CapacityLimiter,
+    ) -> Read:
         """Reads one file. Cancelled, it leaves the thread to itself: reading changes nothing."""
         (result,) = await anyio.to_thread.run_sync(
-            worker.read, spec, [(path, stat)], limits, limiter=self._large, abandon_on_cancel=True
+            worker.read, spec, [(path, stat)], limits, limiter=limiter, abandon_on_cancel=True
         )
         return result
+
+    async def release(self, spec: WorkSpec) -> None:
+        """Closes what is kept open for a spec, so that its disk can be unmounted."""
+        await anyio.to_thread.run_sync(worker.release, spec.key, limiter=self._walks)
 
     @asynccontextmanager
     async def walk(self, spec: WorkSpec, prefixes: Sequence[str]) -> AsyncIterator[AsyncIterator[WalkBatch]]:

@@ -65,7 +65,8 @@ class ApplyContract:
         [second] = await shelf.write(change(first, stat=stat(size=11)), generation=2)
         assert (second.id, second.version, second.created_at) == (first.id, 2, first.created_at)
         assert (second.scan_generation, second.stat.size) == (2, 11)
-        assert second.updated_at and first.updated_at
+        assert first.updated_at
+        assert second.updated_at
         assert second.updated_at >= first.updated_at
         assert await shelf.at("a") == second
 
@@ -234,7 +235,21 @@ class ApplyContract:
 
     async def test_every_name_of_the_stored_form(self, shelf: Shelf) -> None:
         names = ["\U0010ff80", "\U0010ffff", "\U0010fffd/x", "new\nline", "tab\t", "\u202e", "é", "e\u0301"]
-        names += ["'", '"', "\\", "%s", "_", "%", ":name", "{x}", "\x01\x7f", "\ud7ff\ue000", "{", "[1]", "null"]
+        names += [
+            "'",
+            '"',
+            "\\",
+            "%s",
+            "_",
+            "%",
+            ":name",
+            "{x}",
+            "\x01\x7f",
+            "\ud7ff\ue000",
+            "{",
+            "[1]",
+            "null",
+        ]
         await shelf.add(*names)
         assert await shelf.paths() == sorted(names, key=str.encode)
         assert set(await shelf.store.records_at(shelf.id, names)) == set(names)

@@ -35,7 +35,9 @@ ACTS: dict[str, Callable[[Shelf], Awaitable[object]]] = {
 @pytest.mark.anyio
 class CareContract:
     async def test_repository_is_kept_as_it_was_given(self, store: Store) -> None:
-        given = repository("ü {photos}", settings={"a": {"b": [1, None, "é"]}}, declared=True, health={"x": 1})
+        given = repository(
+            "ü {photos}", settings={"a": {"b": [1, None, "é"]}}, declared=True, health={"x": 1}
+        )
         added = await store.add_repository(given)
         assert (added.id, added.name, added.root) == (given.id, given.name, given.root)
         assert (added.settings, added.health, added.declared) == (given.settings, given.health, True)

@@ -31,9 +31,7 @@ batches = st.lists(st.lists(steps, min_size=1, max_size=6), min_size=1, max_size
 @pytest.mark.anyio
 class LawContract:
     @given(plan=batches)
-    @settings(
-        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     async def test_any_sequence_of_batches(self, store: Store, plan: Any) -> None:
         shelf = await Shelf.new(store)
         start = (await store.head()).n

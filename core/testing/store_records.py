@@ -25,14 +25,14 @@ from treeledger.testing.store_shelf import Shelf, all_files, change, hashed, pat
 
 DELETED, MISSING, IGNORED = RecordState.DELETED, RecordState.MISSING, RecordState.IGNORED
 PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)
-ADVERSARIAL = ["a", "a b", "a!", "a-", "a.txt", "a/", "a/b", "a/b/c", "a0", "aA", "ab", "b", "B", "_", "%", "é"]
+ADVERSARIAL = ["a", "a b", "a!", "a-", "a.txt", "a/b", "a/b/c", "a0", "aA", "ab", "b", "B", "_", "%", "é"]
 names = st.text(
-    st.sampled_from("aAbé_%.!-0 \\\x01\ud7ff\ue000\uffff\U00010000\U0010ff80\U0010ffff"), min_size=1, max_size=4
+    st.sampled_from("aAbé_%.!-0 \\\x01\ud7ff\ue000\uffff\U00010000\U0010ff80\U0010ffff"),
+    min_size=1,
+    max_size=4,
 )
 trees = st.lists(st.lists(names, min_size=1, max_size=3).map("/".join), min_size=1, max_size=12, unique=True)
-QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.anyio
@@ -51,7 +51,7 @@ class RecordsContract:
         assert paths_of(await shelf.files(prefix=prefix)) == starting
 
     async def test_prefix_is_a_directory_or_the_path_itself(self, shelf: Shelf) -> None:
-        await shelf.add(*(path for path in ADVERSARIAL if path != "a/"))
+        await shelf.add(*ADVERSARIAL)
         assert await shelf.paths("a") == ["a", "a/b", "a/b/c"]
         assert await shelf.paths("a/b") == ["a/b", "a/b/c"]
         assert await shelf.paths("nothing") == []
@@ -68,7 +68,9 @@ class RecordsContract:
     async def test_long_and_short_paths_in_one_order(self, shelf: Shelf) -> None:
         """An index may hold the beginning of a path only."""
         base = "d" * 598
-        paths = [base + tail for tail in ("", "a", "ab", "abc", "abd", "ac", "a/b", "\U0010ffff" * 9, "a" * 400)]
+        paths = [
+            base + tail for tail in ("", "a", "ab", "abc", "abd", "ac", "a/b", "\U0010ffff" * 9, "a" * 400)
+        ]
         await shelf.add(*paths)
         assert await shelf.paths() == sorted(paths, key=str.encode)
         assert await shelf.paths(base + "a") == [base + "a", base + "a/b"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -120,19 +120,19 @@ class Shelf:
 
     async def files(self, **query: Any) -> list[FileRecord]:
         """All records of a query, read page by page."""
-        query = {"repository_id": self.id, "limit": 3, "states": EVERY_STATE} | query
-        return await all_files(self.store, FileQuery(**query))
+        values: dict[str, Any] = {"repository_id": self.id, "limit": 3, "states": EVERY_STATE}
+        return await all_files(self.store, FileQuery(**(values | query)))
 
     async def repository(self) -> Repository:
         return next(found for found in await self.store.repositories() if found.id == self.id)
 
 
 async def all_files(store: Store, query: FileQuery) -> list[FileRecord]:
+    """All records of a query, read page by page."""
     found: list[FileRecord] = []
-    values = {name: getattr(query, name) for name in query.__slots__}
-    while page := await store.files(FileQuery(**values)):
+    while page := await store.files(query):
         found += page
-        values["after"] = (page[-1].repository_id, page[-1].path)
+        query = replace(query, after=(page[-1].repository_id, page[-1].path))
     return found
 
 

@@ -60,7 +60,7 @@ def judge(
 ) -> Verdict:
     """Which changes can be written.
 
-    A change conflicts if its record is no longer at the version it was, if an earlier change of the
+    A change conflicts if its record is no longer at the version it was, if another change of the
     batch has its record or its path, or if a live record holds its path (`occupied`: record id by
     path) that does not leave it in this batch.
     """
@@ -84,19 +84,19 @@ def judge(
 def _claims(
     changes: Sequence[Change], standing: Mapping[int, Standing]
 ) -> tuple[dict[str, int], dict[int, int]]:
-    """The first change, by index, that is not stale and claims each path, and each record."""
-    claims: dict[str, int] = {}
+    """Who, by index, has each path and each record: a record that stays has its path before all others."""
     by_record: dict[int, int] = {}
+    hopeful: list[int] = []
     for index, change in enumerate(changes):
-        before, path = change.before, target(change)
-        if (path is not None and path in claims) or (
-            before is not None and _is_stale(before, standing, by_record)
-        ):
-            continue
-        if path is not None:
-            claims[path] = index
-        if before is not None:
-            by_record[before.id] = index
+        if change.before is None or not _is_stale(change.before, standing, by_record):
+            hopeful.append(index)
+            if change.before:
+                by_record[change.before.id] = index
+    claims: dict[str, int] = {}
+    for index in sorted(hopeful, key=lambda index: target(changes[index]) != origin(changes[index])):
+        before, path = changes[index].before, target(changes[index])
+        if path is not None and claims.setdefault(path, index) != index and before is not None:
+            del by_record[before.id]
     return claims, by_record
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import anyio
 
-from treeledger.errors import StoreError
+from treeledger.errors import StoreUnavailable
 from treeledger.plugins.sql.queries import load
 from treeledger.plugins.sql.values import MICROSECOND, micros
 from treeledger.plugins.sql.work import Each, Params, Query, Row, Step, Work, drive
@@ -87,7 +87,7 @@ class Connection:
         try:
             future = self._thread.submit(call)
         except RuntimeError as error:
-            raise StoreError("the ledger is closed") from error
+            raise StoreUnavailable(f"the ledger {self._path} is closed") from error
         return await asyncio.wrap_future(future)
 
     def _transact(self, work: Work[T]) -> T:
