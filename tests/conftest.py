@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from postgres_server import postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]
 
 
 @pytest.fixture
@@ -13,7 +16,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    """The URL of a fresh store."""
-    return f"sqlite:{tmp_path / 'state' / 'ledger.db'}"
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a fresh store, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path / 'state' / 'ledger.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
