@@ -30,10 +30,10 @@ from treeledger.config.stores import store_options
 from treeledger.engine.engine import Engine
 from treeledger.engine.foresee import Foreseen, foresee
 from treeledger.engine.hub import Hub
-from treeledger.engine.keeper import ScanRequest
 from treeledger.engine.reconcile import operation, scan_once
 from treeledger.engine.relocate import relocate
 from treeledger.engine.scan import Told
+from treeledger.engine.scans import ScanRequest
 from treeledger.engine.seeding import Seeder, seeding
 from treeledger.engine.session import Tools, open_session
 from treeledger.engine.workers import Workers
@@ -168,6 +168,12 @@ class Ledger:
                 self._engine.keep(repository, self.settings_of(repository))
         return replace(repository, paused=paused)
 
+    def _own(self, repository: Repository) -> Repository:
+        """Raises UsageError for a repository of another host: its root here would be another tree."""
+        if repository.host != self.host:
+            raise UsageError(f"{repository.name} is on host {repository.host}; run this there")
+        return repository
+
     def settings_of(self, repository: Repository) -> RepositorySettings:
         """The settings that hold for a repository. Raises ConfigurationError."""
         return self.configuration.settings_for(repository.settings, label=f"repository {repository.name}")
@@ -294,6 +300,7 @@ class Ledger:
 
         Raises EngineLocked, RootOffline.
         """
+        self._own(repository)
         self.plugins.load()
         async with self._tools(command) as tools:
             opening = open_session(
@@ -311,6 +318,7 @@ class Ledger:
 
         Raises EngineLocked while an engine runs, which does it by itself.
         """
+        self._own(repository)
         self.plugins.load()
         async with self._tools("deletions") as tools:
             settings = self.settings_of(repository)
@@ -325,7 +333,7 @@ class Ledger:
 
         Raises UsageError if none of a sample of its files is there, EngineLocked while an engine runs.
         """
-        repository = await self.repository(wanted)
+        repository = self._own(await self.repository(wanted))
         moved = replace(repository, root=stored_root(root), root_file_system=None, root_inode=None)
         self.plugins.load()
         async with self._tools("repo relocate") as tools:
@@ -348,6 +356,7 @@ class Ledger:
 
     async def foresee(self, repository: Repository, prefixes: Sequence[str] = ("",)) -> Foreseen:
         """What a scan would change; nothing is written, and no lock is needed. Raises RootOffline."""
+        self._own(repository)
         self.plugins.load()
         tools = Tools(self.store, self.plugins, self.hub, Workers(), "nobody")
         return await foresee(tools, repository, self.settings_of(repository), prefixes)

@@ -20,7 +20,7 @@ from treeledger.worker import WorkSpec
 class Context:
     """One repository in the hands of an engine: its lease, its root as it was accepted, its parts.
 
-    `patience` is how long a store that is away is waited for, in seconds; None: without end.
+    `store` waits while the store is away, as long as this engine has patience.
     `one_shot`: a person's single scan, which reads at once whatever it finds touched.
     """
 
@@ -35,7 +35,6 @@ class Context:
     hub: Hub
     same: SameStat
     content: ContentPolicy
-    patience: float | None
     one_shot: bool
     troubled: set[str] = field(default_factory=set)  # paths the store has problems of
 
@@ -45,7 +44,7 @@ class Context:
         return self.settings.reconciliation.hashers[0]
 
     def run(self, type: OperationType, scope: str = "") -> Run:
-        return Run(self.store, self.lease, type, scope, self.patience)
+        return Run(self.store, self.lease, type, scope)
 
     async def current(self) -> Repository:
         """The repository with its counters as they are now."""

@@ -15,8 +15,9 @@ from anyio.abc import TaskGroup
 from treeledger.config.settings import RepositorySettings
 from treeledger.engine.actions import ActionRunner
 from treeledger.engine.hub import Committed, Event, RepositoryState
-from treeledger.engine.keeper import Keeper, ScanRequest
+from treeledger.engine.keeper import Keeper
 from treeledger.engine.patience import delays
+from treeledger.engine.scans import ScanRequest
 from treeledger.engine.session import LEASE_SECONDS, Tools
 from treeledger.errors import StoreError
 from treeledger.model import JournalEntry, Repository

@@ -98,7 +98,7 @@ async def foresee(
         tools.store, repository, settings.marker, settings.shown_as, cross_mounts=settings.cross_mounts
     )
     lease = Lease(repository.id, tools.owner, 0)
-    recorder = _Notebook(tools.store, repository, lease, tools.hub, 0)
+    recorder = _Notebook(tools.store, repository, lease, tools.hub)
     recorder.foreseen = Foreseen()
     context = _TrialContext(
         store=tools.store,
@@ -112,10 +112,9 @@ async def foresee(
         hub=tools.hub,
         same=same_stat(settings.change_key, root.type),
         content=ContentPolicy(hashing=False),
-        patience=0,
         one_shot=True,
     )
-    run = _Trial(tools.store, lease, OperationType.MANUAL, "", 0)
+    run = _Trial(tools.store, lease, OperationType.MANUAL, "")
     run.repository = repository
     await _TrialScanner(context, Inspector(context)).scan(prefixes, run)
     recorder.foreseen.scanned = run.counts.files_scanned

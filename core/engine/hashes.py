@@ -13,7 +13,6 @@ from anyio.abc import TaskGroup
 from treeledger.engine.content import with_read
 from treeledger.engine.context import Context
 from treeledger.engine.inspector import READY_WITHIN, SMALL_FILE, Inspector
-from treeledger.engine.patience import patiently
 from treeledger.engine.run import Run
 from treeledger.model import Change, FileRecord, Problem, ProblemCode
 from treeledger.reading import Outcome, Read, ReadLimits
@@ -84,15 +83,12 @@ class Hashes:
         waiting = [id for id, (until, _) in self._held_off.items() if until > now]
         for id in [id for id, (until, _) in self._held_off.items() if until <= now - _LONGEST_HOLD_OFF]:
             del self._held_off[id]
-        return await patiently(
-            lambda: context.store.records_to_hash(
-                context.repository.id,
-                verify=verify,
-                priority=context.settings.priority,
-                skip=[*self._busy, *waiting],
-                limit=_PAGE,
-            ),
-            context.patience,
+        return await context.store.records_to_hash(
+            context.repository.id,
+            verify=verify,
+            priority=context.settings.priority,
+            skip=[*self._busy, *waiting],
+            limit=_PAGE,
         )
 
     async def _read(self, records: Sequence[FileRecord], run: Run, tasks: TaskGroup) -> None:

@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 from treeledger.diff import Absent, Sight, change_of
 from treeledger.engine.content import to_reread, wants_reading, with_read
 from treeledger.engine.context import Context
-from treeledger.engine.patience import patiently
 from treeledger.engine.run import Run
 from treeledger.model import (
     Change,
@@ -74,9 +73,7 @@ class Inspector:
     async def _once(self, paths: Mapping[str, bool], run: Run, manner: _Manner) -> list[str]:
         context = self._context
         wanted = sorted(paths)
-        records = await patiently(
-            lambda: context.store.records_at(context.repository.id, wanted), context.patience
-        )
+        records = await context.store.records_at(context.repository.id, wanted)
         looks = await context.workers.look(context.spec, wanted)
         if any(look.gone for look in looks):
             await context.root.check()
@@ -126,9 +123,7 @@ class Inspector:
             return changes
         context = self._context
         inodes = list({(c.after.stat.file_system, c.after.stat.inode) for c in newcomers})
-        candidates = await patiently(
-            lambda: context.store.records_by_inode(context.repository.id, inodes), context.patience
-        )
+        candidates = await context.store.records_by_inode(context.repository.id, inodes)
         if not candidates:
             return changes
         known = {look.path: look for look in looks}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
@@ -12,27 +11,16 @@ import anyio
 from treeledger.config.settings import RepositorySettings
 from treeledger.engine.hub import RepositoryState, StateChanged
 from treeledger.engine.patience import delays
+from treeledger.engine.scans import ScanRequest
 from treeledger.engine.session import Session, Tools, open_session
 from treeledger.engine.watching import Watching
 from treeledger.errors import EngineLocked, LeaseLost, RootOffline, StoreError
-from treeledger.model import OperationType, Repository, SyncOperation
+from treeledger.model import Repository
 from treeledger.protocols import EventSource
 
 log = logging.getLogger(__name__)
 _TROUBLE: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
 ROOT_CHECK: Final = 30.0  # seconds between looks for a root that is offline
-
-
-@dataclass(slots=True)
-class ScanRequest:
-    """A scan that somebody asked for, and what came of it once `done` is set."""
-
-    prefixes: Sequence[str]
-    type: OperationType
-    rehash: bool = False
-    done: anyio.Event = field(default_factory=anyio.Event)
-    operation: SyncOperation | None = None
-    error: Exception | None = None
 
 
 class Keeper:

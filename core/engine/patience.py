@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 
 from treeledger.errors import StoreUnavailable
+from treeledger.protocols import Store
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -38,3 +40,25 @@ async def patiently(call: Callable[[], Awaitable[T]], patience: float | None) ->
             log.warning("%s; trying again in %.1f s", error, delay)
         await anyio.sleep(delay)
     raise AssertionError("unreachable")
+
+
+def patient(store: Store, patience: float | None) -> Store:
+    """A store whose every call waits while the store behind it is away."""
+    return cast(Store, _Patient(store, patience))
+
+
+class _Patient:
+    def __init__(self, store: Store, patience: float | None) -> None:
+        self._store = store
+        self._patience = patience
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        if not inspect.iscoroutinefunction(method):
+            return method
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            return await patiently(lambda: method(*arguments, **options), self._patience)
+
+        setattr(self, name, call)
+        return call

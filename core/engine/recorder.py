@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import anyio
 
 from treeledger.engine.hub import Committed, Hub
-from treeledger.engine.patience import patiently
 from treeledger.engine.run import Run
 from treeledger.errors import StoreDataError
 from treeledger.model import (
@@ -34,7 +33,6 @@ class Recorder:
         repository: Repository,
         lease: Lease,
         hub: Hub,
-        patience: float | None,
         *,
         unit: int = 100,
     ) -> None:
@@ -43,7 +41,6 @@ class Recorder:
         self._repository = repository
         self._lease = lease
         self._hub = hub
-        self._patience = patience
         self._unit = unit
         self.generation = repository.generation
         self.unread = anyio.Event()  # set when something was committed without its hash
@@ -85,13 +82,10 @@ class Recorder:
     async def _commit(self, changes: Sequence[Change], run: Run) -> Applied:
         operation = await run.begin()
         self.generation = max(self.generation, operation.generation)
-        return await patiently(
-            lambda: self._store.apply(
-                self._lease, changes, operation_id=operation.id, generation=self.generation
-            ),
-            self._patience,
+        return await self._store.apply(
+            self._lease, changes, operation_id=operation.id, generation=self.generation
         )
 
     async def _reject(self, change: Change, error: Exception) -> None:
         problem = Problem(change.after.path, ProblemCode.REJECTED_BY_STORE, str(error))
-        await patiently(lambda: self._store.report_problems(self._repository.id, [problem]), self._patience)
+        await self._store.report_problems(self._repository.id, [problem])

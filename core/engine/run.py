@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import anyio
 
-from treeledger.engine.patience import patiently
 from treeledger.model import (
     ChangeKind,
     Counts,
@@ -31,9 +30,7 @@ _COUNTED = {
 class Run:
     """Counts what happens, and has an operation in the store from the first moment it needs one."""
 
-    def __init__(
-        self, store: Store, lease: Lease, type: OperationType, scope: str, patience: float | None
-    ) -> None:
+    def __init__(self, store: Store, lease: Lease, type: OperationType, scope: str) -> None:
         self.type = type
         self.counts = Counts()
         self._scopes: dict[str, ScanScope] = {}
@@ -41,7 +38,6 @@ class Run:
         self._store = store
         self._lease = lease
         self._scope = scope
-        self._patience = patience
         self._starting = anyio.Lock()
         self.started = anyio.current_time()
 
@@ -49,9 +45,8 @@ class Run:
         """The operation, begun now if it was not yet; as a scan, so that it has a generation."""
         async with self._starting:
             if self.operation is None:
-                self.operation = await patiently(
-                    lambda: self._store.begin_operation(self._lease, self.type, self._scope, scan=True),
-                    self._patience,
+                self.operation = await self._store.begin_operation(
+                    self._lease, self.type, self._scope, scan=True
                 )
         return self.operation
 
@@ -79,7 +74,4 @@ class Run:
             return None
         operation, self.operation = self.operation, None
         scopes = () if error else tuple(self._scopes.values())
-        return await patiently(
-            lambda: self._store.finish_operation(operation.id, self.counts, error=error, scopes=scopes),
-            self._patience,
-        )
+        return await self._store.finish_operation(operation.id, self.counts, error=error, scopes=scopes)

@@ -18,7 +18,6 @@ from anyio.abc import TaskGroup
 from treeledger.dirty import outermost
 from treeledger.engine.context import Context
 from treeledger.engine.inspector import READY_WITHIN, Inspector
-from treeledger.engine.patience import patiently
 from treeledger.engine.run import Run
 from treeledger.merge import Merge, Nominations, position
 from treeledger.model import (
@@ -81,9 +80,7 @@ class KeyReader:
 
     async def _read(self, prefix: str) -> list[RecordKey]:
         context = self._context
-        return await patiently(
-            lambda: context.store.keys(context.repository.id, prefix, self._after, _PAGE), context.patience
-        )
+        return await context.store.keys(context.repository.id, prefix, self._after, _PAGE)
 
 
 class Scanned(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import anyio
 
+from treeledger.engine.patience import patient
 from treeledger.engine.recorder import Recorder
 from treeledger.engine.run import Run
 from treeledger.engine.session import LEASE_SECONDS, Tools
@@ -100,12 +101,12 @@ class Seeder:
 @asynccontextmanager
 async def seeding(tools: Tools, repository: Repository, algorithm: str) -> AsyncIterator[Seeder]:
     """Takes a repository in hand; its root need not be there. Raises EngineLocked, StoreUnavailable."""
-    store = tools.store
+    store = patient(tools.store, _PATIENCE)
     lease = await store.claim(repository.id, tools.owner, LEASE_SECONDS, takeover=True)
-    run = Run(store, lease, OperationType.MANUAL, "", _PATIENCE)
+    run = Run(store, lease, OperationType.MANUAL, "")
     error: str | None = "interrupted"
     try:
-        recorder = Recorder(store, repository, lease, tools.hub, _PATIENCE)
+        recorder = Recorder(store, repository, lease, tools.hub)
         yield Seeder(tools, lease, recorder, run, algorithm)
         error = None
     finally:

@@ -17,6 +17,7 @@ from treeledger.engine.deletions import Deletions
 from treeledger.engine.hashes import Cost, Hashes
 from treeledger.engine.hub import Hub
 from treeledger.engine.inspector import Inspector
+from treeledger.engine.patience import patient
 from treeledger.engine.recorder import Recorder
 from treeledger.engine.roots import KnownRoot, examine_root, replaced, sample_paths
 from treeledger.engine.scan import Scanner, Told
@@ -84,7 +85,7 @@ async def open_session(
 
     Leaving in order marks it clean; leaving by an error leaves the mark that makes the next start scan.
     """
-    store = tools.store
+    store = patient(tools.store, patience)
     repository = await current(store, repository.id)
     root, verdict = await examine_root(
         store, repository, settings.marker, settings.shown_as, cross_mounts=settings.cross_mounts
@@ -96,12 +97,12 @@ async def open_session(
     clean = False
     try:
         await store.update_repository(repository.id, root_identity=(root.file_system, root.inode))
-        yield await _session(tools, repository, settings, root, spec, lease, one_shot, patience)
+        yield await _session(tools, store, repository, settings, root, spec, lease, one_shot)
         clean = True
     finally:
         with anyio.move_on_after(2, shield=True):
             await tools.workers.release(spec)
-            await store.release(lease, clean=clean)
+            await tools.store.release(lease, clean=clean)
 
 
 async def current(store: Store, repository_id: UUID) -> Repository:
@@ -169,32 +170,29 @@ def own_paths(absolute: list[str], root: str) -> tuple[str, ...]:
 
 async def _session(
     tools: Tools,
+    store: Store,
     repository: Repository,
     settings: RepositorySettings,
     root: KnownRoot,
     spec: WorkSpec,
     lease: Lease,
     one_shot: bool,
-    patience: float | None,
 ) -> Session:
     same = same_stat(settings.change_key, root.type)
     reconciliation = settings.reconciliation
-    problems = await tools.store.problems(repository.id, notes=True, limit=100_000)
+    problems = await store.problems(repository.id, notes=True, limit=100_000)
     context = Context(
-        store=tools.store,
+        store=store,
         repository=repository,
         settings=settings,
         lease=lease,
         root=root,
         spec=spec,
         workers=tools.workers,
-        recorder=Recorder(
-            tools.store, repository, lease, tools.hub, patience, unit=reconciliation.batch_size
-        ),
+        recorder=Recorder(store, repository, lease, tools.hub, unit=reconciliation.batch_size),
         hub=tools.hub,
         same=same,
         content=ContentPolicy(reconciliation.calculate_hashes, reconciliation.max_hash_size),
-        patience=patience,
         one_shot=one_shot,
         troubled={known.problem.path for known in problems},
     )

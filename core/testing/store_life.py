@@ -42,6 +42,7 @@ class LifeContract:
         store = build()
         await store.open()
         await store.aclose()
+        await store.aclose()
         with pytest.raises(StoreUnavailable):
             await store.head()
 

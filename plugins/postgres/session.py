@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -14,6 +14,7 @@ from psycopg import AsyncConnection, IsolationLevel
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool
 
+from treeledger.errors import StoreError
 from treeledger.plugins.postgres.dialect import translate
 from treeledger.plugins.postgres.errors import ERRORS, wrapped
 from treeledger.plugins.sql.queries import load
@@ -25,6 +26,7 @@ _PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.postgres")
 _CONNECTIONS: Final = 5
 _PATIENCE: Final = 10.0  # seconds to wait for a connection
 _FAREWELL: Final = 2.0  # seconds that transactions under way have to end when the store closes
+_OLDEST: Final = 140000  # before, it does not say whether a table was ever analyzed
 _AGAIN: Final = 1.0  # seconds until the listener tries again
 
 _Connection = AsyncConnection[Row]
@@ -49,15 +51,28 @@ class PostgresSession:
         """Connects once, to say at once and in the server's words why it cannot be done."""
         try:
             connection = await AsyncConnection.connect(self._conninfo, connect_timeout=int(_PATIENCE))
+            version, encoding = (
+                connection.info.server_version,
+                connection.info.parameter_status("server_encoding"),
+            )
             await connection.close()
         except ERRORS as error:
             raise wrapped(error, self._url) from error
+        if version < _OLDEST:
+            raise StoreError(f"{self._url} is PostgreSQL {version // 10000}; a ledger needs 14 or newer")
+        if encoding != "UTF8":
+            raise StoreError(
+                f"the database {self._url} is encoded in {encoding}, which cannot hold every name. "
+                "Make one with: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+            )
 
     async def read(self, work: Work[T]) -> T:
-        return await self._to_its_end(self._read(work))
+        connection = await self._acquired()
+        return await self._to_its_end(self._read(connection, work))
 
     async def write(self, work: Work[T]) -> T:
-        return await self._to_its_end(self._write(work))
+        connection = await self._acquired()
+        return await self._to_its_end(self._write(connection, work))
 
     def announce(self) -> None:
         self._announced.set()
@@ -77,6 +92,12 @@ class PostgresSession:
         if self._pool is not None:
             await self._pool.close(_FAREWELL)
 
+    async def _acquired(self) -> _Connection:
+        try:
+            return await (await self._opened()).getconn()
+        except ERRORS as error:
+            raise self._wrapped(error) from error
+
     async def _to_its_end(self, transaction: Coroutine[Any, Any, T]) -> T:
         """Whoever is cancelled while waiting leaves the transaction, and its connection, to end in order."""
         task = asyncio.create_task(transaction)
@@ -84,22 +105,25 @@ class PostgresSession:
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
-    async def _read(self, work: Work[T]) -> T:
+    async def _read(self, connection: _Connection, work: Work[T]) -> T:
         """Each statement for itself: reading needs no transaction around several."""
-        try:
-            pool = await self._opened()
-            async with pool.connection() as connection:
-                return await drive_async(work, lambda step: self._execute(connection, step))
-        except ERRORS as error:
-            raise self._wrapped(error) from error
+        async with self._used(connection):
+            return await drive_async(work, lambda step: self._execute(connection, step))
 
-    async def _write(self, work: Work[T]) -> T:
+    async def _write(self, connection: _Connection, work: Work[T]) -> T:
+        async with self._used(connection), connection.transaction():
+            return await drive_async(work, lambda step: self._execute(connection, step))
+
+    @asynccontextmanager
+    async def _used(self, connection: _Connection) -> AsyncIterator[None]:
+        """Gives the connection back to the pool, which mends or replaces it."""
         try:
-            pool = await self._opened()
-            async with pool.connection() as connection, connection.transaction():
-                return await drive_async(work, lambda step: self._execute(connection, step))
+            yield
         except ERRORS as error:
             raise self._wrapped(error) from error
+        finally:
+            if self._pool is not None:
+                await self._pool.putconn(connection)
 
     async def _opened(self) -> AsyncConnectionPool[_Connection]:
         if self._pool is None:
@@ -159,6 +183,7 @@ class PostgresSession:
             with suppress(psycopg.Error):
                 async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
                     await connection.execute("LISTEN treeledger_journal")
+                    self.announce()  # for what came before
                     async for _ in connection.notifies():
                         self.announce()
             await asyncio.sleep(_AGAIN)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Final
 
 from psycopg.conninfo import make_conninfo
 
 from treeledger.errors import StoreVersionError, UsageError
-from treeledger.migrations import scripts
+from treeledger.migrations import Scripted, scripts
 from treeledger.model import Holder, Lease, OperationType, SyncOperation
 from treeledger.plugins.postgres import lock
 from treeledger.plugins.postgres.session import PostgresSession
@@ -25,15 +26,21 @@ from treeledger.plugins.sql.repositories import Repositories, renew_leases
 from treeledger.plugins.sql.work import Work, ask, run
 from treeledger.protocols import Migration, StoreOptions
 
+_PASSWORD: Final = re.compile(r"(://[^/:@?]*):[^/?]*@")
+
 
 class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
-    """A `treeledger.protocols.Store` for many machines. With `auto_migrate` an older schema is migrated."""
+    """A `treeledger.protocols.Store` for many machines. `schema` is what it is migrated to.
+
+    With the option `auto_migrate` opening migrates an older ledger, too.
+    """
 
     session: PostgresSession
 
-    def __init__(self, options: StoreOptions) -> None:
+    def __init__(self, options: StoreOptions, schema: Sequence[Scripted] | None = None) -> None:
         self.url = without_password(options.url)
         self.session = PostgresSession(_conninfo(options), self.url)
+        self._schema = scripts("postgres") if schema is None else schema
         self._may_migrate = bool(options.options.get("auto_migrate"))
 
     # life and schema
@@ -56,11 +63,11 @@ class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operati
         await self.session.aclose()
 
     async def migrations(self) -> list[Migration]:
-        return await migrating.listed(self.session, scripts("postgres"))
+        return await migrating.listed(self.session, self._schema)
 
     async def migrate(self) -> list[Migration]:
         migrating.refuse_newer(await self.migrations(), self.url)
-        return await migrating.apply_missing(self.session, scripts("postgres"))
+        return await migrating.apply_missing(self.session, self._schema)
 
     async def backup(self, target: str) -> None:
         raise UsageError(f"a PostgreSQL ledger is backed up with: pg_dump --format=custom {self.url}")
@@ -106,12 +113,9 @@ def _renew(leases: Sequence[Lease], owner: str, seconds: float) -> Work[list[Lea
 
 def without_password(url: str) -> str:
     """A URL that may be shown."""
-    parts = urlsplit(url)
-    user, at, place = parts.netloc.rpartition("@")
-    query = [(name, value) for name, value in parse_qsl(parts.query) if "password" not in name]
-    return parts._replace(
-        netloc=user.partition(":")[0] + at + place, query=urlencode(query, safe="/")
-    ).geturl()
+    place, _, query = _PASSWORD.sub(r"\1@", url).partition("?")
+    shown = "&".join(part for part in query.split("&") if "password" not in part.partition("=")[0])
+    return f"{place}?{shown}" if shown else place
 
 
 def _conninfo(options: StoreOptions) -> str:

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -80,7 +81,8 @@ class Connection:
         return await self._in_thread(lambda: self._transact(work))
 
     async def aclose(self) -> None:
-        await self._in_thread(self._close)
+        with suppress(StoreUnavailable):  # it is closed already
+            await self._in_thread(self._close)
         self._thread.shutdown()
 
     async def _in_thread(self, call: Callable[[], T]) -> T:

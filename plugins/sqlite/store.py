@@ -13,7 +13,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from treeledger.errors import StoreError, StoreUnavailable, UsageError
-from treeledger.migrations import scripts
+from treeledger.migrations import Scripted, scripts
 from treeledger.model import Holder, Lease
 from treeledger.names import os_from_stored, stored_from_os
 from treeledger.plugins.sql import migrating
@@ -33,14 +33,15 @@ from treeledger.protocols import Migration
 
 
 class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
-    """A `treeledger.protocols.Store` in one file, for one machine."""
+    """A `treeledger.protocols.Store` in one file, for one machine. `schema` is what it is migrated to."""
 
     session: SqliteSession
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: Sequence[Scripted] | None = None) -> None:
         self.url = f"sqlite:{path}"
         self.session = SqliteSession(path)
         self._path = path
+        self._schema = scripts("sqlite") if schema is None else schema
         self._lock = EngineLock(path.with_name(path.name + ".lock"))
 
     # life and schema
@@ -64,8 +65,8 @@ class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operation
 
     async def migrations(self) -> list[Migration]:
         if not self._path.exists():
-            return [Migration(script.version, script.name, None, True) for script in scripts("sqlite")]
-        return await migrating.listed(self.session, scripts("sqlite"))
+            return [Migration(script.version, script.name, None, True) for script in self._schema]
+        return await migrating.listed(self.session, self._schema)
 
     async def migrate(self) -> list[Migration]:
         await to_thread.run_sync(self._prepare)
@@ -75,7 +76,7 @@ class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operation
             version = max(migration.version for migration in known if migration.applied_at)
             stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
             await to_thread.run_sync(_copy, self._path, Path(f"{self._path}.backup-{version}-{stamp}"))
-        return await migrating.apply_missing(self.session, scripts("sqlite"))
+        return await migrating.apply_missing(self.session, self._schema)
 
     async def backup(self, target: str) -> None:
         await to_thread.run_sync(_copy_with_new_epoch, self._path, Path(os_from_stored(target)))

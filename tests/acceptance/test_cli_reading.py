@@ -236,12 +236,16 @@ class _Journal:
 
     def __init__(self) -> None:
         self.head_n = 3
+        self.waits = 0
         self.failures = 0
 
     async def head(self) -> Cursor:
         return Cursor("e", self.head_n)
 
     async def wait(self, after: int, seconds: float) -> None:
+        self.waits += 1
+        if self.waits % 2:
+            raise StoreUnavailable("away")
         self.head_n += 2
         self.failures = 2
 

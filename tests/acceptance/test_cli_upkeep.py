@@ -27,9 +27,9 @@ from treeledger.ledger import Ledger
 from treeledger.model import NewJob
 
 
-def sql(treeledger: CommandLine, statement: str) -> None:
+def sql(treeledger: CommandLine, statement: str, *values: str) -> None:
     with closing(sqlite3.connect(treeledger.ledger)) as connection, connection:
-        connection.execute(statement)
+        connection.execute(statement, values)
 
 
 # --- init, config --------------------------------------------------------------------------------
@@ -39,9 +39,8 @@ def test_what_init_writes_is_right_and_found(treeledger: CommandLine) -> None:
     written = Path(treeledger("init", "--json").json[0]["file"])
     assert written == treeledger.home / "config/treeledger/plugins.toml"
     assert written.stat().st_mode & 0o777 == 0o644
-    assert re.fullmatch(
-        r"plugins.toml is right: 0 repositories, \d+ plugins\n", treeledger("config", "check").text
-    )
+    told = treeledger("config", "check").text
+    assert re.fullmatch(r"plugins.toml is right: 0 repositories, \d+ plugins\n", told)
     assert treeledger("config", "show").lines[0] == f"# {written}"
 
 
@@ -74,9 +73,8 @@ def _keys(kind: type[msgspec.Struct]) -> set[str]:
 
 
 def test_the_template_names_every_setting() -> None:
-    keys = (
-        _keys(RepositorySettings) | _keys(StoreSettings) | _keys(RepositoryIdentity) | {"host", "plugin_dirs"}
-    )
+    kinds: list[type[msgspec.Struct]] = [RepositorySettings, StoreSettings, RepositoryIdentity]
+    keys = {"host", "plugin_dirs"}.union(*map(_keys, kinds))
     unusual = {"walker"}  # another walker comes with a plugin that says so
     assert {key for key in keys if not re.search(rf"\b{key} =", TEMPLATE)} == unusual
 
@@ -176,7 +174,8 @@ def _forget_hashes(treeledger: CommandLine, paths: str) -> None:
     sql(
         treeledger,
         "UPDATE file_records SET hash_state = 'pending', content_hash = NULL, hash_algorithm = NULL"
-        f" WHERE file_path GLOB '{paths}'",
+        " WHERE file_path GLOB ?",
+        paths,
     )
 
 
@@ -217,10 +216,8 @@ def test_import_finds_the_repository_by_the_paths(
     photos("scan", str(other))
     _forget_hashes(photos, "*")
     paths = [photos.folder / "notes.txt", other / "c.jpg", Path("/elsewhere/d.jpg")]
-    sums = "".join(
-        f"{sha256(text).hexdigest()}  {path}\n"
-        for text, path in zip((b"two", b"three", b"x"), paths, strict=True)
-    )
+    texts = (b"two", b"three", b"x")
+    sums = "".join(f"{sha256(text).hexdigest()}  {path}\n" for text, path in zip(texts, paths, strict=True))
 
     def feed(text: str) -> None:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
@@ -284,7 +281,7 @@ def test_jobs_are_listed_the_dead_first(busy: CommandLine) -> None:
     assert (dead["key"], dead["state"], dead["last_error"]) == ("a", "dead", "no answer\nat all")
     assert (waiting["key"], waiting["state"]) == ("b", "waiting")
     assert "no answer" in busy("jobs", "list").text
-    assert busy("jobs", "--action", "other").out == b""
+    assert busy("jobs", "list", "--action", "other").out == b""
     assert '{"path": "x"}' in busy("jobs", "show", str(dead["id"])).text
     assert "there is no job 77" in busy("jobs", "show", "77", code=2).err
 

@@ -172,7 +172,7 @@ def test_both_answer_the_same_queries() -> None:
 @pytest.mark.parametrize("queries", [SQLITE, POSTGRES], ids=["sqlite", "postgres"])
 def test_rows_are_written_whole(queries: Mapping[str, Template]) -> None:
     """A column that a statement forgets would be lost in silence."""
-    never_updated = {"created_at"}
+    never_updated = {"created_at", "repository_id"}
     for name, columns in (
         ("insert_records", set(RECORD_COLUMNS)),
         ("update_records", set(RECORD_COLUMNS) - never_updated),

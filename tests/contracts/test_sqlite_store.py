@@ -1,18 +1,263 @@
-"""The SQLite store keeps the contract of stores."""
+"""The SQLite store keeps the contract of stores, and its own promises about its file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
 
+from treeledger.errors import StoreDataError, StoreError, StoreUnavailable, StoreVersionError, UsageError
+from treeledger.migrations import Scripted, scripts
+from treeledger.plugins.sqlite import stores
+from treeledger.plugins.sqlite.place import path_of, refuse_network
 from treeledger.plugins.sqlite.store import SqliteStore
-from treeledger.protocols import Store
+from treeledger.protocols import FileQuery, Store, StoreOptions
+from treeledger.testing.store_shelf import Shelf, all_files
 from treeledger.testing.stores import StoreContract
+
+LATER = Scripted(2, "notes", "CREATE TABLE notes (text text);\nINSERT INTO notes VALUES ('a; b');\n")
+BROKEN = Scripted(2, "broken", "CREATE TABLE notes (text text);\nCREATE TABLE jobs (id integer);\n")
+HOLD_LOCK = """
+import sys
+from pathlib import Path
+from treeledger.plugins.sqlite.lock import EngineLock
+lock = EngineLock(Path(sys.argv[1]))
+lock.take("here", "daemon")
+print("locked", flush=True)
+sys.stdin.read()
+"""
 
 
 class TestSqliteStore(StoreContract):
     @pytest.fixture
     def build(self, tmp_path: Path) -> Callable[[], Store]:
         return lambda: SqliteStore(tmp_path / "state" / "ledger.db")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "ledger.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(path)
+    await store.open()
+    yield store
+    await store.aclose()
+
+
+async def opened(path: Path, schema: list[Scripted] | None = None) -> None:
+    store = SqliteStore(path, schema)
+    try:
+        await store.open()
+    finally:
+        await store.aclose()
+
+
+def tables(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:/var/ledger.db", "/var/ledger.db"),
+        ("sqlite:///var/ledger.db", "/var/ledger.db"),
+        ("sqlite:~/ledger.db", str(Path("~/ledger.db").expanduser())),
+        ("sqlite:ledger.db", str(Path("ledger.db").absolute())),
+        ("sqlite:/a b/é%20.db", "/a b/é%20.db"),
+    ],
+)
+def test_urls(url: str, expected: str) -> None:
+    store = stores(StoreOptions(url))
+    assert store
+    assert store.url == f"sqlite:{expected}"
+    assert store.own_paths() == [expected]
+
+
+def test_urls_of_other_stores() -> None:
+    assert path_of("postgresql://localhost/ledger") is None
+    assert stores(StoreOptions("postgresql://localhost/ledger")) is None
+
+
+@pytest.mark.anyio
+async def test_only_its_owner_may_read_it(store: SqliteStore, path: Path) -> None:
+    await Shelf.new(store)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert {name.stat().st_mode & 0o777 for name in path.parent.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"])
+def test_network_file_systems_are_refused(path: Path, kind: str) -> None:
+    with pytest.raises(StoreError, match=kind) as caught:
+        refuse_network(path, kind)
+    assert caught.value.exit_code == 4
+    refuse_network(path, "ext4")
+
+
+@pytest.mark.anyio
+async def test_asking_for_migrations_makes_no_file(path: Path) -> None:
+    store = SqliteStore(path)
+    assert len(await store.migrations()) == len(scripts("sqlite"))
+    await store.aclose()
+    assert not path.parent.exists()
+
+
+@pytest.mark.anyio
+async def test_newer_ledger_is_refused(path: Path) -> None:
+    await opened(path, [*scripts("sqlite"), LATER])
+    with pytest.raises(StoreVersionError, match="newer"):
+        await opened(path)
+    with pytest.raises(StoreVersionError, match="newer"):
+        await SqliteStore(path).migrate()
+
+
+@pytest.mark.anyio
+async def test_older_ledger_is_backed_up_and_migrated(path: Path) -> None:
+    await opened(path)
+    await opened(path, [*scripts("sqlite"), LATER])
+    [backup] = path.parent.glob("ledger.db.backup-1-*")
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert "notes" in tables(path)
+    assert "notes" not in tables(backup)
+    await opened(path, [*scripts("sqlite"), LATER])
+    assert len(list(path.parent.glob("*.backup-*"))) == 1
+
+
+@pytest.mark.anyio
+async def test_migration_that_fails_leaves_nothing_behind(path: Path) -> None:
+    await opened(path)
+    before = tables(path)
+    with pytest.raises(StoreError):
+        await opened(path, [*scripts("sqlite"), BROKEN])
+    assert tables(path) == before
+    await opened(path)
+
+
+@pytest.mark.anyio
+async def test_many_open_a_fresh_ledger_at_once(path: Path) -> None:
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(opened, path)
+    assert list(path.parent.glob("*.backup-*")) == []
+
+
+@pytest.mark.anyio
+async def test_backup_is_a_whole_ledger_with_an_epoch_of_its_own(store: SqliteStore, tmp_path: Path) -> None:
+    shelf = await Shelf.new(store)
+    records = await shelf.add("a", "b")
+    target = tmp_path / "copy.db"
+    await store.backup(str(target))
+    assert target.stat().st_mode & 0o777 == 0o600
+    copy = SqliteStore(target)
+    await copy.open()
+    assert [await copy.record(record.id) for record in records] == records
+    assert (await copy.head()).n == 2
+    assert (await copy.head()).epoch != (await store.head()).epoch
+    theirs = Shelf(copy, await copy.claim(shelf.id, "copy", 60.0, takeover=True))
+    assert (await theirs.put("c")).id > records[-1].id
+    await copy.aclose()
+    with pytest.raises(UsageError, match="exists"):
+        await store.backup(str(target))
+    with pytest.raises(StoreError):
+        await store.backup(str(tmp_path / "nowhere" / "copy.db"))
+
+
+@pytest.fixture
+def picture(path: Path) -> Iterator[Path]:
+    """A file that is no database, and stays as it is."""
+    path.parent.mkdir()
+    path.write_bytes(b"GIF89a" * 1000)
+    yield path
+    assert path.read_bytes() == b"GIF89a" * 1000
+
+
+@pytest.mark.anyio
+async def test_what_is_no_database_says_so(picture: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="not a ledger"):
+        await opened(picture)
+
+
+@pytest.mark.anyio
+async def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable):
+        await opened(tmp_path / "file" / "ledger.db")
+
+
+@pytest.fixture
+def killed(path: Path) -> Iterator[Callable[[], None]]:
+    """A process that holds the engine lock, and how to kill it."""
+    path.parent.mkdir()
+    command = [sys.executable, "-c", HOLD_LOCK, f"{path}.lock"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"locked\n"
+
+        def kill() -> None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+
+        yield kill
+        if process.poll() is None:
+            kill()
+
+
+@pytest.mark.anyio
+async def test_lock_of_a_dead_process_is_free(killed: Callable[[], None], store: SqliteStore) -> None:
+    holder = await store.engine_holder("here")
+    assert holder
+    assert (holder.command, holder.host) == ("daemon", "here")
+    killed()
+    assert await store.engine_holder("here") is None
+    await store.unlock_engine(await store.lock_engine("here", "watch"))
+
+
+@pytest.mark.anyio
+async def test_reading_does_not_wait_for_a_writer(store: SqliteStore, path: Path) -> None:
+    shelf = await Shelf.new(store)
+    await shelf.put("a")
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer, anyio.fail_after(4):
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM file_records")
+        assert await shelf.paths() == ["a"]
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_locked_ledger_is_unavailable_and_then_goes_on(store: SqliteStore, path: Path) -> None:
+    shelf = await Shelf.new(store)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await shelf.put("a")
+    assert await shelf.put("a")
+
+
+@pytest.mark.anyio
+async def test_cancelled_writes_are_whole_and_the_store_goes_on(store: SqliteStore) -> None:
+    shelf = await Shelf.new(store)
+    for round in range(10):
+        with anyio.move_on_after(0.001 * round):
+            await shelf.add(*(f"{round}/{number}" for number in range(300)))
+    await shelf.put("last")
+    files = len(await all_files(store, FileQuery(shelf.id)))
+    assert files % 300 == 1
+    assert (await shelf.repository()).files == files == (await store.head()).n
+
+
+@pytest.mark.anyio
+async def test_value_of_a_wrong_type_is_a_data_error(store: SqliteStore) -> None:
+    shelf = await Shelf.new(store)
+    with pytest.raises(StoreDataError):
+        await shelf.put("a", content_hash=object())

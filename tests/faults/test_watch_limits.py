@@ -115,13 +115,23 @@ async def test_a_root_that_finds_no_watch_is_all_unwatched(root: Path) -> None:
 
 
 @pytest.mark.root
-async def test_an_overflow_of_the_queue_makes_the_root_dirty(root: Path) -> None:
+async def test_an_overflow_of_the_queue_makes_the_root_dirty(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, heard = threading.Event(), Reader._heard
+
+    def held_up(reader: Reader, tree: WatchedTree, events: bytes) -> None:
+        go_on.wait(PATIENCE)
+        heard(reader, tree, events)
+
     def burst() -> None:
-        for number in range(1000):
+        for number in range(100):
             (root / f"0/a/{number}").write_bytes(b"")
         (root / "made/unheard").mkdir(parents=True)
         (root / "9").rename(root.parent / "moved out unheard")
+        go_on.set()
 
+    monkeypatch.setattr(Reader, "_heard", held_up)
     with limit("max_queued_events", 8):
         async with WatchdogSource().watch(str(root), ()) as watch:
             follower = Follower(watch, root)

@@ -40,7 +40,7 @@ def test_what_sha256sum_writes_is_read_and_what_is_written_it_checks(
 ) -> None:
     for name in NAMES:
         (tmp_path / name.decode("utf-8", "surrogateescape")).write_bytes(name)
-    command = ["sha256sum", *flags, "--", *NAMES]
+    command: list[str | bytes] = ["sha256sum", *flags, "--", *NAMES]
     listed = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout
     sums = [read_line(line) for line in listed.splitlines(keepends=True)]
     assert sums == [Checksum(name, sha256(name).hexdigest()) for name in NAMES]

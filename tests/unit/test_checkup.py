@@ -18,11 +18,8 @@ from treeledger.protocols import Migration
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 OK, WARN, FAIL = CheckState.OK, CheckState.WARN, CheckState.FAIL
 
-_paths = st.lists(
-    st.lists(st.text("a-", min_size=1, max_size=2), min_size=1, max_size=4).map("/".join),
-    unique=True,
-    max_size=20,
-)
+_names = st.text("a-", min_size=1, max_size=2)
+_paths = st.lists(st.lists(_names, min_size=1, max_size=4).map("/".join), unique=True, max_size=20)
 
 
 @given(_paths, st.integers(1, 5))

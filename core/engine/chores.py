@@ -1,0 +1,70 @@
+"""What goes on beside watching and scanning: hashing, deletions, verification, purging."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Final
+
+import anyio
+
+from treeledger.engine.burst import Burst
+from treeledger.engine.hashes import Hashes
+from treeledger.engine.reconcile import operation
+from treeledger.engine.session import Session
+from treeledger.model import HoldStatus, OperationType
+
+_RETRY_EVERY: Final = 60.0  # seconds between looks for failed files that are due again
+_VERIFY_REST: Final = 60.0  # seconds
+_VERIFY_SHARE: Final = 20  # of the time, one part is for verification
+_PURGE_EVERY: Final = 3600.0  # seconds
+_PURGED: Final = 1000  # records in one transaction
+
+
+class Chores:
+    """The work that a session has to do by itself, each kind in a loop of its own."""
+
+    def __init__(self, session: Session, burst: Burst, hashes: Hashes) -> None:
+        self._session = session
+        self._context = session.context
+        self._burst = burst
+        self._hashes = hashes
+
+    async def hash(self) -> None:
+        """Reads what was committed without its hash."""
+        recorder = self._context.recorder
+        while self._context.content.hashing:
+            recorder.unread = anyio.Event()
+            async with operation(self._session, OperationType.REALTIME) as run:
+                await self._hashes.drain(run)
+            with anyio.move_on_after(self._hashes.next_try() or _RETRY_EVERY):
+                await recorder.unread.wait()
+
+    async def settle_deletions(self) -> None:
+        """Turns what is missing into deleted, or has it held."""
+        recorder = self._context.recorder
+        while True:
+            recorder.lost = anyio.Event()
+            with self._burst.use() as run:
+                delay = await self._session.deletions.step(run)
+            with anyio.move_on_after(delay):
+                await recorder.lost.wait()
+
+    async def verify(self) -> None:
+        """Reads again what a chmod, a backup or a scan's move left to verify, a part of the time."""
+        while self._context.content.hashing:
+            await anyio.sleep(_VERIFY_REST)
+            started = time.monotonic()
+            async with operation(self._session, OperationType.REALTIME) as run:
+                await self._hashes.verify(run, _VERIFY_REST / _VERIFY_SHARE)
+            await anyio.sleep(_VERIFY_SHARE * (time.monotonic() - started))
+
+    async def purge(self) -> None:
+        """Ends records that have been deleted for longer than the retention; not while a person is asked."""
+        context = self._context
+        retention = context.settings.retention
+        while retention is not None:
+            if not await context.store.holds(context.repository.id, statuses=(HoldStatus.OPEN,)):
+                while await context.store.purge(context.lease, timedelta(seconds=retention), _PURGED):
+                    pass
+            await anyio.sleep(_PURGE_EVERY)

@@ -1,0 +1,109 @@
+"""Full scans: at the start, when somebody asks, and on schedule; one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import anyio
+
+from treeledger.engine.hearing import Hearing
+from treeledger.engine.hub import Progress
+from treeledger.engine.reconcile import operation, reconcile
+from treeledger.engine.run import Run
+from treeledger.engine.schedule import next_reconciliation
+from treeledger.engine.session import Session
+from treeledger.model import OperationType, SyncOperation
+
+
+@dataclass(slots=True)
+class ScanRequest:
+    """A scan that somebody asked for, and what came of it once `done` is set."""
+
+    prefixes: Sequence[str]
+    type: OperationType
+    rehash: bool = False
+    done: anyio.Event = field(default_factory=anyio.Event)
+    operation: SyncOperation | None = None
+    error: Exception | None = None
+
+
+class Scans:
+    """Runs the full scans of one session. `changed` is called when one begins and when it ends."""
+
+    def __init__(
+        self,
+        session: Session,
+        hearing: Hearing,
+        requests: list[ScanRequest],
+        changed: Callable[[], None],
+    ) -> None:
+        self.is_scanning = False
+        self.upcoming: datetime | None = None
+        self._session = session
+        self._context = session.context
+        self._hearing = hearing
+        self._requests = requests
+        self._changed = changed
+        self._wake = anyio.Event()
+        self._last: datetime | None = None
+
+    def wake(self) -> None:
+        """Says that there is a new request."""
+        self._wake.set()
+
+    async def serve(self) -> None:
+        settings = self._context.settings.reconciliation
+        if settings.startup_scan or not self._context.repository.clean:
+            await self._scan(OperationType.STARTUP, ("",))
+        while True:
+            while self._requests:
+                await self._answer(self._requests.pop(0))
+            now = datetime.now().astimezone()
+            self.upcoming = next_reconciliation(settings, self._last, now)
+            if await self._is_due(now):
+                await self._scan(OperationType.RECONCILIATION, ("",))
+
+    async def _is_due(self, now: datetime) -> bool:
+        """Waits for the scheduled time; False if somebody asked for a scan before."""
+        delay = None if self.upcoming is None else (self.upcoming - now).total_seconds()
+        with anyio.move_on_after(delay):
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            return False
+        return True
+
+    async def _answer(self, request: ScanRequest) -> None:
+        try:
+            request.operation = await self._scan(request.type, request.prefixes, rehash=request.rehash)
+        except Exception as error:
+            request.error = error
+            raise
+        finally:
+            request.done.set()
+
+    async def _scan(
+        self, type: OperationType, prefixes: Sequence[str], *, rehash: bool = False
+    ) -> SyncOperation:
+        context = self._context
+        expected = (await context.current()).files
+        self._set_scanning(True)
+        try:
+            async with operation(self._session, type, " ".join(prefixes)) as run:
+
+                def told(run: Run) -> None:
+                    seconds = anyio.current_time() - run.started
+                    context.hub.tell(Progress(context.repository, type, run.counts, expected, seconds))
+
+                scanned = await reconcile(self._session, run, prefixes, rehash=rehash, told=told)
+                begun = await run.begin()
+        finally:
+            self._set_scanning(False)
+        self._last = datetime.now(UTC)
+        self._hearing.look_again(scanned.overtaken)
+        return begun
+
+    def _set_scanning(self, is_scanning: bool) -> None:
+        self.is_scanning = is_scanning
+        self._changed()

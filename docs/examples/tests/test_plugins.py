@@ -1,0 +1,27 @@
+"""Do our plugins keep what their kind promises? Run it with: PYTHONPATH=my_plugins pytest"""
+
+import pytest
+from blake2 import Blake2b
+
+from treeledger.protocols import PartRef
+from treeledger.testing.filters import IgnoreFilterContract
+from treeledger.testing.hashers import HasherContract
+
+
+class TestBlake2b(HasherContract):
+    def build(self):
+        return Blake2b()
+
+
+class TestNoCopies(IgnoreFilterContract):
+    @pytest.fixture
+    def part(self):
+        return PartRef("no_copies", "NoCopies", {})
+
+    @pytest.fixture
+    def ignored(self):
+        return ["IMG_4150 (copy).JPG", "2026/a (copy 2).jpg"]
+
+    @pytest.fixture
+    def kept(self):
+        return ["IMG_4150.JPG", "album (copy)/", "copy.jpg"]
