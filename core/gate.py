@@ -29,7 +29,8 @@ def judge(gone: Gone, live_then: int, limit: MaxDelete) -> Judgement:
     """What is to be done about the missing records of a repository.
 
     `live_then` is the number of files when the window began. More than `floor` files gone in the
-    window, and more than `files` or `percent` of those, is for a person to decide.
+    window, and more than `files` or `percent` of those, is for a person to decide: but only once it is
+    quiet, as what moved is found again.
     """
     if gone.waiting == 0 or gone.oldest is None or gone.newest is None:
         return Judgement(Verdict.NOTHING)

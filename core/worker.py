@@ -65,8 +65,9 @@ class Look(NamedTuple):
 
 def look(spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
     """Looks at each path now. The results are in the given order. Raises RootOffline."""
+    absent: dict[str, int | None] = {}
     with _borrowed(spec) as parts:
-        looks = {path: _look(parts, path) for path in sorted(set(paths))}
+        looks = {path: _look(parts, path, absent) for path in sorted(set(paths))}
     return [looks[path] for path in paths]
 
 
@@ -202,19 +203,22 @@ def _ignore_file(tree: Tree, path: str) -> str | None:
     return stored_from_bytes(text)
 
 
-def _look(parts: _Parts, path: str) -> Look:
+def _look(parts: _Parts, path: str, absent: dict[str, int | None]) -> Look:
+    """`absent`: the directories that were found absent in this batch, with the file system above them."""
     tree, rules = parts.tree, parts.rules
     try:
         verdict = rules.verdict(path)
         if _ignores(verdict):
             return Look(path, verdict=verdict)
+        if parent(path) in absent:
+            return Look(path, gone=True, parent_file_system=absent[parent(path)])
         entry = tree.entry(path)
         if entry.is_directory:
             verdict = rules.verdict(path, True)
         elif entry.stat is not None:
             verdict = rules.check_stat(path, entry.stat) or verdict
     except (FileNotFoundError, NotADirectoryError):
-        return Look(path, gone=True, parent_file_system=_file_system_above(tree, path))
+        return Look(path, gone=True, parent_file_system=_file_system_above(tree, path, absent))
     except OSError as error:
         return Look(path, problem=problem_of(path, error))
     if _ignores(verdict):
@@ -223,7 +227,8 @@ def _look(parts: _Parts, path: str) -> Look:
         return Look(path, entry.stat, verdict)
     if entry.problem is not None and (entry.is_directory or not entry.problem.code.is_note):
         return Look(path, problem=entry.problem)
-    return Look(path, problem=entry.problem, gone=True, parent_file_system=_file_system_above(tree, path))
+    above = _file_system_above(tree, path, absent)
+    return Look(path, problem=entry.problem, gone=True, parent_file_system=above)
 
 
 def _verdict(parts: _Parts, path: str, is_directory: bool) -> Verdict | None:
@@ -242,14 +247,24 @@ def _ignores(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.ignored
 
 
-def _file_system_above(tree: Tree, path: str) -> int | None:
-    """The file system of the nearest directory above a path that is there; None if nothing can be said."""
+def _file_system_above(tree: Tree, path: str, absent: dict[str, int | None]) -> int | None:
+    """The file system of the nearest directory above a path that is there; None if nothing can be said.
+
+    Notes the directories that are not, so that of thousands of files in one only the first climbs.
+    """
+    found: int | None = None
+    missing: list[str] = []
     while path:
         path = parent(path)
+        if path in absent:
+            found = absent[path]
+            break
         try:
-            return tree.file_system(path)
+            found = tree.file_system(path)
+            break
         except (FileNotFoundError, NotADirectoryError):
-            continue
+            missing.append(path)
         except OSError:
-            return None
-    return None
+            break
+    absent.update(dict.fromkeys(missing, found))
+    return found

@@ -7,14 +7,19 @@ interrupted.
 
 from __future__ import annotations
 
+import io
+import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Final
 
 from treeledger import __version__
 from treeledger.cli.options import Options, build_parser, split_globals
+from treeledger.cli.render import tell
 from treeledger.errors import TreeledgerError, UsageError
 
 INTERRUPTED: Final = 130
@@ -22,32 +27,35 @@ INTERRUPTED: Final = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code. Never raises, but for bugs."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments in (["--version"], ["-V"]):
-        print(f"treeledger {__version__}")
-        return 0
+    _fill_streams()
+    if argv is None:  # the program itself, not a call from another one
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        return _run(arguments)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except TreeledgerError as error:
-        return complain(error)
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except (KeyboardInterrupt, OSError, TreeledgerError) as error:
+        return _end(error)
     except BaseExceptionGroup as group:
-        return _complain_of_group(group)
+        return _end(_leaf(group))
+    return code
 
 
 def _run(arguments: list[str]) -> int:
-    globals_, rest = split_globals(arguments)
-    parser = build_parser()
-    namespace = parser.parse_args(rest)
+    try:
+        globals_, rest = split_globals(arguments)
+        parser = build_parser()
+        namespace = parser.parse_args(rest)
+    except SystemExit as error:  # help was printed, or what is wrong
+        return int(error.code or 0)
+    if namespace.version:
+        print(f"treeledger {__version__}")
+        return 0
     if namespace.command is None:
         parser.print_help()
         return UsageError.exit_code
     options = Options.of(globals_, namespace)
     _log_to_stderr(options)
+    _speak_plainly(options)
     module = import_module(f"treeledger.cli.{namespace.module}")
     code: int = module.run(options)
     return code
@@ -55,24 +63,66 @@ def _run(arguments: list[str]) -> int:
 
 def complain(error: TreeledgerError) -> int:
     """Prints an error for a person; returns its exit code."""
-    print(f"treeledger: {error}", file=sys.stderr)
+    tell(str(error))
     return error.exit_code
 
 
-def _complain_of_group(group: BaseExceptionGroup[BaseException]) -> int:
-    leaf: BaseException = group
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    if isinstance(leaf, KeyboardInterrupt):
-        return INTERRUPTED
-    if isinstance(leaf, TreeledgerError):
-        return complain(leaf)
-    raise group
+def _end(error: BaseException) -> int:
+    """The exit code of a command that an error ended; says what it was, unless nobody listens."""
+    try:
+        match error:
+            case KeyboardInterrupt():
+                return INTERRUPTED
+            case BrokenPipeError():
+                return 0  # `| head` has seen enough
+            case OSError():
+                logging.debug("where it failed:", exc_info=error)
+                return complain(TreeledgerError(_what_failed(error)))
+            case TreeledgerError():
+                return complain(error)
+            case _:
+                raise error
+    finally:
+        _let_go_of_stdout()
+
+
+def _what_failed(error: OSError) -> str:
+    if error.filename is None:
+        return f"{error.strerror or error}; what was written to the ledger before is safe"
+    return f"{os.fsdecode(error.filename)}: {error.strerror}; what was written to the ledger before is safe"
+
+
+def _leaf(error: BaseException) -> BaseException:
+    """The error to act on of a group: one that is known, else the first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [_leaf(inner) for inner in error.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, TreeledgerError)), leaves[0])
+
+
+def _fill_streams() -> None:
+    """A program started with a standard stream closed (`>&-`) writes it nowhere, and to no other file."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the program runs
+
+
+def _let_go_of_stdout() -> None:
+    """Lest the interpreter fails once more on what a stream that broke could not take."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _speak_plainly(options: Options) -> None:
+    """JSON is UTF-8 everywhere; a character that a terminal does not know is spelled out."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = "utf-8" if options.json else sys.stdout.encoding
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _log_to_stderr(options: Options) -> None:
-    import logging
-
     level = logging.ERROR if options.quiet else logging.DEBUG if options.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     for noisy in ("watchdog", "asyncio", "httpx", "httpcore"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 Arguments = Callable[[argparse.ArgumentParser], None]
+_OWN: Final = ("-h", "--help", "-V", "--version")  # of the program, before any command
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,16 @@ class Parser(argparse.ArgumentParser):
 
 
 def _with_hint(message: str) -> str:
-    if "invalid choice:" not in message:
+    argument, invalid, rest = message.partition(": invalid choice: '")
+    if not invalid:
         return message
-    wrong = message.partition("invalid choice: '")[2].partition("'")[0]
-    choices = message.partition("(choose from ")[2].replace("'", "").rstrip(")").split(", ")
+    wrong, _, listed = rest.partition("'")
+    choices = listed.partition("(choose from ")[2].replace("'", "").rstrip(")").split(", ")
     near = difflib.get_close_matches(wrong, choices, 1)
-    return f"there is no command {wrong!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    if argument in ("argument COMMAND", "argument ACTION"):
+        return f"there is no command {wrong!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(choices)}"
+    return f"{argument.removeprefix('argument ')}: there is no {wrong!r}; {hint}"
 
 
 def split_globals(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -51,16 +56,27 @@ def split_globals(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[st
     add_globals(parser)
     end = arguments.index("--") if "--" in arguments else len(arguments)
     globals_, rest = parser.parse_known_args(list(arguments[:end]))
-    return globals_, [*rest, *arguments[end:]]
+    if rest and rest[0].startswith("-") and rest[0] not in _OWN:
+        near = difflib.get_close_matches(rest[0], parser._option_string_actions, 1)
+        parser.error(f"there is no option {rest[0]}" + (f"; did you mean {near[0]}?" if near else ""))
+    behind = list(arguments[end:])
+    return globals_, rest if behind == ["--"] else [*rest, *behind]
 
 
 def add_globals(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("everywhere")
-    group.add_argument("--store", metavar="URL", help="sqlite:PATH or postgresql://...")
-    group.add_argument("--config", metavar="FILE", help="plugins.toml to read")
+    group.add_argument("--store", metavar="URL", type=_given, help="sqlite:PATH or postgresql://...")
+    group.add_argument("--config", metavar="FILE", type=_given, help="plugins.toml to read")
     group.add_argument("--json", action="store_true", help="one JSON object a line")
     group.add_argument("-q", "--quiet", action="store_true", help="results and errors only")
     group.add_argument("-v", "--verbose", action="store_true", help="tell more")
+
+
+def _given(text: str) -> str:
+    """A value that an unset variable of a script must not make into the default."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

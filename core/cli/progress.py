@@ -56,6 +56,7 @@ class ScanBar:
             console=console,
             transient=True,
             auto_refresh=False,
+            redirect_stdout=sys.stdout.isatty(),
         )
         name = shown(self._repository.name)
         total = self._expected or None
@@ -67,6 +68,12 @@ class ScanBar:
         self.show(run.counts)
 
     def show(self, counts: Counts) -> None:
+        try:
+            self._show(counts)
+        except OSError:  # nobody looks any more; the scan matters, not its picture
+            self._hidden = True
+
+    def _show(self, counts: Counts) -> None:
         now = time.monotonic()
         every = _EVERY if self._is_terminal else _PLAIN_EVERY
         if self._hidden or now - self._drawn < every:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,6 +25,13 @@ _COLOURS: Final = {
     ChangeKind.DELETED: "31",
     ChangeKind.CORRUPTED: "1;31",
 }
+
+
+def tell(message: str) -> None:
+    """A message for a person on stderr, made safe for a terminal; where nobody listens, no matter."""
+    lines = message.expandtabs(4).split("\n")
+    with suppress(OSError):
+        print("treeledger:", "\n".join(map(shown, lines)), file=sys.stderr, flush=True)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

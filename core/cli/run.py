@@ -9,6 +9,7 @@ from typing import TypeVar
 import anyio
 
 from treeledger.cli.options import Options
+from treeledger.cli.render import tell
 from treeledger.ledger import Ledger
 from treeledger.model import Repository
 
@@ -23,9 +24,7 @@ def with_ledger(options: Options, body: Callable[[Ledger, Options], Awaitable[in
 async def _with_ledger(options: Options, body: Callable[[Ledger, Options], Awaitable[int]]) -> int:
     async with Ledger.open(store=options.store, config=options.config) as ledger:
         if ledger.hint and not options.quiet:
-            import sys
-
-            print(f"treeledger: {ledger.hint}", file=sys.stderr)
+            tell(ledger.hint)
         return await body(ledger, options)
 
 

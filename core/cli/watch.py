@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +12,7 @@ import anyio
 
 from treeledger.cli.options import Options
 from treeledger.cli.progress import ScanBar
-from treeledger.cli.render import entry_json, entry_line, has_colour, print_json
+from treeledger.cli.render import entry_json, entry_line, has_colour, print_json, tell
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import targets
 from treeledger.engine.hub import Committed, Event, Finished, Progress, RepositoryState, StateChanged
@@ -27,7 +27,10 @@ _WARNINGS: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED,
 
 
 def run(options: Options) -> int:
-    return with_ledger(options, _watch)
+    try:
+        return with_ledger(options, _watch)
+    except KeyboardInterrupt:  # before it began, or a second one while it ends
+        return 0
 
 
 async def _watch(ledger: Ledger, options: Options) -> int:
@@ -39,16 +42,34 @@ async def _watch(ledger: Ledger, options: Options) -> int:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with ledger.started(only, command="watch"):
                 printer.greet()
-                async for _ in signals:
-                    break
+                await _first_of(signals, printer.unheard)
     finally:
         stop()
         printer.close()
+    if printer.failure is not None:
+        raise printer.failure
+    printer.bid_farewell()
     return 0
 
 
+async def _first_of(signals: AsyncIterator[signal.Signals], event: anyio.Event) -> None:
+    """Until a signal arrives or the event is set."""
+
+    async def wait_for_signal() -> None:
+        await anext(signals)
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait_for_signal)
+        await event.wait()
+        tasks.cancel_scope.cancel()
+
+
 class _Printer:
-    """Prints what the hub tells: progress while scanning, then one line per change."""
+    """Prints what the hub tells: progress while scanning, then one line per change.
+
+    `unheard` is set, and `failure` says why, once it can print no more: a pipe's reader has gone.
+    """
 
     def __init__(self, ledger: Ledger, options: Options, repositories: Sequence[Repository]) -> None:
         self._ledger = ledger
@@ -59,6 +80,8 @@ class _Printer:
         self._bars: dict[UUID, ScanBar] = {}
         self._scanning: set[UUID] = set()
         self._says: dict[UUID, RepositoryState] = {}
+        self.unheard = anyio.Event()
+        self.failure: OSError | None = None
 
     def greet(self) -> None:
         if self._options.quiet or self._options.json:
@@ -68,6 +91,13 @@ class _Printer:
         self._note(f"ledger: {self._ledger.store.url}   (Ctrl-C ends; nothing is lost by it)")
 
     def take(self, event: Event) -> None:
+        try:
+            self._take(event)
+        except OSError as error:
+            self.failure = error
+            self.unheard.set()
+
+    def _take(self, event: Event) -> None:
         match event:
             case Committed(repository, entries):
                 self._committed(repository, [entry for entry in entries if entry.kind not in _SILENT])
@@ -81,6 +111,8 @@ class _Printer:
     def close(self) -> None:
         for id in list(self._bars):
             self._close_bar(id)
+
+    def bid_farewell(self) -> None:
         if not (self._options.quiet or self._options.json):
             self._note("stopped; everything settled is written")
 
@@ -119,10 +151,7 @@ class _Printer:
         else:
             self._close_bar(id)
         if event.state in _WARNINGS:
-            print(
-                f"treeledger: {shown(event.repository.name)} is {event.state}: {event.message}",
-                file=sys.stderr,
-            )
+            tell(f"{event.repository.name} is {event.state}: {event.message}")
         elif event.state is RepositoryState.WATCHING and not (self._options.quiet or self._options.json):
             again = " again" if self._says.get(id) in _WARNINGS else ""
             self._note(f"{shown(event.repository.name)}: watching{again}, {event.message}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,6 +18,7 @@ from treeledger.protocols import Gone
 from treeledger.units import show_count
 
 _PAGE: Final = 1000
+_BUSY: Final = 0.1  # seconds
 
 
 class Deletions:
@@ -29,6 +31,7 @@ class Deletions:
         self._limit = context.settings.max_delete
         self._window = timedelta(seconds=self._limit.window)
         self._stepping = anyio.Lock()
+        self.is_busy: Callable[[], bool] = lambda: False  # whether more losses may be known in a moment
 
     async def sample(self) -> None:
         """Notes the live count, as of before whatever is found gone from now on."""
@@ -58,11 +61,13 @@ class Deletions:
         judgement = judge(gone, self._live_then(), self._limit)
         if judgement.verdict is Verdict.WAIT:
             return judgement.wait
+        if self.is_busy() and gone.oldest is not None and gone.now < gone.oldest + PATIENCE:
+            return _BUSY  # more may be on its way, and what moved may be found again
         hold = await self._open_hold()
         if hold is not None or judgement.verdict is Verdict.HOLD or (was_emptied and files == 0):
             await self._hold(hold, gone, run)
         else:
-            await self._delete(None, run)
+            await self._delete(None, run, until=gone.newest)
         return 0.0 if (await self._gone()).waiting else None
 
     async def _gone(self) -> Gone:
@@ -81,14 +86,24 @@ class Deletions:
     def _live_then(self) -> int:
         return self._samples[0][1]
 
-    async def _delete(self, hold: HeldDeletion | None, run: Run) -> None:
-        """Ends the missing records of a hold, or those that are not held, that are still not there."""
+    async def _delete(self, hold: HeldDeletion | None, run: Run, *, until: datetime | None = None) -> None:
+        """Ends the missing records of a hold, or those that are not held, that are still not there.
+
+        Those that went missing after `until` were not judged: they wait for the next time.
+        """
         context = self._context
         after = 0
         while page := await self._missing(hold, after):
             after = page[-1].id
-            await self._inspector.inspect({record.path: False for record in page}, run)
-            now = await context.store.records_at(context.repository.id, [record.path for record in page])
+            paths = [
+                record.path
+                for record in page
+                if until is None or (record.missing_at is not None and record.missing_at <= until)
+            ]
+            if not paths:
+                continue
+            await self._inspector.inspect(dict.fromkeys(paths, False), run)
+            now = await context.store.records_at(context.repository.id, paths)
             ended = [
                 Change(ChangeKind.DELETED, record, record._replace(state=RecordState.DELETED, held_id=None))
                 for record in now.values()

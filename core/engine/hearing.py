@@ -35,6 +35,8 @@ class Hearing:
         self._watch = watch
         self._burst = burst
         self._wake = anyio.Event()
+        self._looking = False
+        self._scanning = False
         self._dirty: dict[str, DirtyPath | None] = {}
         self._dirty_wake = anyio.Event()
 
@@ -66,6 +68,10 @@ class Hearing:
         self._context.spec = spec._replace(key=f"{spec.key}+")
         self.settle.observe([Observation(parent(path), subtree=True)], now)
 
+    def is_busy(self) -> bool:
+        """Whether anything that was heard still has to be looked at."""
+        return self._looking or self._scanning or len(self.settle) > 0 or bool(self._dirty)
+
     def look_again(self, paths: Iterable[str]) -> None:
         """Has paths looked at once more, a little later."""
         self.settle.observe([Observation(path) for path in paths], time.monotonic())
@@ -88,12 +94,14 @@ class Hearing:
         while True:
             await self._wait_for_due()
             due = self.settle.due(time.monotonic())
+            self._looking = True
             self.mark(observation.path for observation in due if observation.subtree)
             files = [observation for observation in due if not observation.subtree]
             for part in iterate_batches(files, _BURST):
                 with self._burst.use() as run:
                     hints = {observation.path: observation.written for observation in part}
                     self.look_again(await self._session.inspector.inspect(hints, run))
+            self._looking = False
 
     async def _wait_for_due(self) -> None:
         while (due := self.settle.next_due()) is None or due > time.monotonic():
@@ -108,7 +116,9 @@ class Hearing:
             self._dirty_wake = anyio.Event()
             taken, self._dirty = self._dirty, {}
             if taken:
+                self._scanning = True
                 await self._scan(taken)
+                self._scanning = False
 
     async def _scan(self, taken: dict[str, DirtyPath | None]) -> None:
         started = time.monotonic()

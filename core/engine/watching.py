@@ -60,6 +60,7 @@ class Watching:
             burst = Burst(self._context)
             hearing = Hearing(self.session, watch, burst, source.debounce if debounce is None else debounce)
             scans = self._scans = Scans(self.session, hearing, self._requests, self._say_state)
+            self.session.deletions.is_busy = hearing.is_busy
             chores = Chores(self.session, burst, self.session.hashes(hearing.settle.hashed))
             try:
                 async with anyio.create_task_group() as tasks:

@@ -11,8 +11,8 @@ file_path, file_size, mtime_ns, ctime_ns, file_system, inode, state, scan_genera
 -- fragment: has_twin
 -- Another present file, in any repository under care, has the same content.
 r.state = 'present' AND r.content_hash IS NOT NULL AND EXISTS (
-    SELECT 1 FROM repositories q JOIN file_records t ON t.repository_id = q.id
-    WHERE t.state = 'present' AND t.content_hash = r.content_hash
+    SELECT 1 FROM repositories q CROSS JOIN file_records t  -- SQLite keeps this order, and uses the index
+    WHERE t.repository_id = q.id AND t.state = 'present' AND t.content_hash = r.content_hash
       AND t.hash_algorithm = r.hash_algorithm AND t.id <> r.id AND q.removed_at IS NULL)
 
 -- name: record

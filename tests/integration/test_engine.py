@@ -303,3 +303,23 @@ async def test_folders_that_come_and_go_within_one_burst_leave_nothing_behind(tr
             return set(await tree.present()) == {"last"}
 
         await until(is_clean, "only the last file present")
+
+
+async def test_a_live_mass_deletion_is_held_whole_however_it_comes_in(tree: Tree) -> None:
+    for n in range(1500):
+        tree.write(f"gone/d{n % 50}/f{n}", "x")
+    for n in range(200):
+        tree.write(f"kept/f{n}", "x")
+    async with tree.watched():
+        shutil.rmtree(tree.root / "gone")
+
+        async def is_held() -> bool:
+            holds = await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,))
+            missing = await tree.ledger.store.gone_records(
+                tree.repository.id, held_id=holds[0].id if holds else None, since=None, limit=2000
+            )
+            return bool(holds) and len(missing) == 1500
+
+        await until(is_held, "all 1,500 in one hold")
+    deleted = [entry for entry in await tree.journal() if entry.kind is ChangeKind.DELETED]
+    assert deleted == []
