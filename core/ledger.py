@@ -44,6 +44,8 @@ from treeledger.names import stored_from_os, within
 from treeledger.plugin_manager import PluginManager
 from treeledger.protocols import FileQuery, Store
 
+_NO_NAME: Final = re.compile(r"[\x00-\x1f\x7f/:]")
+_NAME: Final = re.compile(r"[^.~\-\x00-\x1f\x7f/:][^\x00-\x1f\x7f/:]*")
 _ONE_SHOT_PATIENCE: Final = 20.0  # seconds that a single scan waits for a store that is away
 
 
@@ -80,6 +82,7 @@ class Ledger:
         self.hub = Hub()
         self.hint: str | None = None  # about a configuration file that was passed over
         self._engine: Engine | None = None
+        self._processes = False
 
     @classmethod
     @asynccontextmanager
@@ -89,9 +92,12 @@ class Ledger:
         store: str | None = None,
         config: str | os.PathLike[str] | None = None,
         environ: Mapping[str, str] = os.environ,
+        processes: bool = False,
     ) -> AsyncIterator[Ledger]:
         """Opens the ledger that the arguments, the environment and plugins.toml name.
 
+        With `processes` much work is given to spawned processes; the program's main module then must be
+        importable without running it (`if __name__ == "__main__":`).
         Raises ConfigurationError, PluginError, StoreUnavailable, StoreVersionError.
         """
         found = find(Path(config) if config is not None else None, environ, Path.cwd())
@@ -99,6 +105,7 @@ class Ledger:
         plugins = PluginManager(configuration)
         ledger = cls(configuration, plugins, plugins.store_for(store_options(configuration, store, environ)))
         ledger.hint = found.hint
+        ledger._processes = processes
         await ledger.store.open()
         try:
             yield ledger
@@ -131,15 +138,19 @@ class Ledger:
         """Takes a directory tree under care; a running engine of this ledger keeps it from now on.
 
         Raises RootOffline if there is no such directory, UsageError if it lies within a repository
-        or the name is taken, ConfigurationError if a setting is wrong.
+        or the name is taken or could not be told from a DIR, ConfigurationError if a setting is wrong.
         """
         self.configuration.settings_for(settings)
+        if name is not None and not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r} is no name: no slash, colon or control characters, no ., ~ or - first"
+            )
         stored = stored_root(root)
         for other in await self.repositories():
             if other.host == self.host and within(other.root, stored):
                 where = "is" if other.root == stored else "lies within"
                 raise UsageError(f"{os.fspath(root)} {where} the repository {other.name} ({other.root})")
-        wanted = name or await self._free_name(stored)
+        wanted = stored_from_os(name) if name is not None else await self._free_name(stored)
         new = Repository(uuid4(), wanted, self.host, stored, settings=dict(settings or {}))
         repository = await self.store.add_repository(new)
         if self._engine is not None:
@@ -184,7 +195,11 @@ class Ledger:
         None for a DIR that is in no repository yet. Raises RepositoryNotFound for an unknown name.
         """
         if not is_directory_argument(argument):
-            return Target(await self.repository(argument))
+            name = stored_from_os(argument)
+            try:
+                return Target(await self.repository(name))
+            except RepositoryNotFound as error:
+                raise RepositoryNotFound(f"{error}. If you mean a folder, write ./{name}") from None
         candidates = [
             Target(repository, one[len(repository.root.rstrip("/")) + 1 :])
             for repository in await self.repositories()
@@ -202,7 +217,7 @@ class Ledger:
 
     async def _free_name(self, root: str) -> str:
         taken = {repository.name for repository in await self.repositories()}
-        base = re.sub(r"[\x00-\x1f/]", "_", root.rstrip("/").rpartition("/")[2]) or "root"
+        base = _NO_NAME.sub("_", root.rpartition("/")[2].lstrip(".~-")) or "root"
         names = (base if number == 1 else f"{base}-{number}" for number in range(1, len(taken) + 2))
         return next(name for name in names if name not in taken)
 
@@ -231,6 +246,16 @@ class Ledger:
         new = Repository(id, declared.name, self.host, root, declared.settings, True, declared.paused)
         return (await self.store.add_repository(new)).id
 
+    def check(self) -> None:
+        """Loads every plugin and asks it for its parts.
+
+        Raises PluginError, ConfigurationError, also for a table or a part that no plugin knows: what
+        was configured must not be left out in silence.
+        """
+        self.plugins.load()
+        declared = [self.configuration.settings_for(one.settings) for one in self.configuration.repositories]
+        self.plugins.check([self.configuration.settings_for(), *declared])
+
     # --- the engine ------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -239,9 +264,9 @@ class Ledger:
     ) -> AsyncIterator[Engine]:
         """Runs the engine: watches every repository of this host, or only some, and runs the actions.
 
-        Raises EngineLocked, with the holder, if another process has this ledger.
+        Raises EngineLocked, with the holder, if another process has this ledger, and as `check` does.
         """
-        self.plugins.load()
+        self.check()
         async with self._tools(command) as tools:
             await self.sync_declared()
             actions = self.plugins.actions() if only is None else []
@@ -265,7 +290,7 @@ class Ledger:
     async def _tools(self, command: str) -> AsyncIterator[Tools]:
         owner = await self.store.lock_engine(self.host, command)
         try:
-            yield Tools(self.store, self.plugins, self.hub, Workers(), owner)
+            yield Tools(self.store, self.plugins, self.hub, Workers(processes=self._processes), owner)
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(2):
                 await self.store.unlock_engine(owner)
@@ -298,10 +323,10 @@ class Ledger:
     ) -> SyncOperation:
         """One scan, until everything is listed, settled and, with `wait`, hashed.
 
-        Raises EngineLocked, RootOffline.
+        Raises EngineLocked, RootOffline, and as `check` does.
         """
         self._own(repository)
-        self.plugins.load()
+        self.check()
         async with self._tools(command) as tools:
             opening = open_session(
                 tools,
@@ -426,8 +451,15 @@ def stored_root(root: str | os.PathLike[str]) -> str:
     given = os.path.expanduser(os.fspath(root))
     path = os.path.realpath(given)
     if not os.path.isdir(path):
-        what = "is not a directory" if os.path.lexists(path) else "does not exist"
-        raise RootOffline(f"{given} {what}; nothing was changed")
+        name = stored_from_os(given)
+        if os.path.lexists(path):
+            raise RootOffline(
+                f"{name} is not a directory. Nothing was changed. Name the folder that holds it"
+            )
+        raise RootOffline(
+            f"{name} does not exist. Nothing was changed. Check the spelling;"
+            " if it is on another disk or a share, mount that first"
+        )
     return stored_from_os(path)
 
 

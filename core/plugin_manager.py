@@ -201,7 +201,8 @@ class PluginManager:
         if name in needed and isinstance(error, ConfigurationError):
             raise error  # it names file, table and key
         if name in needed:
-            raise PluginError(self._errors[name]) from error
+            advice = f"Repair it, or switch it off: enabled = false in [plugins.{name}]"
+            raise PluginError(f"{self._errors[name]}. {advice}") from error
         _log.warning("%s", self._errors[name])
 
     def _failure(self, name: str, error: Exception) -> str:

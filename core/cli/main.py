@@ -7,7 +7,6 @@ interrupted.
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import signal
@@ -19,7 +18,6 @@ from typing import Final
 
 from treeledger import __version__
 from treeledger.cli.options import Options, build_parser, split_globals
-from treeledger.cli.render import tell
 from treeledger.errors import TreeledgerError, UsageError
 
 INTERRUPTED: Final = 130
@@ -63,6 +61,8 @@ def _run(arguments: list[str]) -> int:
 
 def complain(error: TreeledgerError) -> int:
     """Prints an error for a person; returns its exit code."""
+    from treeledger.cli.render import tell
+
     tell(str(error))
     return error.exit_code
 
@@ -117,7 +117,7 @@ def _let_go_of_stdout() -> None:
 
 def _speak_plainly(options: Options) -> None:
     """JSON is UTF-8 everywhere; a character that a terminal does not know is spelled out."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, TextIOWrapper):
         encoding = "utf-8" if options.json else sys.stdout.encoding
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 

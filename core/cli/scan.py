@@ -7,9 +7,10 @@ from typing import Final
 
 from treeledger.cli.options import Options
 from treeledger.cli.progress import ScanBar
-from treeledger.cli.render import print_json
+from treeledger.cli.render import print_json, tell
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import targets
+from treeledger.errors import RootOffline
 from treeledger.ledger import Ledger, Target
 from treeledger.model import HoldStatus, Repository, SyncOperation
 from treeledger.names import shown
@@ -19,27 +20,38 @@ PARTLY: Final = 3
 
 
 def run(options: Options) -> int:
-    return with_ledger(options, _scan)
+    try:
+        return with_ledger(options, _scan)
+    except KeyboardInterrupt:
+        tell("interrupted; what was found so far is recorded. Scan again for the rest")
+        raise
 
 
 async def _scan(ledger: Ledger, options: Options) -> int:
     code = 0
     for repository, prefixes in _by_repository(await targets(ledger, options)):
-        if options.given.dry_run:
-            await _dry_run(ledger, repository, prefixes, options)
-            continue
-        with ScanBar(repository, hidden=options.quiet or options.json) as bar:
-            operation = await ledger.scan(
-                repository,
-                prefixes,
-                rehash=options.given.rehash,
-                wait=not options.given.no_wait,
-                told=bar.told,
-            )
-        _print_counts(repository, operation, options)
-        if await _is_partial(ledger, repository, operation, options):
-            code = PARTLY
+        try:
+            code = max(code, await _scan_one(ledger, repository, prefixes, options))
+        except RootOffline as error:  # the others may be there
+            tell(str(error))
+            code = max(code, error.exit_code)
     return code
+
+
+async def _scan_one(ledger: Ledger, repository: Repository, prefixes: Sequence[str], options: Options) -> int:
+    if options.given.dry_run:
+        await _dry_run(ledger, repository, prefixes, options)
+        return 0
+    with ScanBar(repository, hidden=options.quiet or options.json) as bar:
+        operation = await ledger.scan(
+            repository,
+            prefixes,
+            rehash=options.given.rehash,
+            wait=not options.given.no_wait,
+            told=bar.told,
+        )
+    _print_counts(repository, operation, options)
+    return PARTLY if await _is_partial(ledger, repository, operation) else 0
 
 
 def _by_repository(found: Sequence[Target]) -> list[tuple[Repository, list[str]]]:
@@ -68,25 +80,19 @@ def _print_counts(repository: Repository, operation: SyncOperation, options: Opt
         print(f"{shown(repository.name)}: {words} duration={seconds:.2f}s")
 
 
-async def _is_partial(
-    ledger: Ledger, repository: Repository, operation: SyncOperation, options: Options
-) -> bool:
+async def _is_partial(ledger: Ledger, repository: Repository, operation: SyncOperation) -> bool:
     """Whether something was unreadable or is held; says so."""
-    import sys
-
     held = await ledger.store.holds(repository.id, statuses=(HoldStatus.OPEN,))
     for hold in held:
-        message = (
+        tell(
             f"{repository.name}: {hold.reason}. Nothing was deleted. If they are really gone, run:"
             f" treeledger deletions approve {hold.id}; else mount or restore them and scan again"
         )
-        print(f"treeledger: {message}", file=sys.stderr)
     if operation.counts.problems:
         count = show_count(operation.counts.problems)
-        message = (
-            f"{repository.name}: {count} could not be read; their records are kept. See: treeledger problems"
+        tell(
+            f"{repository.name}: {count} could not be read, their records are kept; see: treeledger problems"
         )
-        print(f"treeledger: {message}", file=sys.stderr)
     return bool(held or operation.counts.problems)
 
 

@@ -1,43 +1,67 @@
-"""Running the sync worker functions on threads, a hop per batch."""
+"""Running the sync worker functions on threads and processes, a hop per batch."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final, ParamSpec, TypeVar
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
 
 from treeledger import worker
+from treeledger.engine.processes import Processes
 from treeledger.model import FileStat
 from treeledger.reading import Read, ReadLimits
 from treeledger.walk import WalkBatch
 from treeledger.worker import Look, WorkSpec
 
-_BATCHES_AHEAD = 8
+_BATCHES_AHEAD: Final = 8
+_WORTH_A_PROCESS: Final = 200  # files in a batch; fewer are done before a process would have begun
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Workers:
-    """The lanes of an engine: looking, reading small files, reading large ones.
+    """The lanes of an engine: walking, looking, reading small files, reading large ones.
 
-    Small files are read in batches by one thread (two would fight for the interpreter's lock), large
-    ones by a thread each, so that neither delays the other.
+    Small files are read in batches by one thread, or with `processes` by other processes (threads would
+    fight for the interpreter's lock), large ones by a thread each, so that neither delays the other.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, processes: bool = False) -> None:
         self._walks = anyio.CapacityLimiter(8)
         self._looks = anyio.CapacityLimiter(2)
         self._small = anyio.CapacityLimiter(1)
+        self._processes = Processes(max(1, (os.cpu_count() or 1) - 1)) if processes else None
 
     async def look(self, spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
-        return await anyio.to_thread.run_sync(worker.look, spec, paths, limiter=self._looks)
+        return await self._run(self._looks, len(paths), worker.look, spec, paths)
 
     async def read_small(
         self, spec: WorkSpec, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits
     ) -> list[Read]:
-        return await anyio.to_thread.run_sync(worker.read, spec, wanted, limits, limiter=self._small)
+        return await self._run(self._small, len(wanted), worker.read, spec, wanted, limits)
+
+    async def _run(
+        self,
+        limiter: anyio.CapacityLimiter,
+        size: int,
+        call: Callable[P, T],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        task = partial(call, *arguments, **options)
+        if self._processes is not None and size >= _WORTH_A_PROCESS:
+            future = self._processes.submit(task)
+            if future is not None:
+                return await asyncio.wrap_future(future)
+        return await anyio.to_thread.run_sync(task, limiter=limiter)
 
     async def read_large(
         self,
@@ -55,6 +79,8 @@ class Workers:
 
     async def release(self, spec: WorkSpec) -> None:
         """Closes what is kept open for a spec, so that its disk can be unmounted."""
+        if self._processes is not None:
+            self._processes.retire()
         await anyio.to_thread.run_sync(worker.release, spec.key, limiter=self._walks)
 
     @asynccontextmanager

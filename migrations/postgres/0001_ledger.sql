@@ -82,8 +82,6 @@ CREATE INDEX file_records_deleted ON file_records (repository_id, left(file_path
     WHERE state = 'deleted';
 CREATE INDEX file_records_purge ON file_records (repository_id, deleted_at) WHERE state = 'deleted';
 CREATE INDEX file_records_inode ON file_records (repository_id, file_system, inode);
-CREATE INDEX file_records_content ON file_records (repository_id, content_hash)
-    WHERE state = 'present' AND content_hash IS NOT NULL;
 -- What the deletion gate counts, and what waits in a hold.
 CREATE INDEX file_records_lost ON file_records (repository_id, missing_at) WHERE missing_at IS NOT NULL;
 CREATE INDEX file_records_missing ON file_records (repository_id, held_id, id) WHERE state = 'missing';
@@ -162,7 +160,7 @@ CREATE TABLE sync_operations (
 CREATE INDEX sync_operations_repository ON sync_operations (repository_id, id);
 CREATE INDEX sync_operations_running ON sync_operations (repository_id) WHERE status = 'running';
 
--- The journal. It outlives records and repositories, so nothing here refers to them by key.
+-- The journal. Times never run backwards in it, so a search by halves finds one. It outlives records and repositories, so nothing here refers to them by key.
 CREATE TABLE changes (
     n bigint PRIMARY KEY,
     at timestamptz NOT NULL,
@@ -191,7 +189,6 @@ CREATE TABLE changes (
 );
 CREATE INDEX changes_repository ON changes (repository_id, n);
 CREATE INDEX changes_record ON changes (record_id, n);
-CREATE INDEX changes_at ON changes (at, n);
 
 -- One row: the last number given, the time it was given, and the first entry that is still kept.
 CREATE TABLE journal_head (

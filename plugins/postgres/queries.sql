@@ -130,12 +130,12 @@ ORDER BY mtime_ns DESC LIMIT :limit
 
 -- name: live_files
 -- One page of records that are not deleted, as readers see them.
-SELECT {record} FROM files AS r
+SELECT {record} FROM files
 WHERE repository_id = :repository_id AND state <> 'deleted' AND state = ANY(:states)
   AND left(file_path, 600) >= left(:after, 600) AND file_path > :after
   AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low  -- if low
   AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
-  AND {has_twin}  -- if duplicates
+  AND state = 'present' AND {has_twin}  -- if among
 ORDER BY left(file_path, 600), file_path LIMIT :limit
 
 -- name: deleted_files

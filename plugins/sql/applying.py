@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from treeledger.errors import StoreDataError
 from treeledger.model import Change, FileRecord, JournalEntry, Lease
 from treeledger.plugins.sql import batch
 from treeledger.plugins.sql.leases import hold_lease
@@ -34,6 +35,7 @@ class Applying(Part):
 def _apply(
     lease: Lease, changes: Sequence[Change], operation_id: int | None, generation: int
 ) -> Work[Applied]:
+    _refuse_nul(changes)
     now = yield from hold_lease(lease)
     repository = str(lease.repository_id)
     standing = yield from _standing(repository, changes)
@@ -47,6 +49,13 @@ def _apply(
     yield from _count(repository, accepted, standing, records)
     entries = yield from _journal(lease.repository_id, accepted, records, operation_id)
     return Applied(entries, records, conflicts)
+
+
+def _refuse_nul(changes: Sequence[Change]) -> None:
+    """No text holds a NUL in PostgreSQL, and in SQLite it would end half of the functions' view of it."""
+    for change in changes:
+        if "\0" in change.after.path:
+            raise StoreDataError(f"a path cannot be stored: {change.after.path!r} holds a NUL")
 
 
 def _standing(repository: str, changes: Sequence[Change]) -> Work[dict[int, batch.Standing]]:

@@ -5,6 +5,16 @@ n, at, repository_id, record_id, operation_id, kind, path, path_before, size, mt
 file_system, inode, mode, size_before, mtime_ns_before, ctime_ns_before, file_system_before,
 inode_before, mode_before, hash_algorithm, hash, hash_before
 
+-- fragment: first_since
+-- The first entry not before a time, found by halves: numbers have no gaps, times never run backwards.
+(WITH RECURSIVE halves (low, high) AS (
+    SELECT oldest, n + 1 FROM journal_head
+    UNION ALL
+    SELECT CASE WHEN c.at < :since THEN c.n + 1 ELSE low END, CASE WHEN c.at < :since THEN high ELSE c.n END
+    FROM halves JOIN changes c ON c.n = (low + high) / 2
+    WHERE low < high)
+SELECT low FROM halves WHERE low >= high)
+
 -- name: head
 SELECT epoch, n, oldest FROM journal_head
 
@@ -14,7 +24,7 @@ SELECT {entry} FROM changes
 WHERE n > :after
   AND repository_id = :repository_id  -- if repository_id
   AND record_id = :record_id  -- if record_id
-  AND n >= (SELECT n FROM changes WHERE at >= :since ORDER BY at, n LIMIT 1)  -- if since
+  AND n >= {first_since}  -- if since
 ORDER BY n LIMIT :limit
 
 -- name: newest_entries
@@ -23,7 +33,7 @@ SELECT {entry} FROM changes
 WHERE n > :after
   AND repository_id = :repository_id  -- if repository_id
   AND record_id = :record_id  -- if record_id
-  AND n >= (SELECT n FROM changes WHERE at >= :since ORDER BY at, n LIMIT 1)  -- if since
+  AND n >= {first_since}  -- if since
 ORDER BY n DESC LIMIT :limit
 
 -- name: records_then
@@ -40,9 +50,10 @@ WHERE c.n IN (SELECT max(n) FROM changes
 ORDER BY c.path, c.record_id LIMIT :limit
 
 -- name: old_entries
--- The first number that is to be kept, at most :limit on, where entries before :before may go.
+-- The first number that is to be kept: among the oldest :limit entries before :before.
 SELECT max(n) + 1 FROM (
-    SELECT n FROM changes WHERE at < now() - :age AND n < :before ORDER BY n LIMIT :limit) AS old
+    SELECT n, at FROM changes WHERE n < :before ORDER BY n LIMIT :limit) AS oldest
+WHERE at < now() - :age
 
 -- name: keep_entries
 -- From now on the journal starts here.

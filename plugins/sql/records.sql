@@ -9,11 +9,12 @@ version, scan_generation, last_scanned, missing_at, deleted_at, created_at, upda
 file_path, file_size, mtime_ns, ctime_ns, file_system, inode, state, scan_generation
 
 -- fragment: has_twin
--- Another present file, in any repository under care, has the same content.
-r.state = 'present' AND r.content_hash IS NOT NULL AND EXISTS (
-    SELECT 1 FROM repositories q CROSS JOIN file_records t  -- SQLite keeps this order, and uses the index
-    WHERE t.repository_id = q.id AND t.state = 'present' AND t.content_hash = r.content_hash
-      AND t.hash_algorithm = r.hash_algorithm AND t.id <> r.id AND q.removed_at IS NULL)
+-- Another present file has the same content: in this repository, or in any under care. No index helps:
+-- one of random values would slow every hash that is written, and duplicates are asked for now and then.
+(hash_algorithm, content_hash) IN (
+    SELECT hash_algorithm, content_hash FROM file_records
+    WHERE state = 'present' AND content_hash IS NOT NULL AND repository_id = ANY(:among)
+    GROUP BY hash_algorithm, content_hash HAVING count(*) > 1)
 
 -- name: record
 -- One record, wherever it is; repository_id leads every key.

@@ -96,8 +96,8 @@ WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path > :low
 ORDER BY file_path LIMIT :limit
 
 -- name: records_pending_within
--- Newest first, of one folder or file.
-SELECT {record} FROM file_records INDEXED BY file_records_pending_path
+-- Newest first, of one folder or file: the index that has the order has the path, too.
+SELECT {record} FROM file_records INDEXED BY file_records_pending
 WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'pending'
   AND file_path >= :prefix AND file_path < :high AND (file_path = :prefix OR file_path > :low)
   AND id <> ALL(:skip)  -- if skip
@@ -105,12 +105,12 @@ ORDER BY mtime_ns DESC LIMIT :limit
 
 -- name: live_files
 -- One page of records that are not deleted, as readers see them.
-SELECT {record} FROM files AS r
+SELECT {record} FROM files
 WHERE repository_id = :repository_id AND state <> 'deleted' AND state = ANY(:states)
   AND file_path > :after
   AND file_path >= :low  -- if low
   AND file_path < :high  -- if high
-  AND {has_twin}  -- if duplicates
+  AND state = 'present' AND {has_twin}  -- if among
 ORDER BY file_path LIMIT :limit
 
 -- name: deleted_files

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from uuid import UUID
 
 import anyio
 
-from treeledger.errors import StoreUnavailable
+from treeledger.errors import StoreDataError, StoreUnavailable
 from treeledger.plugins.sql.queries import load
 from treeledger.plugins.sql.values import MICROSECOND, micros
 from treeledger.plugins.sql.work import Each, Params, Query, Row, Step, Work, drive
@@ -26,9 +26,9 @@ from treeledger.plugins.sqlite.errors import ERRORS, wrapped
 T = TypeVar("T")
 
 _PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.sqlite")
-_PLAIN: Final = frozenset((int, str, type(None), bool, float, bytes))
 _SETTINGS: Final = (
     "PRAGMA busy_timeout = 5000",
+    "PRAGMA page_size = 8192",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -145,26 +145,29 @@ class Connection:
 
 
 def _bound(params: Params) -> dict[str, Any]:
-    """Parameters as SQLite takes them: times and spans in microseconds, lists as JSON."""
-    return {name: value if type(value) in _PLAIN else _plain(value) for name, value in params.items()}
+    return dict(zip(params, _bound_row(tuple(params.values())), strict=True))
 
 
 def _bound_row(row: Row) -> Row:
-    return tuple([value if type(value) in _PLAIN else _plain(value) for value in row])
+    """Values as SQLite takes them: times and spans in microseconds, lists as JSON."""
+    return tuple([value if type(value) in _PLAIN else _BINDERS.get(type(value), _refuse)(value) for value in row])
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return micros(value)
-    if isinstance(value, timedelta):
-        return value // MICROSECOND
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, list):
-        return json.dumps(
-            [str(item) if isinstance(item, UUID) else item for item in value], ensure_ascii=False
-        )
-    return value
+def _refuse(value: object) -> None:
+    raise StoreDataError(f"a value cannot be stored: {value!r} is of a type that SQLite does not know")
+
+
+def _json(values: list[Any]) -> str:
+    return json.dumps(values, ensure_ascii=False, default=str)
+
+
+_PLAIN: Final = frozenset((int, str, type(None), bool, float, bytes))
+_BINDERS: Final[Mapping[type, Callable[[Any], Any]]] = {
+    datetime: micros,
+    timedelta: lambda span: span // MICROSECOND,
+    UUID: str,
+    list: _json,
+}
 
 
 def _statements(script: str) -> list[str]:

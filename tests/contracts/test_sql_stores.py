@@ -108,7 +108,7 @@ async def _filled(store: Store) -> Shelf:
         ("records_pending", "file_records_pending", {"limit": 100}),
         (
             "records_pending_within",
-            "file_records_pending_path",
+            "file_records_pending",  # or, in PostgreSQL, its companion by path
             {"prefix": "07", "low": "07/", "high": "070", "limit": 9},
         ),
         ("entries", "changes", {"after": 500, "limit": 100}),

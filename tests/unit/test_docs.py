@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from support import until
 from treeledger import hookspecs
 from treeledger.cli.commands import COMMANDS
 from treeledger.cli.options import Command
+from treeledger.config.configuration import parse
+from treeledger.config.layers import PROFILES
 from treeledger.config.reading import ValueType
 from treeledger.config.secrets import shown_value
 from treeledger.config.settings import Duration, RepositoryIdentity, RepositorySettings, StoreSettings
@@ -29,6 +32,7 @@ from treeledger.config.tables import InstanceSettings
 from treeledger.ledger import Ledger
 from treeledger.model import FileRecord
 from treeledger.plugin_files import load_plugin_file
+from treeledger.plugins.gitignore.presets import BUILT_IN, PRESETS
 from treeledger.plugins.polling import PollingOptions
 from treeledger.plugins.webhook import Options as WebhookOptions
 from treeledger.units import write_duration
@@ -112,7 +116,7 @@ def test_every_hook_is_documented_with_its_signature_and_an_example_that_is_run_
     text = section("plugins.md", hook)
     signature = f"{hook}{inspect.signature(getattr(hookspecs, hook))}".replace("'", "")
     assert signature in " ".join(text.split()).replace("( ", "(").replace(", )", ")")
-    [example] = [path for path, block in embedded(DOCS / "plugins.md") if block in text]
+    [example] = {path for path, block in embedded(DOCS / "plugins.md") if block in text}
     assert hasattr(load_example(example), hook)
     assert f"test_example_of_{hook}" in globals()
 
@@ -243,7 +247,12 @@ def test_the_embedding_example_runs(folder: Path) -> None:
 
 def run(*arguments: str, folder: Path) -> str:
     """What a fresh interpreter prints, in a folder of its own and with nothing configured."""
-    environ = {**os.environ, "XDG_CONFIG_HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
+    environ = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(folder / "examples"), os.environ.get("PYTHONPATH", ""))),
+        "XDG_CONFIG_HOME": str(folder),
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
     done = subprocess.run(
         (sys.executable, *arguments),
         cwd=folder,
@@ -279,13 +288,28 @@ def test_every_key_of_the_configuration_is_documented_with_its_default() -> None
     documented: dict[tuple[str, str], str] = {}
     table = ""
     for line in (DOCS / "configuration.md").read_text().splitlines():
-        if heading := re.match(r"##+ .*?`\[+([\w.]+)\]+`", line):
+        if heading := re.match(r"#+ `?\[*([^`\]]+)", line):
             table = heading[1]
-        elif row := re.match(r"\| `(\w+)` \| `([^|]*)` \|", line):
+        elif row := re.match(r"\| `([\w-]+)` \| `([^|]*)` \|", line):
             documented[table, row[1]] = row[2]
     known = dict(pair for table, kind in TABLES.items() for pair in keys_of(kind, table))
-    assert {key: documented[key] for key in documented if key[0]} == known
-    assert {key for table, key in documented if not table} == {"host", "plugin_dirs"}
+    known |= {("Top level", "host"): "none", ("Top level", "plugin_dirs"): "[]"}
+    assert {key: text for key, text in documented.items() if key[0] != "Profiles"} == known
+    profiles = {key: tomllib.loads(text) for (table, key), text in documented.items() if table == "Profiles"}
+    assert profiles == PROFILES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_configuration_shown_is_right(page: Path) -> None:
+    for text in re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL):
+        if not text.startswith("[project"):
+            assert parse(text, None, {}).written
+
+
+def test_every_built_in_ignore_rule_and_preset_is_documented() -> None:
+    text = (DOCS / "ignore-rules.md").read_text()
+    for name in (*BUILT_IN, *PRESETS):
+        assert f"`{name}`" in text
 
 
 def test_every_variable_of_the_environment_is_documented() -> None:
