@@ -31,7 +31,8 @@ def check_plugins(statuses: Sequence[PluginStatus], needed: Collection[str]) -> 
     """`needed`: what is wrong with those that the configuration names."""
     broken = [status.error for status in statuses if status.error is not None]
     for error in broken:
-        state = CheckState.FAIL if error in needed else CheckState.WARN
+        is_needed = any(said.startswith(error) for said in needed)
+        state = CheckState.FAIL if is_needed else CheckState.WARN
         yield Check("plugin", state, error, "repair or remove it, or switch it off with enabled = false")
     if not broken:
         count = sum(status.enabled for status in statuses)

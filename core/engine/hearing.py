@@ -19,6 +19,7 @@ from treeledger.settle import Settle
 
 _BURST: Final = 2000  # paths in one inspection
 _MOST_DIRTY: Final = 1000
+_LONGEST_REST: Final = 0.5  # seconds
 
 
 class SourceDied(OSError):
@@ -93,7 +94,8 @@ class Hearing:
         """Inspects what has settled, as it becomes due."""
         while True:
             await self._wait_for_due()
-            due = self.settle.due(time.monotonic())
+            started = time.monotonic()
+            due = self.settle.due(started)
             self._looking = True
             self.mark(observation.path for observation in due if observation.subtree)
             files = [observation for observation in due if not observation.subtree]
@@ -102,6 +104,11 @@ class Hearing:
                     hints = {observation.path: observation.written for observation in part}
                     self.look_again(await self._session.inspector.inspect(hints, run))
             self._looking = False
+            await self._rest(started)
+
+    async def _rest(self, started: float) -> None:
+        """As long as the work took: in a burst more comes together, and who writes gets half of the disk."""
+        await anyio.sleep(min(time.monotonic() - started, _LONGEST_REST))
 
     async def _wait_for_due(self) -> None:
         while (due := self.settle.next_due()) is None or due > time.monotonic():
@@ -117,8 +124,10 @@ class Hearing:
             taken, self._dirty = self._dirty, {}
             if taken:
                 self._scanning = True
+                started = time.monotonic()
                 await self._scan(taken)
                 self._scanning = False
+                await self._rest(started)
 
     async def _scan(self, taken: dict[str, DirtyPath | None]) -> None:
         started = time.monotonic()

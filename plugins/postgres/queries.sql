@@ -135,7 +135,7 @@ WHERE repository_id = :repository_id AND state <> 'deleted' AND state = ANY(:sta
   AND left(file_path, 600) >= left(:after, 600) AND file_path > :after
   AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low  -- if low
   AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
-  AND state = 'present' AND {has_twin}  -- if among
+  AND {has_twin}  -- if duplicates
 ORDER BY left(file_path, 600), file_path LIMIT :limit
 
 -- name: deleted_files

@@ -134,14 +134,14 @@ def stamp(change: Change, id: int, now: datetime, generation: int) -> FileRecord
     return FileRecord(
         id,
         *after[1:12],  # what is the change's alone: from repository_id to last_verified
-        held_id=after.held_id if is_gone else None,
-        version=before.version + 1 if before else 1,
-        scan_generation=max(generation, before.scan_generation) if before else generation,
-        last_scanned=now,
-        missing_at=((before and before.missing_at) or now) if is_gone else None,
-        deleted_at=((before and before.deleted_at) or now) if is_deleted else None,
-        created_at=(before and before.created_at) or now,
-        updated_at=now,
+        after.held_id if is_gone else None,
+        before.version + 1 if before else 1,
+        max(generation, before.scan_generation) if before else generation,
+        now,  # last_scanned
+        ((before and before.missing_at) or now) if is_gone else None,
+        ((before and before.deleted_at) or now) if is_deleted else None,
+        (before and before.created_at) or now,
+        now,  # updated_at
     )
 
 

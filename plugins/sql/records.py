@@ -135,30 +135,24 @@ def _record(record_id: int) -> Work[FileRecord | None]:
 def _files(query: FileQuery) -> Work[list[FileRecord]]:
     """Repository by repository, so that every page follows one index."""
     found: list[FileRecord] = []
-    repositories = yield from _repositories(query)
-    among = [UUID(id) for id in repositories] if query.duplicates else []
-    for repository in repositories:
-        after = ""
-        if query.after is not None and repository <= str(query.after[0]):
-            if repository < str(query.after[0]):
-                continue
-            after = query.after[1]
-        found += yield from _page(query, repository, among, after, query.limit - len(found))
+    for repository in (yield from _repositories(query)):
+        is_first = query.after is not None and repository == str(query.after[0])
+        after = query.after[1] if query.after and is_first else ""
+        found += yield from _page(query, repository, after, query.limit - len(found))
         if len(found) >= query.limit:
             break
     return found
 
 
 def _repositories(query: FileQuery) -> Work[list[str]]:
-    """In the order of their ids."""
+    """Those that are left, in the order of their ids."""
     if query.repository_id is not None:
         return [str(query.repository_id)]
-    return [str(row[0]) for row in (yield from ask("repository_ids"))]
+    ids = [str(row[0]) for row in (yield from ask("repository_ids"))]
+    return [id for id in ids if query.after is None or id >= str(query.after[0])]
 
 
-def _page(
-    query: FileQuery, repository: str, among: list[UUID], after: str, limit: int
-) -> Work[list[FileRecord]]:
+def _page(query: FileQuery, repository: str, after: str, limit: int) -> Work[list[FileRecord]]:
     """Live and deleted records have an index each: a page of both is the beginning of the two together."""
     low, high = paths.starting(query.prefix)
     wanted: dict[str, Any] = {
@@ -166,7 +160,7 @@ def _page(
         "after": after,
         "low": low,
         "high": high,
-        "among": among,
+        "duplicates": query.duplicates,
     }
     if query.at is not None:
         states = [state.value for state in query.states]

@@ -9,11 +9,12 @@ version, scan_generation, last_scanned, missing_at, deleted_at, created_at, upda
 file_path, file_size, mtime_ns, ctime_ns, file_system, inode, state, scan_generation
 
 -- fragment: has_twin
--- Another present file has the same content: in this repository, or in any under care. No index helps:
--- one of random values would slow every hash that is written, and duplicates are asked for now and then.
-(hash_algorithm, content_hash) IN (
+-- Another present file, in any repository under care, has the same content. No index helps: one of
+-- random values would slow every hash that is written, and duplicates are asked for now and then.
+state = 'present' AND (hash_algorithm, content_hash) IN (
     SELECT hash_algorithm, content_hash FROM file_records
-    WHERE state = 'present' AND content_hash IS NOT NULL AND repository_id = ANY(:among)
+    WHERE state = 'present' AND content_hash IS NOT NULL
+      AND repository_id IN (SELECT id FROM repositories WHERE removed_at IS NULL)
     GROUP BY hash_algorithm, content_hash HAVING count(*) > 1)
 
 -- name: record

@@ -110,7 +110,7 @@ WHERE repository_id = :repository_id AND state <> 'deleted' AND state = ANY(:sta
   AND file_path > :after
   AND file_path >= :low  -- if low
   AND file_path < :high  -- if high
-  AND state = 'present' AND {has_twin}  -- if among
+  AND {has_twin}  -- if duplicates
 ORDER BY file_path LIMIT :limit
 
 -- name: deleted_files

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import compress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -26,6 +27,7 @@ from treeledger.plugins.sqlite.errors import ERRORS, wrapped
 T = TypeVar("T")
 
 _PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.sqlite")
+_LARGE: Final = 50  # rows
 _SETTINGS: Final = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA page_size = 8192",
@@ -136,12 +138,21 @@ class Connection:
             sql = self._queries[step.name].sql(step.params)
             return connection.execute(sql, _bound(step.params)).fetchall()
         if isinstance(step, Each):
-            sql = numbered(self._queries[step.name].sql({}), step.columns)
-            connection.executemany(sql, map(_bound_row, step.rows))
+            name, columns, rows = _compact(step)
+            connection.executemany(numbered(self._queries[name].sql({}), columns), map(_bound_row, rows))
         else:
             for statement in _statements(step.sql):
                 connection.execute(statement)
         return ()
+
+
+def _compact(step: Each) -> Each:
+    """A large batch without the columns that are NULL in all its rows: binding None is slow."""
+    if len(step.rows) < _LARGE:
+        return step
+    given = [column.count(None) < len(column) for column in zip(*step.rows, strict=True)]
+    rows = [tuple(compress(row, given)) for row in step.rows]
+    return Each(step.name, tuple(compress(step.columns, given)), rows)
 
 
 def _bound(params: Params) -> dict[str, Any]:
@@ -150,7 +161,9 @@ def _bound(params: Params) -> dict[str, Any]:
 
 def _bound_row(row: Row) -> Row:
     """Values as SQLite takes them: times and spans in microseconds, lists as JSON."""
-    return tuple([value if type(value) in _PLAIN else _BINDERS.get(type(value), _refuse)(value) for value in row])
+    return tuple(
+        [value if type(value) in _PLAIN else _BINDERS.get(type(value), _refuse)(value) for value in row]
+    )
 
 
 def _refuse(value: object) -> None:

@@ -117,9 +117,7 @@ async def _filled(store: Store) -> Shelf:
 async def test_an_index_answers(planner: Planner, name: str, index: str, params: dict[str, Any]) -> None:
     given = params if name == "entries" else params | {"repository_id": str(planner.shelf.id)}
     plan = planner.explain(name, given)
-    assert any(
-        words in plan for words in (f"{index} ", f"{index}_pkey", "changes USING INTEGER PRIMARY KEY")
-    ), plan
+    assert any(words in plan for words in (index, f"{index}_pkey", "changes USING INTEGER PRIMARY KEY")), plan
     for words in (
         "SCAN file_records",
         "SCAN r",

@@ -1,0 +1,200 @@
+"""The installed executable in a process of its own, as a shell has it: with a home, pipes and signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+COMMAND = (sys.executable, "-m", "treeledger")
+WITHIN = 20.0  # seconds that anything may take on a busy machine
+_PAUSE = 0.01
+_WITHOUT_ROOTS_RIGHTS = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+    if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
+        sys.exit("cannot drop a capability: " + os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+_DECORATION = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+class Done(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+    @property
+    def json(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text.splitlines()]
+
+
+def until(condition: Callable[[], object], what: str, within: float = WITHIN) -> float:
+    """Waits for a condition, asked again and again; the seconds it took. Fails with what was wanted."""
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() < begin + within, f"not within {within:g} s: {what}"
+        time.sleep(_PAUSE)
+    return time.monotonic() - begin
+
+
+class Executable:
+    """treeledger with nothing configured, in the empty home `home`."""
+
+    def __init__(self, home: Path, *, store: str | None = None) -> None:
+        self.home = home
+        self.store = store
+        self.ledger = home / "state/treeledger/ledger.db"  # without `store`
+
+    def environ(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of a person who has set nothing."""
+        kept = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
+        return {
+            **{name: os.environ[name] for name in kept if name in os.environ},
+            "LC_ALL": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "XDG_CONFIG_DIRS": str(self.home / "none"),
+            **({"TREELEDGER_STORE": self.store} if self.store else {}),
+            **(extra or {}),
+        }
+
+    def __call__(
+        self,
+        *arguments: str | bytes | Path,
+        code: int = 0,
+        environ: Mapping[str, str] | None = None,
+        without_roots_rights: bool = False,
+        stdout: int = subprocess.PIPE,
+    ) -> Done:
+        """Runs a command in `home`; fails unless the exit code is `code`, or on a traceback."""
+        begin = (sys.executable, "-c", _WITHOUT_ROOTS_RIGHTS) if without_roots_rights else ()
+        run = subprocess.run(
+            [*begin, *COMMAND, *arguments],
+            cwd=self.home,
+            env=self.environ(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+        done = Done(run.returncode, run.stdout, run.stderr.decode())
+        assert "Traceback" not in done.err, done.err
+        assert done.code == code, done
+        return done
+
+    def shell(self, script: str, **environ: str) -> Done:
+        """Runs a shell script in which `treeledger` is the executable; `code` is that of the script."""
+        words = " ".join(COMMAND)
+        run = subprocess.run(
+            ["bash", "-c", f'treeledger() {{ {words} "$@"; }}\n{script}'],
+            cwd=self.home,
+            env=self.environ(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        done = Done(run.returncode, run.stdout, run.stderr.decode())
+        assert "Traceback" not in done.err, done.err
+        return done
+
+    @contextmanager
+    def started(self, *arguments: str | Path, terminal: bool = True, **environ: str) -> Iterator[Running]:
+        """A command that runs on, by default on a terminal of its own; it is ended with the block."""
+        running = Running(arguments, self.home, self.environ(environ), terminal)
+        try:
+            yield running
+        finally:
+            running.end()
+
+
+class Running:
+    """A process and what it printed so far, stdout and stderr together."""
+
+    def __init__(
+        self, arguments: Sequence[str | Path], home: Path, environ: dict[str, str], terminal: bool
+    ) -> None:
+        ours, theirs = pty.openpty() if terminal else os.pipe()
+        self.process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=home,
+            env=environ,
+            stdin=theirs if terminal else subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self._ours = ours
+        self._raw = bytearray()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        with suppress(OSError):  # a terminal whose last user has gone says EIO
+            while piece := os.read(self._ours, 65536):
+                self._raw += piece
+
+    @property
+    def raw(self) -> bytes:
+        return bytes(self._raw)
+
+    @property
+    def text(self) -> str:
+        """What was printed, without colours and the movements of the cursor."""
+        return _DECORATION.sub("", self._raw.decode("utf-8", "replace")).replace("\r", "")
+
+    def until(self, pattern: str, within: float = WITHIN) -> float:
+        """Waits until it has printed something (a regular expression, of whole lines by `^` and `$`)."""
+
+        def is_there() -> bool:
+            if re.search(pattern, self.text, re.MULTILINE):
+                return True
+            assert self.process.poll() is None, f"it ended before {pattern!r}:\n{self.text}"
+            return False
+
+        try:
+            return until(is_there, pattern, within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nIt printed:\n{self.text}") from None
+
+    def signal(self, number: int, *, group: bool = False) -> None:
+        """Sends a signal to the process, or as a terminal does to all that belong to it."""
+        (os.killpg if group else os.kill)(self.process.pid, number)
+
+    def wait(self, within: float = WITHIN) -> int:
+        """Its exit code, once it has ended and all it printed is here."""
+        code = self.process.wait(within)
+        self._reader.join(within)
+        assert "Traceback" not in self.text, self.text
+        return code
+
+    def end(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._reader.join(WITHIN)
+        os.close(self._ours)
