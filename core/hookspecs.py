@@ -25,7 +25,7 @@ impl = pluggy.HookimplMarker("treeledger")
 
 @spec
 def event_sources(tables: PluginTables) -> Sequence[EventSource]:  # type: ignore[empty-body]
-    """Sources of observations. `source = "auto"` takes the first that suits the root, in registration order."""
+    """Sources of observations. `source = "auto"` takes the first that suits the root; `trylast` ones come last."""
 
 
 @spec
@@ -55,7 +55,7 @@ def actions(tables: PluginTables) -> Sequence[Action]:  # type: ignore[empty-bod
 
 @spec
 def recorded(repository: Repository, entries: Sequence[JournalEntry]) -> None:
-    """Called in a worker thread after each committed batch. Best effort: nothing waits for it or retries it."""
+    """Called in a worker thread after each committed batch. Best effort: nothing waits for it, or retries."""
 
 
 @spec

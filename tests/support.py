@@ -22,7 +22,7 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, within: flo
     """Waits for a condition, asked for again and again; fails with its name."""
     try:
         with anyio.fail_after(within):
-            while not await condition():
+            while not await condition():  # noqa: ASYNC110 - what is waited for is in a store
                 await anyio.sleep(0.02)
     except TimeoutError:
         pytest.fail(f"not within {within:g} s: {what}")

@@ -193,7 +193,7 @@ class Running:
         return code
 
     def end(self) -> None:
-        with suppress(ProcessLookupError):
+        if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._reader.join(WITHIN)

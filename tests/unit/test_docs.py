@@ -143,8 +143,14 @@ async def test_example_of_event_sources(folder: Path) -> None:
 @pytest.mark.anyio
 async def test_example_of_walkers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gentle = load_plugin_file(folder / "examples" / "gentle.py").GentleTree
-    listed, plain = [], gentle.list
-    monkeypatch.setattr(gentle, "list", lambda tree, path: (listed.append(path), plain(tree, path))[1])
+    plain: Any = gentle.list
+    listed: list[str] = []
+
+    def noted(tree: Any, path: str) -> Any:
+        listed.append(path)
+        return plain(tree, path)
+
+    monkeypatch.setattr(gentle, "list", noted)
     assert "a.jpg" in await scanned(folder)
     assert listed == [""]
 

@@ -92,7 +92,9 @@ def test_a_root_that_is_not_there_is_offline_and_no_file_gone(root: Path, spec: 
 
 
 def worker_files(spec: WorkSpec) -> list[File]:
-    return [item for batch in worker.walk_batches(spec, [""]) for item in batch.seen if isinstance(item, File)]
+    return [
+        item for batch in worker.walk_batches(spec, [""]) for item in batch.seen if isinstance(item, File)
+    ]
 
 
 def test_a_walk_and_a_reading_agree_with_the_files(spec: WorkSpec) -> None:
