@@ -25,7 +25,7 @@ impl = pluggy.HookimplMarker("treeledger")
 
 @spec
 def event_sources(tables: PluginTables) -> Sequence[EventSource]:  # type: ignore[empty-body]
-    """Sources of observations. `source = "auto"` takes the first that suits the root; `trylast` ones come last."""
+    """Sources of observations. `source = "auto"` takes the first that suits; `trylast` ones come last."""
 
 
 @spec

@@ -269,9 +269,9 @@ class Ledger:
         self.check()
         async with self._tools(command) as tools:
             await self.sync_declared()
-            actions = self.plugins.actions() if only is None else []
             recorded = self.plugins.recorded if self.plugins.listens else None
-            engine = Engine(tools, self.plugins.event_sources(), actions, recorded, root_check=root_check)
+            sources, actions = self.plugins.event_sources(), self.plugins.actions()
+            engine = Engine(tools, sources, actions, recorded, root_check=root_check)
             async with engine.running():
                 self._engine = engine
                 try:

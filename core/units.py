@@ -84,3 +84,8 @@ def write_duration(seconds: float) -> str:
 
 def show_count(number: int) -> str:
     return f"{number:,}"
+
+
+def show_number(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: `1 file`, `2,104 files`."""
+    return f"{show_count(number)} {one if number == 1 else many or one + 's'}"

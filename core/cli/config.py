@@ -20,7 +20,7 @@ from treeledger.errors import ConfigurationError
 from treeledger.ledger import Ledger
 from treeledger.names import shown
 from treeledger.plugin_manager import PluginManager
-from treeledger.units import show_count
+from treeledger.units import show_number
 
 
 def run(options: Options) -> int:
@@ -84,7 +84,7 @@ def _check(options: Options) -> int:
         print_json({"file": file, "repositories": len(declared), "plugins": len(loaded)})
     elif not options.quiet:
         name = configuration.path.name if configuration.path else "no plugins.toml is in use; the environment"
-        counts = f"{show_count(len(declared))} repositories, {show_count(len(loaded))} plugins"
+        counts = f"{show_number(len(declared), 'repository', 'repositories')}, {show_number(len(loaded), 'plugin')}"
         print(f"{shown(name)} is right: {counts}")
     return 0
 

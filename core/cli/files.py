@@ -20,7 +20,7 @@ from treeledger.ledger import Ledger
 from treeledger.model import FileRecord, RecordState, Repository
 from treeledger.names import stored_from_os
 from treeledger.protocols import FileQuery
-from treeledger.units import parse_since, show_count, show_size
+from treeledger.units import parse_since, show_count, show_number, show_size
 
 _PAGE: Final = 2_000
 _PAGE_THEN: Final = 20_000  # records in the past are found by reading the journal, anew for each page
@@ -146,6 +146,6 @@ async def _print_duplicates(found: AsyncIterator[Found], write: Write, options: 
             files += 1
             spare += record.stat.size if number else 0
     if groups:
-        counts = f"{show_count(files)} files with {show_count(groups)} contents"
+        counts = f"{show_number(files, 'file')} with {show_number(groups, 'content')}"
         say(options, f"{counts}; {show_size(spare)} more than once")
     return files

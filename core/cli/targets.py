@@ -30,6 +30,8 @@ async def targets(ledger: Ledger, options: Options) -> list[Target]:
         return [await ledger.find_or_add(argument, settings=settings) for argument in named]
     await ledger.sync_declared()
     known = [Target(one) for one in await ledger.repositories() if one.host == ledger.host and not one.paused]
+    if not known and await ledger.repositories():
+        raise RepositoryNotFound("every repository is paused; go on with: treeledger repo resume NAME")
     if not known:
         raise RepositoryNotFound("there is no repository yet; name a folder: treeledger watch DIR")
     return known

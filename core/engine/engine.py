@@ -139,7 +139,7 @@ class Engine:
 
         stop = self.tools.hub.listen(listen)
         try:
-            with receive:
+            with send, receive:
                 async for batch in receive:
                     await _call_recorded(recorded, batch)
         finally:

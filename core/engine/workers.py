@@ -101,5 +101,5 @@ class Workers:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
-            with receive:
+            with send, receive:
                 yield receive

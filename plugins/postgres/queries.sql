@@ -4,6 +4,7 @@
 -- that outlives the transaction, so that it works behind a pooler.
 
 -- fragment: time
+-- The type of a time.
 timestamptz
 
 -- fragment: clock
@@ -15,9 +16,11 @@ clock_timestamp()
 SELECT reltuples < 0 AND pg_relation_size(oid) > 0 FROM pg_class WHERE oid = to_regclass('file_records')
 
 -- name: analyze
+-- Acquaints the planner with the tables that grow.
 ANALYZE file_records, changes
 
 -- name: has_migrations
+-- Whether this is a ledger at all.
 SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_migrations')
 
 -- name: lock_migrations
@@ -25,9 +28,11 @@ SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_migrati
 SELECT pg_advisory_xact_lock(119182731994482)
 
 -- name: new_record_ids
+-- A sequence never gives an id twice.
 SELECT nextval('file_records_id_seq') FROM generate_series(1, :count)
 
 -- name: insert_records
+-- New records.
 INSERT INTO file_records (
     id, repository_id, file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state,
     hash_state, hash_algorithm, content_hash, hash_tries, hash_retry_at, read_at, last_verified, held_id,
@@ -39,6 +44,7 @@ SELECT
 FROM json_populate_recordset(CAST(NULL AS file_records), :rows)
 
 -- name: update_records
+-- Records as they are now, by id.
 UPDATE file_records AS r
 SET file_path = n.file_path, file_size = n.file_size, mtime_ns = n.mtime_ns, ctime_ns = n.ctime_ns,
     file_system = n.file_system, inode = n.inode, mode = n.mode, state = n.state,
@@ -63,6 +69,7 @@ UPDATE journal_head SET n = n + :count, at = greatest(at, clock_timestamp())
 RETURNING n, at, pg_notify('treeledger_journal', '')
 
 -- name: insert_entries
+-- Entries of the journal, numbered already.
 INSERT INTO changes (
     n, at, repository_id, record_id, operation_id, kind, state, path, path_before, size, mtime_ns, ctime_ns,
     file_system, inode, mode, size_before, mtime_ns_before, ctime_ns_before, file_system_before,
@@ -93,6 +100,7 @@ FROM unnest(CAST(:paths AS text[])) AS p (path)
 CROSS JOIN LATERAL ({at_each} AND state <> 'deleted' OFFSET 0) AS r
 
 -- name: live_at_paths
+-- The live record at each path.
 SELECT {record}
 FROM unnest(CAST(:paths AS text[])) AS p (path)
 CROSS JOIN LATERAL ({at_each} AND state <> 'deleted' OFFSET 0) AS r
@@ -105,6 +113,7 @@ CROSS JOIN LATERAL ({at_each} AND state = 'deleted' OFFSET 0) AS r
 ORDER BY deleted_at, id
 
 -- name: key_at
+-- The live record at one path.
 SELECT {key} FROM file_records
 WHERE repository_id = :repository_id AND state <> 'deleted'
   AND left(file_path, 600) = left(:path, 600) AND file_path = :path
@@ -148,12 +157,14 @@ WHERE repository_id = :repository_id AND state = 'deleted'
 ORDER BY left(file_path, 600), file_path, id LIMIT :limit
 
 -- name: report_problem
+-- Anew, or once more.
 INSERT INTO problems (repository_id, path, code, message, first_seen, last_seen)
 VALUES (:repository_id, :path, :code, :message, now(), now())
 ON CONFLICT (repository_id, md5(path), code) DO UPDATE
 SET message = excluded.message, last_seen = excluded.last_seen
 
 -- name: forget_path
+-- All problems of one path.
 DELETE FROM problems WHERE repository_id = :repository_id AND md5(path) = md5(:path) AND path = :path
 
 -- name: forget_problem
@@ -171,10 +182,11 @@ SET payload = excluded.payload, priority = excluded.priority, not_before = exclu
     tries = 0, last_error = NULL
 
 -- fragment: holder
+-- Who has a lock, and whether the lease still runs.
 owner, pid, started, pid_space, boot, command, since, lease_until > now()
 
 -- name: engine_lock
--- Who has the lock of a host, and whether the lease still runs.
+-- Of one host.
 SELECT {holder} FROM engine_locks WHERE host = :host
 
 -- name: hold_engine_lock
@@ -189,7 +201,9 @@ ON CONFLICT (host) DO NOTHING
 RETURNING owner
 
 -- name: drop_engine_lock
+-- Only its owner gives it back.
 DELETE FROM engine_locks WHERE owner = :owner
 
 -- name: renew_engine_lock
+-- Only its owner keeps it.
 UPDATE engine_locks SET lease_until = now() + :lease WHERE owner = :owner

@@ -1,6 +1,7 @@
 -- What the deletion gate counts, and the deletions that wait for a person.
 
 -- fragment: hold
+-- In the order of `values.hold_from`.
 id, repository_id, status, gone, live, reason, opened_at, decided_at, decided_by
 
 -- name: waiting_losses
@@ -33,6 +34,7 @@ WHERE repository_id = :repository_id AND state = 'deleted' AND missing_at >= :si
 ORDER BY id LIMIT :limit
 
 -- name: open_hold
+-- Deletions that wait for a person, from now on.
 INSERT INTO held_deletions (repository_id, gone, live, reason, opened_at)
 VALUES (:repository_id, :gone, :live, :reason, now())
 RETURNING {hold}

@@ -1,9 +1,11 @@
 -- The work of actions: cursors and jobs.
 
 -- fragment: job
+-- In the order of `values.job_from`.
 id, action, key, payload, state, priority, tries, not_before, lease_until, last_error, created_at
 
 -- name: action_cursor
+-- How far an action has read the journal.
 SELECT epoch, n FROM action_cursors WHERE action = :action
 
 -- name: move_cursor
@@ -57,6 +59,7 @@ WHERE id = :id AND tries = :tries AND state = 'running'
 RETURNING {job}
 
 -- name: bury_job
+-- It will not be tried again, unless a person says so.
 UPDATE jobs SET state = 'dead', last_error = :error, owner = NULL, lease_until = NULL
 WHERE id = :id AND tries = :tries AND state = 'running'
 
@@ -70,6 +73,7 @@ WHERE id = :id AND tries = :tries AND state = 'running'
 RETURNING id
 
 -- name: jobs
+-- Oldest first.
 SELECT {job} FROM jobs
 WHERE id > 0
   AND action = :action  -- if action
@@ -77,6 +81,7 @@ WHERE id > 0
 ORDER BY id LIMIT :limit
 
 -- name: dead_job
+-- What a dead job is about.
 SELECT action, key FROM jobs WHERE id = :id AND state = 'dead'
 
 -- name: revive_job
@@ -88,4 +93,5 @@ WHERE id = :id
 RETURNING id
 
 -- name: clear_job
+-- Whatever its state.
 DELETE FROM jobs WHERE id = :id RETURNING id

@@ -1,6 +1,7 @@
 -- The journal: numbered, committed changes.
 
 -- fragment: entry
+-- In the order of `values.entry_from`.
 n, at, repository_id, record_id, operation_id, kind, path, path_before, size, mtime_ns, ctime_ns,
 file_system, inode, mode, size_before, mtime_ns_before, ctime_ns_before, file_system_before,
 inode_before, mode_before, hash_algorithm, hash, hash_before
@@ -16,6 +17,7 @@ inode_before, mode_before, hash_algorithm, hash, hash_before
 SELECT low FROM halves WHERE low >= high)
 
 -- name: head
+-- Where the journal ends, and where it begins.
 SELECT epoch, n, oldest FROM journal_head
 
 -- name: entries
@@ -60,4 +62,5 @@ WHERE at < now() - :age
 UPDATE journal_head SET oldest = :oldest
 
 -- name: drop_entries
+-- What is before its beginning.
 DELETE FROM changes WHERE n < :oldest

@@ -5,9 +5,11 @@
 UPDATE repositories SET last_mark = last_mark + :count WHERE id = :id RETURNING last_mark
 
 -- name: unmark
+-- A new mark takes the place of an old one.
 DELETE FROM dirty_paths WHERE repository_id = :repository_id AND prefix = :prefix
 
 -- name: mark
+-- A subtree that must be scanned.
 INSERT INTO dirty_paths (repository_id, mark, prefix, reason, marked_at)
 VALUES (:repository_id, :mark, :prefix, :reason, now())
 

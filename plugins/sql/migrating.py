@@ -32,7 +32,7 @@ async def apply_missing(session: Session, scripts: Sequence[Scripted]) -> list[M
     missing = {migration.version for migration in await listed(session, scripts) if not migration.applied_at}
     for script in scripts:
         if script.version in missing:
-            await session.write(_apply(script))
+            await session.migrate(_apply(script))
     return [migration for migration in await listed(session, scripts) if migration.version in missing]
 
 

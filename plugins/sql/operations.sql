@@ -1,6 +1,7 @@
 -- Operations and what completed scans covered.
 
 -- fragment: operation
+-- In the order of `values.operation_from`.
 id, repository_id, operation_type, status, scope, generation, files_scanned, files_added,
 files_updated, files_removed, files_moved, files_unchanged, files_hashed, bytes_hashed, problems,
 start_time, end_time, duration_ms, error_message
@@ -10,6 +11,7 @@ start_time, end_time, duration_ms, error_message
 UPDATE repositories SET generation = generation + 1 WHERE id = :id RETURNING generation
 
 -- name: begin_operation
+-- One run, from now on.
 INSERT INTO sync_operations (repository_id, operation_type, status, scope, generation, start_time)
 VALUES (:repository_id, :type, 'running', :scope, :generation, now())
 RETURNING {operation}
@@ -30,6 +32,7 @@ UPDATE sync_operations SET status = 'failed', end_time = now(), error_message = 
 WHERE repository_id = :id AND status = 'running'
 
 -- name: operation
+-- One operation, whatever became of it.
 SELECT {operation} FROM sync_operations WHERE id = :id
 
 -- name: operations
@@ -45,9 +48,11 @@ ORDER BY id DESC LIMIT :limit
 SELECT prefix, generation, unknown FROM scan_scopes WHERE repository_id = :repository_id
 
 -- name: add_scope
+-- What a scan that ends now has covered.
 INSERT INTO scan_scopes (repository_id, generation, prefix, unknown, finished_at)
 VALUES (:repository_id, :generation, :prefix, :unknown, now())
 
 -- name: drop_scope
+-- A scope that a newer one covers.
 DELETE FROM scan_scopes
 WHERE repository_id = :repository_id AND generation = :generation AND prefix = :prefix

@@ -1,11 +1,13 @@
 -- Records of files. What looks a path up is in the dialects' own files: their indexes differ.
 
 -- fragment: record
+-- In the order of `values.record_from`.
 id, repository_id, file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state,
 hash_state, hash_algorithm, content_hash, hash_tries, hash_retry_at, read_at, last_verified, held_id,
 version, scan_generation, last_scanned, missing_at, deleted_at, created_at, updated_at
 
 -- fragment: key
+-- In the order of `RecordKey`.
 file_path, file_size, mtime_ns, ctime_ns, file_system, inode, state, scan_generation
 
 -- fragment: has_twin

@@ -1,6 +1,7 @@
 -- Repositories, their leases, and file systems.
 
 -- fragment: repository
+-- In the order of `values.repository_from`.
 id, name, host, root, settings, declared, paused, clean, generation, fence, owner, lease_until,
 root_file_system, root_inode, files, bytes, missing, ignored, health, created_at, removed_at
 
@@ -67,15 +68,19 @@ WHERE repository_id = :id
 RETURNING id
 
 -- name: purge_scopes
+-- What scans of it covered.
 DELETE FROM scan_scopes WHERE repository_id = :id
 
 -- name: purge_dirty
+-- Its dirty subtrees.
 DELETE FROM dirty_paths WHERE repository_id = :id
 
 -- name: purge_problems
+-- Its problems.
 DELETE FROM problems WHERE repository_id = :id
 
 -- name: purge_holds
+-- Its held deletions, decided or not.
 DELETE FROM held_deletions WHERE repository_id = :id
 
 -- name: claim
@@ -101,12 +106,8 @@ RETURNING id
 -- name: hold_lease
 -- Locks the row of the repository, which serialises its writers, if the lease is still good.
 WITH held AS MATERIALIZED (
-    SELECT id FROM repositories WHERE id = :id AND fence = :fence AND owner = :owner FOR UPDATE)
+    SELECT id FROM repositories WHERE id = :id AND fence = :fence AND owner = :owner FOR NO KEY UPDATE)
 SELECT {clock} FROM held
-
--- name: lock_repository
--- Locks the row of the repository, whoever owns it.
-SELECT id FROM repositories WHERE id = :id FOR UPDATE
 
 -- name: count_files
 -- Adds what a batch changed to the counters.
@@ -133,4 +134,5 @@ RETURNING number
 UPDATE file_systems SET mount_path = :mount_path, device = :device WHERE number = :number
 
 -- name: file_system
+-- How a file system was last identified.
 SELECT host, mount_path, type, identity, device FROM file_systems WHERE number = :number

@@ -25,10 +25,11 @@ Params: TypeAlias = Mapping[str, Any]
 
 
 class Query(NamedTuple):
-    """One statement by name; its rows are sent back."""
+    """One statement by name; its rows are sent back, if they are wanted."""
 
     name: str
     params: Params
+    is_wanted: bool = True
 
 
 class Each(NamedTuple):
@@ -60,6 +61,9 @@ class Session(Protocol):
     async def write(self, work: Work[T]) -> T:
         """Runs it in one transaction. Raises StoreUnavailable and StoreDataError; nothing is kept then."""
 
+    async def migrate(self, work: Work[T]) -> T:
+        """As `write`, for work that has a script."""
+
     def announce(self) -> None:
         """Wakes those who wait for the journal to grow."""
 
@@ -79,8 +83,8 @@ def ask(name: str, /, **params: Any) -> Work[Sequence[Row]]:
 
 
 def run(name: str, /, **params: Any) -> Work[None]:
-    """A statement whose rows nobody needs."""
-    yield Query(name, params)
+    """A statement whose rows nobody needs, so that a session need not wait for it."""
+    yield Query(name, params, False)
 
 
 def each(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Work[None]:

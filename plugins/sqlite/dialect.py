@@ -11,7 +11,7 @@ _RULES: Final = (
     (re.compile(r"= ANY\(:(\w+)\)"), r"IN (SELECT value FROM json_each(:\1))"),
     (re.compile(r"<> ALL\(:(\w+)\)"), r"NOT IN (SELECT value FROM json_each(:\1))"),
     # BEGIN IMMEDIATE locks more than any row.
-    (re.compile(r"\s*FOR UPDATE( SKIP LOCKED)?"), ""),
+    (re.compile(r"\s*FOR (NO KEY )?UPDATE( SKIP LOCKED)?"), ""),
 )
 _PARAMETER: Final = re.compile(r":(\w+)")
 

@@ -9,6 +9,7 @@ integer
 now()
 
 -- name: has_migrations
+-- Whether this is a ledger at all.
 SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'
 
 -- name: lock_migrations
@@ -24,6 +25,7 @@ WITH RECURSIVE ids (id) AS (
 SELECT id FROM ids
 
 -- name: insert_records
+-- New records.
 INSERT INTO file_records (
     id, repository_id, file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state,
     hash_state, hash_algorithm, content_hash, hash_tries, hash_retry_at, read_at, last_verified, held_id,
@@ -34,6 +36,7 @@ VALUES (
     :version, :scan_generation, :last_scanned, :missing_at, :deleted_at, :created_at, :updated_at)
 
 -- name: update_records
+-- Records as they are now, by id.
 UPDATE file_records
 SET file_path = :file_path, file_size = :file_size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns,
     file_system = :file_system, inode = :inode, mode = :mode, state = :state, hash_state = :hash_state,
@@ -55,6 +58,7 @@ SET n = n + :count, at = max(at, now())
 RETURNING n, at
 
 -- name: insert_entries
+-- Entries of the journal, numbered already.
 INSERT INTO changes (
     n, at, repository_id, record_id, operation_id, kind, state, path, path_before, size, mtime_ns, ctime_ns,
     file_system, inode, mode, size_before, mtime_ns_before, ctime_ns_before, file_system_before,
@@ -75,6 +79,7 @@ SELECT file_path, id FROM file_records
 WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path = ANY(:paths)
 
 -- name: live_at_paths
+-- The live record at each path.
 SELECT {record} FROM file_records
 WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path = ANY(:paths)
 
@@ -85,6 +90,7 @@ WHERE repository_id = :repository_id AND state = 'deleted' AND file_path = ANY(:
 ORDER BY deleted_at, id
 
 -- name: key_at
+-- The live record at one path.
 SELECT {key} FROM file_records
 WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path = :path
 
@@ -123,11 +129,13 @@ WHERE repository_id = :repository_id AND state = 'deleted'
 ORDER BY file_path, id LIMIT :limit
 
 -- name: report_problem
+-- Anew, or once more.
 INSERT INTO problems (repository_id, path, code, message, first_seen, last_seen)
 VALUES (:repository_id, :path, :code, :message, now(), now())
 ON CONFLICT (repository_id, path, code) DO UPDATE SET message = excluded.message, last_seen = excluded.last_seen
 
 -- name: forget_path
+-- All problems of one path.
 DELETE FROM problems WHERE repository_id = :repository_id AND path = :path
 
 -- name: forget_problem

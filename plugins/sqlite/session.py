@@ -55,6 +55,9 @@ class SqliteSession:
     async def write(self, work: Work[T]) -> T:
         return await self._writer.run(work)
 
+    async def migrate(self, work: Work[T]) -> T:
+        return await self.write(work)
+
     def announce(self) -> None:
         self._announced.set()
         self._announced = anyio.Event()
@@ -117,8 +120,12 @@ class Connection:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None)
-        for setting in _SETTINGS:
-            connection.execute(setting)
+        try:
+            for setting in _SETTINGS:
+                connection.execute(setting)
+        except BaseException:
+            connection.close()
+            raise
         connection.create_function("now", 0, lambda: self._now)
         return connection
 

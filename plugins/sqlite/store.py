@@ -82,7 +82,7 @@ class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operation
         await to_thread.run_sync(_copy_with_new_epoch, self._path, Path(os_from_stored(target)))
 
     def own_paths(self) -> list[str]:
-        return [stored_from_os(str(self._path))]
+        return sorted({stored_from_os(str(path)) for path in (self._path, self._path.resolve())})
 
     # engines
 

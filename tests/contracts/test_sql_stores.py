@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,6 +162,24 @@ def _postgres_model(url: str) -> dict[str, set[str]]:
     for table, column in rows:
         model.setdefault(table, set()).add(column)
     return model
+
+
+@pytest.mark.parametrize("package", ["sql", "sqlite", "postgres"])
+def test_every_query_says_what_it_is_for(package: str) -> None:
+    for resource in files(f"treeledger.plugins.{package}").iterdir():
+        if resource.name.endswith(".sql"):
+            text = resource.read_text("utf-8")
+            assert re.findall(r"^-- (?:name|fragment): (\w+)\n(?!-- )", text, re.MULTILINE) == []
+
+
+def test_every_query_is_asked_for() -> None:
+    code = "".join(
+        resource.read_text("utf-8")
+        for package in ("sql", "sqlite", "postgres")
+        for resource in files(f"treeledger.plugins.{package}").iterdir()
+        if resource.name.endswith(".py")
+    )
+    assert [name for name in {*SQLITE, *POSTGRES} if f'"{name}"' not in code] == []
 
 
 def test_both_answer_the_same_queries() -> None:
