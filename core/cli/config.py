@@ -84,8 +84,8 @@ def _check(options: Options) -> int:
         print_json({"file": file, "repositories": len(declared), "plugins": len(loaded)})
     elif not options.quiet:
         name = configuration.path.name if configuration.path else "no plugins.toml is in use; the environment"
-        counts = f"{show_number(len(declared), 'repository', 'repositories')}, {show_number(len(loaded), 'plugin')}"
-        print(f"{shown(name)} is right: {counts}")
+        repositories = show_number(len(declared), "repository", "repositories")
+        print(f"{shown(name)} is right: {repositories}, {show_number(len(loaded), 'plugin')}")
     return 0
 
 

@@ -61,7 +61,7 @@ def test_every_line_of_the_template_may_be_taken_into_use(treeledger: CommandLin
     notes.parent.mkdir()
     notes.write_text("")
     file.write_text(text.replace('plugin_dirs = ["my_plugins"]', ""))
-    assert treeledger("config", "check", str(file)).text.startswith("all.toml is right: 1 repositories")
+    assert treeledger("config", "check", str(file)).text.startswith("all.toml is right: 1 repository, ")
 
 
 def _keys(kind: type[msgspec.Struct]) -> set[str]:
