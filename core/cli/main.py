@@ -7,10 +7,13 @@ interrupted.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
@@ -21,15 +24,26 @@ from treeledger.cli.options import Options, build_parser, split_globals
 from treeledger.errors import TreeledgerError, UsageError
 
 INTERRUPTED: Final = 130
+_PATIENCE: Final = 1.0  # seconds that threads have to end after all is written
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code. Never raises, but for bugs."""
+    """Runs one command; returns its exit code. Never raises, but for bugs.
+
+    Without `argv` it is the program itself: SIGTERM interrupts it as Ctrl-C does, and it may exit at once.
+    """
     _fill_streams()
-    if argv is None:  # the program itself, not a call from another one
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if argv is not None:
+        return _guarded(argv)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    code = _guarded(sys.argv[1:])
+    _leave_lingering_threads(code)
+    return code
+
+
+def _guarded(arguments: Sequence[str]) -> int:
     try:
-        code = _run(list(sys.argv[1:] if argv is None else argv))
+        code = _run(arguments)
         sys.stdout.flush()
     except (KeyboardInterrupt, OSError, TreeledgerError) as error:
         return _end(error)
@@ -38,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: Sequence[str]) -> int:
     try:
         globals_, rest = split_globals(arguments)
         parser = build_parser()
@@ -113,6 +127,18 @@ def _let_go_of_stdout() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _leave_lingering_threads(code: int) -> None:
+    """Exits if a thread is still in a file that takes hours, or for ever, to read: nothing waits for it."""
+    end = time.monotonic() + _PATIENCE
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():
+                sys.stderr.flush()
+                gc.collect()  # closes what worker processes shared, which is complained of otherwise
+                os._exit(code)
 
 
 def _speak_plainly(options: Options) -> None:

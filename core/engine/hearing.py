@@ -19,7 +19,7 @@ from treeledger.settle import Settle
 
 _BURST: Final = 2000  # paths in one inspection
 _MOST_DIRTY: Final = 1000
-_LONGEST_REST: Final = 0.5  # seconds
+_LONGEST_REST: Final = 0.2  # seconds
 
 
 class SourceDied(OSError):
@@ -107,8 +107,12 @@ class Hearing:
             await self._rest(started)
 
     async def _rest(self, started: float) -> None:
-        """As long as the work took: in a burst more comes together, and who writes gets half of the disk."""
-        await anyio.sleep(min(time.monotonic() - started, _LONGEST_REST))
+        """As long as the work took: in a burst more comes together, and who writes gets half of the disk.
+
+        Not while enough is waiting for a full batch anyway.
+        """
+        if len(self.settle) < _BURST:
+            await anyio.sleep(min(time.monotonic() - started, _LONGEST_REST))
 
     async def _wait_for_due(self) -> None:
         while (due := self.settle.next_due()) is None or due > time.monotonic():
