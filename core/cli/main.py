@@ -97,7 +97,7 @@ def _end(error: BaseException) -> int:
             case _:
                 raise error
     finally:
-        _let_go_of_stdout()
+        _let_go_of_streams()
 
 
 def _what_failed(error: OSError) -> str:
@@ -121,12 +121,13 @@ def _fill_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the program runs
 
 
-def _let_go_of_stdout() -> None:
+def _let_go_of_streams() -> None:
     """Lest the interpreter fails once more on what a stream that broke could not take."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _leave_lingering_threads(code: int) -> None:

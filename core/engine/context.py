@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from treeledger.config.settings import RepositorySettings
@@ -13,6 +14,7 @@ from treeledger.engine.run import Run
 from treeledger.engine.workers import Workers
 from treeledger.model import Lease, OperationType, Problem, Repository
 from treeledger.protocols import Store
+from treeledger.reading import Outcome, Read
 from treeledger.worker import WorkSpec
 
 
@@ -37,6 +39,7 @@ class Context:
     content: ContentPolicy
     one_shot: bool
     troubled: set[str] = field(default_factory=set)  # paths the store has problems of
+    unread: set[str] = field(default_factory=set)  # those whose content is the trouble: a look proves nothing
 
     @property
     def algorithm(self) -> str:
@@ -52,8 +55,8 @@ class Context:
         return next(one for one in repositories if one.id == self.repository.id)
 
     async def report(self, problems: list[Problem], healthy: list[str], run: Run | None = None) -> None:
-        """Notes problems; forgets those of paths that are well again."""
-        again_well = [path for path in healthy if path in self.troubled]
+        """Notes problems; forgets those of paths that are well again, as far as a look can tell."""
+        again_well = [path for path in healthy if path in self.troubled and path not in self.unread]
         if not problems and not again_well:
             return
         await self.store.report_problems(self.repository.id, problems, healthy=again_well)
@@ -61,3 +64,17 @@ class Context:
         self.troubled.update(problem.path for problem in problems)
         if run is not None:
             run.counts.problems += sum(not problem.code.is_note for problem in problems)
+
+    async def report_reads(self, reads: Iterable[Read], others: Iterable[Problem], run: Run) -> None:
+        """Notes contents that could not be read, and `others`; forgets those that could."""
+        problems = [*others]
+        healthy = []
+        for read in reads:
+            if read.outcome is Outcome.DONE:
+                healthy.append(read.path)
+            elif read.problem is not None and read.outcome not in (Outcome.CHANGED, Outcome.GONE):
+                problems.append(read.problem)
+        bad = {problem.path for problem in problems}
+        self.unread.difference_update(healthy)
+        self.unread.update(bad)
+        await self.report(problems, [path for path in healthy if path not in bad], run)

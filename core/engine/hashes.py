@@ -136,8 +136,7 @@ class Hashes:
             await self._context.recorder.apply(changes, run)
         run.count_read([read.stat.size for read in reads if read.outcome is Outcome.DONE])
         self._told(run)
-        healthy = [read.path for read in reads if read.outcome is Outcome.DONE]
-        await self._context.report(_problems(reads), healthy, run)
+        await self._context.report_reads(reads, [], run)
         await self._look_again([by_path[r.path] for r in reads if r.outcome in _OVERTAKEN], run)
 
     async def _look_again(self, records: Sequence[FileRecord], run: Run) -> None:
@@ -161,11 +160,7 @@ class Hashes:
                 self._held_off[record.id] = (_NEVER, _LONGEST_HOLD_OFF)
                 message = "it kept changing while it was read; its hash stays pending"
                 problem = Problem(record.path, ProblemCode.CHANGED_WHILE_READ, message)
-                await self._context.report([problem], [], run)
+                await self._context.report_reads([], [problem], run)
 
 
 _OVERTAKEN: Final = (Outcome.CHANGED, Outcome.GONE)
-
-
-def _problems(reads: Sequence[Read]) -> list[Problem]:
-    return [r.problem for r in reads if r.problem is not None and r.outcome not in _OVERTAKEN]

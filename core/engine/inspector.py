@@ -84,9 +84,11 @@ class Inspector:
             if (change := self._change(records.get(path), sight, manner)) is not None
         ]
         changes = await self._paired(changes, looks, verify=manner.found_by_scan)
-        changes = await self._with_content(changes, paths, run, manner)
+        changes, reads = await self._with_content(changes, paths, run, manner)
         applied = await context.recorder.apply(changes, run) if changes else None
         await self._report(looks, sights, run)
+        corrupted = [_corrupted(c, reads[c.after.path]) for c in changes if c.kind is ChangeKind.CORRUPTED]
+        await context.report_reads(reads.values(), corrupted, run)
         return [change.after.path for change in applied.conflicts] if applied else []
 
     def _change(self, record: FileRecord | None, sight: Sight, manner: _Manner) -> Change | None:
@@ -134,10 +136,10 @@ class Inspector:
 
     async def _with_content(
         self, changes: list[Change], paths: Mapping[str, bool], run: Run, manner: _Manner
-    ) -> list[Change]:
+    ) -> tuple[list[Change], dict[str, Read]]:
         context = self._context
         if not context.content.hashing:
-            return changes
+            return changes, {}
         wanted = [
             (change.after.path, change.after.stat)
             for change in changes
@@ -145,10 +147,9 @@ class Inspector:
             and (manner.reread or change.after.stat.size <= SMALL_FILE)
         ]
         if not wanted:
-            return changes
+            return changes, {}
         reads = {read.path: read for read in await self._read(wanted, manner)}
         run.count_read([read.stat.size for read in reads.values() if read.outcome is Outcome.DONE])
-        await context.report(_problems(reads.values()), [], run)
         now = datetime.now(UTC)
         changes = [
             with_read(change, reads[change.after.path], context.algorithm, now)
@@ -156,8 +157,7 @@ class Inspector:
             else change
             for change in changes
         ]
-        await context.report([_corrupted(c, reads) for c in changes if c.kind is ChangeKind.CORRUPTED], [])
-        return changes
+        return changes, reads
 
     async def _read(self, wanted: Sequence[tuple[str, FileStat]], manner: _Manner) -> list[Read]:
         context = self._context
@@ -180,19 +180,12 @@ class Inspector:
         await self._context.report(problems, healthy, run)
 
 
-def _corrupted(change: Change, reads: Mapping[str, Read]) -> Problem:
-    path = change.after.path
+def _corrupted(change: Change, read: Read) -> Problem:
     message = (
-        f"its content changed, but nothing ever said so: it reads as {reads[path].digest},"
+        f"its content changed, but nothing ever said so: it reads as {read.digest},"
         f" on record is {change.after.content_hash}"
     )
-    return Problem(path, ProblemCode.CORRUPTED, message)
-
-
-def _problems(reads: Iterable[Read]) -> list[Problem]:
-    return [
-        read.problem for read in reads if read.problem is not None and read.outcome is not Outcome.CHANGED
-    ]
+    return Problem(read.path, ProblemCode.CORRUPTED, message)
 
 
 def _holds(looks: Iterable[Look]) -> dict[str, Held]:

@@ -23,7 +23,6 @@ from treeledger.merge import Merge, Nominations, position
 from treeledger.model import (
     File,
     OperationType,
-    Problem,
     RecordKey,
     ScanScope,
     SyncOperation,
@@ -141,7 +140,8 @@ class Scanner:
         context = self._context
         if not any(within(scope.prefix, path) for path in context.troubled):
             return
-        await context.store.forget_problems(context.repository.id, scope.prefix, before, scope.unknown)
+        kept = (*scope.unknown, *context.unread)
+        await context.store.forget_problems(context.repository.id, scope.prefix, before, kept)
 
     async def _scan(
         self, prefixes: Sequence[str], merge: Merge, found: _Found, run: Run, rehash: bool
@@ -169,7 +169,11 @@ class Scanner:
     async def _take_notes(self, batch: WalkBatch, found: _Found, run: Run) -> None:
         unknown = [item for item in batch.seen if isinstance(item, Unknown)]
         found.unknown += [item.path for item in unknown]
-        notes: list[Problem] = batch.notes[: max(0, _MOST_NOTES - found.notes)]
+        notes = [  # of an ignore file in a folder that cannot be read, the folder's own problem says enough
+            note
+            for note in batch.notes[: max(0, _MOST_NOTES - found.notes)]
+            if note.code.is_note or not any(within(path, note.path) for path in found.unknown)
+        ]
         found.notes += len(notes)
         await self._context.report([*(item.problem for item in unknown), *notes], [], run)
 

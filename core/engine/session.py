@@ -24,12 +24,13 @@ from treeledger.engine.scan import Scanner, Told
 from treeledger.engine.workers import Workers
 from treeledger.errors import ConfigurationError, RepositoryNotFound
 from treeledger.fs.root import RootVerdict
-from treeledger.model import Lease, Repository
+from treeledger.model import Lease, ProblemCode, Repository
 from treeledger.names import within
 from treeledger.protocols import PartRef, Store
 from treeledger.worker import WorkSpec
 
 LEASE_SECONDS: Final = 30.0
+_OF_CONTENT: Final = (ProblemCode.CORRUPTED, ProblemCode.HASH_TIMEOUT, ProblemCode.CHANGED_WHILE_READ)
 # Of a sample of records, to accept a root whose identity proves nothing:
 _FAMILIAR: Final = 0.1  # there at all, where mount path, type and inode are as they were
 _MATCHING: Final = 0.5  # there with equal size and mtime, elsewhere
@@ -195,6 +196,7 @@ async def _session(
         content=ContentPolicy(reconciliation.calculate_hashes, reconciliation.max_hash_size),
         one_shot=one_shot,
         troubled={known.problem.path for known in problems},
+        unread={known.problem.path for known in problems if known.problem.code in _OF_CONTENT},
     )
     inspector = Inspector(context)
     return Session(context, inspector, Deletions(context, inspector), tools)

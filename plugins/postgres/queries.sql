@@ -43,8 +43,8 @@ SELECT
     version, scan_generation, last_scanned, missing_at, deleted_at, created_at, updated_at
 FROM json_populate_recordset(CAST(NULL AS file_records), :rows)
 
--- name: update_records
--- Records as they are now, by id.
+-- fragment: updated
+-- PostgreSQL sees for itself which indexes need not be touched.
 UPDATE file_records AS r
 SET file_path = n.file_path, file_size = n.file_size, mtime_ns = n.mtime_ns, ctime_ns = n.ctime_ns,
     file_system = n.file_system, inode = n.inode, mode = n.mode, state = n.state,
@@ -55,6 +55,14 @@ SET file_path = n.file_path, file_size = n.file_size, mtime_ns = n.mtime_ns, cti
     deleted_at = n.deleted_at, updated_at = n.updated_at
 FROM json_populate_recordset(CAST(NULL AS file_records), :rows) AS n
 WHERE r.repository_id = n.repository_id AND r.id = n.id
+
+-- name: update_records
+-- Records as they are now, by id.
+{updated}
+
+-- name: update_contents
+-- Records that stay where they were, in the state they had.
+{updated}
 
 -- name: park_records
 -- Moves records out of the way of others in their batch. No real path starts with two slashes.

@@ -11,7 +11,7 @@ from treeledger.model import Change, FileRecord, JournalEntry, Lease
 from treeledger.plugins.sql import batch
 from treeledger.plugins.sql.leases import hold_lease
 from treeledger.plugins.sql.values import ENTRY_COLUMNS, RECORD_COLUMNS, entry_row, moment, record_row
-from treeledger.plugins.sql.work import Part, Work, ask, each, run
+from treeledger.plugins.sql.work import Part, Row, Work, ask, each, run
 from treeledger.protocols import Applied
 
 
@@ -85,11 +85,17 @@ def _stamp(accepted: Sequence[Change], now: datetime, generation: int) -> Work[l
 
 def _write(repository: str, accepted: Sequence[Change], records: Sequence[FileRecord]) -> Work[None]:
     """Rows are written in key order, so that pages of the indexes are met one after another."""
-    both = sorted(zip(accepted, records, strict=True), key=lambda pair: pair[1].path)
-    updated = [record_row(record, repository) for change, record in both if change.before]
-    added = [record_row(record, repository) for change, record in both if not change.before]
-    yield from each("update_records", RECORD_COLUMNS, updated)
-    yield from each("insert_records", RECORD_COLUMNS, added)
+    rows: dict[str, list[Row]] = {"update_records": [], "update_contents": [], "insert_records": []}
+    for change, record in sorted(zip(accepted, records, strict=True), key=lambda pair: pair[1].path):
+        rows[_way(change.before, record)].append(record_row(record, repository))
+    for name, some in rows.items():
+        yield from each(name, RECORD_COLUMNS, some)
+
+
+def _way(before: FileRecord | None, record: FileRecord) -> str:
+    if before is None:
+        return "insert_records"
+    return "update_contents" if batch.stays(before, record) else "update_records"
 
 
 def _count(

@@ -50,6 +50,16 @@ def origin(change: Change) -> str | None:
     return None if before is None or before.state is RecordState.DELETED else before.path
 
 
+def stays(before: FileRecord, after: FileRecord) -> bool:
+    """Whether a record is where it was, in the state it had: a new hash, or an edit in place."""
+    return (
+        before.path == after.path
+        and before.state is after.state
+        and before.held_id == after.held_id
+        and before.stat[3:5] == after.stat[3:5]  # file system and inode
+    )
+
+
 def claimed_paths(changes: Sequence[Change]) -> list[str]:
     """The paths that are new to the records of a batch, so that others may hold them."""
     return [path for change in changes if (path := target(change)) is not None and path != origin(change)]

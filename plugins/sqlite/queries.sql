@@ -57,6 +57,16 @@ UPDATE journal_head
 SET n = n + :count, at = max(at, now())
 RETURNING n, at
 
+-- name: update_contents
+-- Records that stay where they were, in the state they had: the indexes of those columns are not touched.
+UPDATE file_records
+SET file_size = :file_size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns, mode = :mode,
+    hash_state = :hash_state, hash_algorithm = :hash_algorithm, content_hash = :content_hash,
+    hash_tries = :hash_tries, hash_retry_at = :hash_retry_at, read_at = :read_at,
+    last_verified = :last_verified, version = :version, scan_generation = :scan_generation,
+    last_scanned = :last_scanned, updated_at = :updated_at
+WHERE id = :id
+
 -- name: insert_entries
 -- Entries of the journal, numbered already.
 INSERT INTO changes (

@@ -191,9 +191,11 @@ def test_both_answer_the_same_queries() -> None:
 def test_rows_are_written_whole(queries: Mapping[str, Template]) -> None:
     """A column that a statement forgets would be lost in silence."""
     never_updated = {"created_at", "repository_id"}
+    staying = {"file_path", "file_system", "inode", "state", "held_id", "missing_at", "deleted_at"}
     for name, columns in (
         ("insert_records", set(RECORD_COLUMNS)),
         ("update_records", set(RECORD_COLUMNS) - never_updated),
+        ("update_contents", set(RECORD_COLUMNS) - never_updated - staying),
         ("insert_entries", set(ENTRY_COLUMNS)),
     ):
         text = queries[name].sql({})
