@@ -201,9 +201,6 @@ class ProblemCode(StrEnum):
     HASH_TIMEOUT = "hash_timeout"
     CORRUPTED = "corrupted"  # content changed, stat did not
     REJECTED_BY_STORE = "rejected_by_store"  # a data error of exactly this row
-    WATCH_LIMIT = "watch_limit"
-    SOURCE_FAILED = "source_failed"
-    NESTED_REPOSITORY = "nested_repository"
     BAD_IGNORE_RULE = "bad_ignore_rule"
     # Notes: worth knowing, nothing is wrong.
     SYMLINK = "symlink"

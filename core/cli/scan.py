@@ -13,10 +13,11 @@ from treeledger.cli.targets import targets
 from treeledger.errors import RootOffline
 from treeledger.ledger import Ledger, Target
 from treeledger.model import HoldStatus, Repository, SyncOperation
-from treeledger.names import shown
+from treeledger.names import shown, within
 from treeledger.units import show_count
 
 PARTLY: Final = 3
+_MOST: Final = 1000  # problems that are counted
 
 
 def run(options: Options) -> int:
@@ -51,7 +52,7 @@ async def _scan_one(ledger: Ledger, repository: Repository, prefixes: Sequence[s
             told=bar.told,
         )
     _print_counts(repository, operation, options)
-    return PARTLY if await _is_partial(ledger, repository, operation) else 0
+    return PARTLY if await _is_partial(ledger, repository, prefixes) else 0
 
 
 def _by_repository(found: Sequence[Target]) -> list[tuple[Repository, list[str]]]:
@@ -80,20 +81,20 @@ def _print_counts(repository: Repository, operation: SyncOperation, options: Opt
         print(f"{shown(repository.name)}: {words} duration={seconds:.2f}s")
 
 
-async def _is_partial(ledger: Ledger, repository: Repository, operation: SyncOperation) -> bool:
-    """Whether something was unreadable or is held; says so."""
+async def _is_partial(ledger: Ledger, repository: Repository, prefixes: Sequence[str]) -> bool:
+    """Whether something is unreadable, now or since an earlier scan, or is held; says so."""
     held = await ledger.store.holds(repository.id, statuses=(HoldStatus.OPEN,))
     for hold in held:
         tell(
             f"{repository.name}: {hold.reason}. Nothing was deleted. If they are really gone, run:"
             f" treeledger deletions approve {hold.id}; else mount or restore them and scan again"
         )
-    if operation.counts.problems:
-        count = show_count(operation.counts.problems)
-        tell(
-            f"{repository.name}: {count} could not be read, their records are kept; see: treeledger problems"
-        )
-    return bool(held or operation.counts.problems)
+    known = await ledger.store.problems(repository.id, notes=False, limit=_MOST)
+    count = sum(any(within(prefix, one.problem.path) for prefix in prefixes) for one in known)
+    if count:
+        number = f"{show_count(count)} or more" if count == _MOST else show_count(count)
+        tell(f"{repository.name}: {number} could not be read; records are kept. See: treeledger problems")
+    return bool(held or count)
 
 
 async def _dry_run(ledger: Ledger, repository: Repository, prefixes: Sequence[str], options: Options) -> None:
