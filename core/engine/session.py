@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -24,13 +24,14 @@ from treeledger.engine.scan import Scanner, Told
 from treeledger.engine.workers import Workers
 from treeledger.errors import ConfigurationError, RepositoryNotFound
 from treeledger.fs.root import RootVerdict
-from treeledger.model import Lease, ProblemCode, Repository
+from treeledger.model import HashState, Lease, Problem, ProblemCode, Repository
 from treeledger.names import within
 from treeledger.protocols import PartRef, Store
 from treeledger.worker import WorkSpec
 
 LEASE_SECONDS: Final = 30.0
 _OF_CONTENT: Final = (ProblemCode.CORRUPTED, ProblemCode.HASH_TIMEOUT, ProblemCode.CHANGED_WHILE_READ)
+_OF_STAT_OR_CONTENT: Final = (ProblemCode.UNREADABLE, ProblemCode.IO_ERROR)
 # Of a sample of records, to accept a root whose identity proves nothing:
 _FAMILIAR: Final = 0.1  # there at all, where mount path, type and inode are as they were
 _MATCHING: Final = 0.5  # there with equal size and mtime, elsewhere
@@ -169,6 +170,15 @@ def own_paths(absolute: list[str], root: str) -> tuple[str, ...]:
     return tuple(path[len(start) + 1 :] for path in absolute if path != start and within(start, path))
 
 
+async def _unread(store: Store, repository: Repository, problems: Sequence[Problem]) -> set[str]:
+    """The paths whose content is the trouble: by their code, or as their hash failed."""
+    by_code = {problem.path for problem in problems if problem.code in _OF_CONTENT}
+    maybe = [problem.path for problem in problems if problem.code in _OF_STAT_OR_CONTENT]
+    records = await store.records_at(repository.id, maybe) if maybe else {}
+    failed = {path for path, record in records.items() if record.hash_state is HashState.FAILED}
+    return by_code | failed
+
+
 async def _session(
     tools: Tools,
     store: Store,
@@ -196,7 +206,7 @@ async def _session(
         content=ContentPolicy(reconciliation.calculate_hashes, reconciliation.max_hash_size),
         one_shot=one_shot,
         troubled={known.problem.path for known in problems},
-        unread={known.problem.path for known in problems if known.problem.code in _OF_CONTENT},
+        unread=await _unread(store, repository, [known.problem for known in problems]),
     )
     inspector = Inspector(context)
     return Session(context, inspector, Deletions(context, inspector), tools)
