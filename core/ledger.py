@@ -106,8 +106,8 @@ class Ledger:
         ledger = cls(configuration, plugins, plugins.store_for(store_options(configuration, store, environ)))
         ledger.hint = found.hint
         ledger._processes = processes
-        await ledger.store.open()
         try:
+            await ledger.store.open()
             yield ledger
         finally:
             with anyio.CancelScope(shield=True):
