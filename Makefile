@@ -2,6 +2,8 @@
 # make run DIR=...    watch a folder; the settings are in plugins.toml
 # make test           the tests
 # make check          linters, types, import contracts
+# make reliability    the fault matrix, written into docs/reliability.md
+# make stress         ten minutes of faults and full speed on each store
 # make bench          what is fast, and by how much
 # make migrate-up     bring the ledger's schema up to date
 
@@ -9,7 +11,7 @@ BIN := .venv/bin
 PYTHON ?=
 TREE := build/check
 
-.PHONY: install run test check bench migrate-up
+.PHONY: install run test check reliability stress bench migrate-up
 .DELETE_ON_ERROR:
 
 install: .venv/installed
@@ -34,6 +36,12 @@ check: .venv/installed-dev
 	    | sed -E 's,^$(TREE)/treeledger/((plugins|tui|migrations)/),\1,; s,^$(TREE)/treeledger/,core/,'; \
 	exit $$status
 	PYTHONPATH=$(TREE) $(BIN)/lint-imports
+
+reliability: .venv/installed-dev
+	$(BIN)/python -m pytest tests/faults --reliability docs/reliability.md
+
+stress: .venv/installed-dev
+	$(BIN)/python -m pytest tests/faults -m stress -s
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks

@@ -19,7 +19,7 @@ from treeledger.engine.hub import Committed, Event, Finished, Progress, Reposito
 from treeledger.ledger import Ledger
 from treeledger.model import ChangeKind, JournalEntry, OperationType, Repository, SyncOperation
 from treeledger.names import shown
-from treeledger.units import show_count, show_duration, show_size
+from treeledger.units import show_count, show_duration, show_number, show_size
 
 _SILENT: Final = frozenset((ChangeKind.MISSING,))  # becomes "removed", or comes back
 _MOST_LINES: Final = 200  # of one batch; the rest is counted
@@ -190,6 +190,6 @@ def _summary(operation: SyncOperation) -> str:
     ]
     hashed = f", {show_size(counts.bytes_hashed)} hashed" if counts.bytes_hashed else ""
     return (
-        f"{show_count(counts.files_scanned)} files in {show_duration(seconds)}{rate}{hashed};"
+        f"{show_number(counts.files_scanned, 'file')} in {show_duration(seconds)}{rate}{hashed};"
         f" {', '.join(changed) or 'nothing changed'}"
     )

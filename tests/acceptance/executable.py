@@ -56,6 +56,15 @@ def until(condition: Callable[[], object], what: str, within: float = WITHIN) ->
     return time.monotonic() - begin
 
 
+def grown(root: Path) -> Path:
+    """A tree of 6,000 small files, whose scan takes a second or two."""
+    for folder in range(60):
+        (root / str(folder)).mkdir(parents=True)
+        for file in range(100):
+            (root / f"{folder}/{file}").write_text(f"{folder} {file}" * 50)
+    return root
+
+
 class Executable:
     """treeledger with nothing configured, in the empty home `home`."""
 
@@ -184,6 +193,16 @@ class Running:
     def signal(self, number: int, *, group: bool = False) -> None:
         """Sends a signal to the process, or as a terminal does to all that belong to it."""
         (os.killpg if group else os.kill)(self.process.pid, number)
+
+    def children(self) -> list[int]:
+        """The processes it started (Linux)."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+    def hang_up(self) -> None:
+        """Stops reading what it prints, as `head` does once it has enough."""
+        with open(os.devnull) as nothing:
+            os.dup2(nothing.fileno(), self._ours)
 
     def wait(self, within: float = WITHIN) -> int:
         """Its exit code, once it has ended and all it printed is here."""

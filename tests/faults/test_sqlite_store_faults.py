@@ -1,12 +1,13 @@
-"""A ledger on a disk that is full keeps what it has, says so, and goes on when there is room."""
+"""The store: a ledger on a disk that is full keeps what it has and says so."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from machine import mounted
+from matrix import fault
 
 from treeledger.errors import StoreUnavailable
 from treeledger.plugins.sqlite.store import SqliteStore
@@ -15,13 +16,11 @@ from treeledger.testing.store_shelf import Shelf
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+    with mounted(tmp_path / "disk", size="3m") as disk:
+        yield disk
 
 
+@fault("the disk of the ledger is full", "what is committed stays, the error says so, with room it goes on")
 @pytest.mark.root
 @pytest.mark.anyio
 async def test_full_disk(small_disk: Path) -> None:

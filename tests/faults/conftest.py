@@ -1,0 +1,57 @@
+"""Fixtures of the fault tests, and the run that writes the matrix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from machine import mounted
+from matrix import Row, write
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reliability", type=Path, help="write the fault matrix into this page")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    page = config.getoption("--reliability")
+    if page is not None:
+        config.pluginmanager.register(_Writer(page))
+
+
+class _Writer:
+    """Collects the outcome of each row, and writes the table at the end."""
+
+    def __init__(self, page: Path) -> None:
+        self._page = page
+        self._rows: dict[str, Row] = {}
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Function) -> Iterator[None]:
+        outcome = yield
+        report = outcome.get_result()  # type: ignore[attr-defined]
+        mark = item.get_closest_marker("fault")
+        if mark is None or (report.when != "call" and report.passed):
+            return
+        test = f"{item.path.name}::{item.originalname}"
+        area = re.split(r"[:.]", item.module.__doc__, maxsplit=1)[0]
+        row = self._rows.setdefault(test, Row(area, **mark.kwargs, test=test))
+        row.outcomes[_store(item)].append(report.outcome)
+
+    def pytest_sessionfinish(self) -> None:
+        write(self._page, self._rows.values())
+
+
+def _store(item: pytest.Function) -> str:
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    return str(given.get("store_url", ""))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A mounted file system of its own, of 32 MiB; whatever is mounted there in the end is unmounted."""
+    path = tmp_path / "disk"
+    with mounted(path):
+        yield path
