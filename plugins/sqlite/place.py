@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from treeledger.errors import StoreError
@@ -13,11 +14,15 @@ from treeledger.names import os_from_stored, stored_from_os
 def prepare(path: Path) -> None:
     """Makes the folder (0700) and the file (0600) of a ledger where they do not exist.
 
+    A file that exists is not opened: closing it again would end the locks that this process' connections
+    have on it (POSIX; https://sqlite.org/howtocorrupt.html, 2.2).
+
     Raises StoreError if the file would lie on a network file system, and OSError if it cannot be made.
     """
     refuse_network(path, mount_of(stored_from_os(str(_existing(path)))).type)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def refuse_network(path: Path, file_system_type: str) -> None:

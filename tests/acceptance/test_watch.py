@@ -162,11 +162,6 @@ def test_a_second_one_says_who_has_the_ledger(treeledger: Executable, tree: Path
     treeledger("scan", tree)  # the lock of a killed one is free
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a new ledger is opened and closed once more for its migration, which ends SQLite's locks on it:"
-    " whoever looks on and leaves removes the log that this one goes on writing to",
-)
 def test_looking_on_loses_nothing_of_what_a_new_ledger_is_told(treeledger: Executable, tree: Path) -> None:
     treeledger.ledger.unlink()
     with treeledger.started("watch", tree) as running:
