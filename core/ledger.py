@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
@@ -32,6 +33,7 @@ from treeledger.engine.foresee import Foreseen, foresee
 from treeledger.engine.hub import Hub
 from treeledger.engine.reconcile import operation, scan_once
 from treeledger.engine.relocate import relocate
+from treeledger.engine.roster import Roster
 from treeledger.engine.scan import Told
 from treeledger.engine.scans import ScanRequest
 from treeledger.engine.seeding import Seeder, seeding
@@ -275,16 +277,22 @@ class Ledger:
             async with engine.running():
                 self._engine = engine
                 try:
-                    for repository in await self.repositories():
+                    known = await self.repositories()
+                    for repository in known:
                         if self._is_kept(repository, only):
                             engine.keep(repository, self.settings_of(repository))
+                    roster = Roster(engine, known, partial(self._is_wanted, only=only), self.settings_of)
+                    engine.start(roster.follow)
                     yield engine
                 finally:
                     self._engine = None
 
     def _is_kept(self, repository: Repository, only: Sequence[UUID] | None) -> bool:
-        chosen = repository.id in only if only is not None else not repository.paused
-        return chosen and repository.host == self.host
+        """Whether an engine keeps it from the start: one that was asked for by name even if it is paused."""
+        return self._is_wanted(repository, only) and (only is not None or not repository.paused)
+
+    def _is_wanted(self, repository: Repository, only: Sequence[UUID] | None) -> bool:
+        return repository.host == self.host and (only is None or repository.id in only)
 
     @asynccontextmanager
     async def _tools(self, command: str) -> AsyncIterator[Tools]:

@@ -24,6 +24,7 @@ from treeledger.units import show_count, show_duration, show_number, show_size
 _SILENT: Final = frozenset((ChangeKind.MISSING,))  # becomes "removed", or comes back
 _MOST_LINES: Final = 200  # of one batch; the rest is counted
 _WARNINGS: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
+_LEFT: Final = frozenset((RepositoryState.PAUSED, RepositoryState.STOPPED))  # by another process' word
 
 
 def run(options: Options) -> int:
@@ -150,7 +151,7 @@ class _Printer:
             self._open_bar(event.repository)
         else:
             self._close_bar(id)
-        if event.state in _WARNINGS:
+        if event.state in _WARNINGS or event.state in _LEFT:
             tell(f"{event.repository.name} is {event.state}: {event.message}")
         elif event.state is RepositoryState.WATCHING and not (self._options.quiet or self._options.json):
             again = " again" if self._says.get(id) in _WARNINGS else ""

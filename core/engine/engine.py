@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import anyio
@@ -66,6 +66,11 @@ class Engine:
             finally:
                 self._tasks = None
                 tasks.cancel_scope.cancel()
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Runs something beside the keepers, until the engine stops."""
+        assert self._tasks is not None, "the engine is not running"
+        self._tasks.start_soon(work)
 
     def keep(self, repository: Repository, settings: RepositorySettings) -> Keeper:
         """Starts to keep a repository; one that is kept already goes on as it is."""

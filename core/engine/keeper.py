@@ -14,12 +14,13 @@ from treeledger.engine.patience import delays
 from treeledger.engine.scans import ScanRequest
 from treeledger.engine.session import Session, Tools, open_session
 from treeledger.engine.watching import Watching
-from treeledger.errors import EngineLocked, LeaseLost, RootOffline, StoreError
+from treeledger.errors import EngineLocked, LeaseLost, RepositoryNotFound, RootOffline, StoreError
 from treeledger.model import Repository
 from treeledger.protocols import EventSource
 
 log = logging.getLogger(__name__)
 _TROUBLE: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
+_KNOWN: Final = (RepositoryNotFound, RootOffline, LeaseLost, StoreError)
 ROOT_CHECK: Final = 30.0  # seconds between looks for a root that is offline
 
 
@@ -63,7 +64,7 @@ class Keeper:
             self._watching.fail(LeaseLost(f"{self.repository.name}: another engine has taken it over"))
 
     async def run(self) -> None:
-        """Keeps the repository until cancelled."""
+        """Keeps the repository until cancelled, or removed from the ledger."""
         waits = delays(1.0, 60.0)
         while True:
             self._requested = anyio.Event()
@@ -76,6 +77,9 @@ class Keeper:
                 with anyio.move_on_after(self._root_check):
                     await self._requested.wait()
                 continue
+            except RepositoryNotFound as error:
+                self._fail_requests(error)
+                return  # it was removed
             except (LeaseLost, EngineLocked, StoreError) as error:
                 self._say(RepositoryState.DEGRADED, str(error))
             except OSError as error:
@@ -115,7 +119,7 @@ Say = Callable[[RepositoryState, str], None]
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error to act on of several that ended together: a known one before an unknown one."""
     leaves = _leaves(group)
-    known = [leaf for leaf in leaves if isinstance(leaf, RootOffline | LeaseLost | StoreError)]
+    known = [leaf for leaf in leaves if isinstance(leaf, _KNOWN)]
     return (known or leaves)[0]
 
 

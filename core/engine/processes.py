@@ -12,15 +12,19 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Final, TypeVar
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _IDLE: Final = 20.0  # seconds without work after which the processes are ended
+_REST: Final = 600.0  # seconds without processes after one was killed
+_SIGNALS: Final = frozenset((signal.SIGINT, signal.SIGTERM))
 
 
 class Processes:
@@ -30,25 +34,33 @@ class Processes:
         self._count = count
         self._pool: ProcessPoolExecutor | None = None
         self._last_used = 0.0
-        self._is_broken = False
+        self._rests_until = 0.0
 
     def submit(self, call: Callable[[], T]) -> Future[T] | None:
-        """Runs a picklable call in a process; None if processes do not work here (threads will do)."""
-        if self._is_broken:
+        """Runs a picklable call in a process; None while processes do not work here (threads will do)."""
+        if time.monotonic() < self._rests_until:
             return None
         if self._pool is None:
+            resource_tracker.ensure_running()  # which would end the mask below
             self._pool = ProcessPoolExecutor(
                 self._count, multiprocessing.get_context("spawn"), _begin, (os.getpid(),)
             )
             self._check_later(_IDLE)
         self._last_used = time.monotonic()
         try:
-            return self._pool.submit(call)
+            with _masked():
+                return self._pool.submit(call)
         except BrokenProcessPool as error:
-            log.warning("worker processes ended unexpectedly (%s); going on with threads", error)
-            self._is_broken = True
-            self.retire()
+            self.give_up(error)
             return None
+
+    def give_up(self, error: BrokenProcessPool) -> None:
+        """A process was killed, and with it all that was submitted: threads will do for some time."""
+        if self._pool is not None:
+            log.warning("a worker process ended unexpectedly; going on with threads")
+            log.debug("how it ended: %s", error)
+        self._rests_until = time.monotonic() + _REST
+        self.retire()
 
     def retire(self) -> None:
         """Ends the processes after what they are doing; the next work starts new ones."""
@@ -69,9 +81,21 @@ class Processes:
             self.retire()
 
 
+@contextmanager
+def _masked() -> Iterator[None]:
+    """A process that is started meanwhile is not interrupted before it has begun (it inherits the mask)."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(parent: int) -> None:
-    """At the start of a process: Ctrl-C is its parent's business, and its parent's end its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """At the start of a process: signals to all are its parent's business, and its parent's end its own."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
@@ -60,7 +61,10 @@ class Workers:
         if self._processes is not None and size >= _WORTH_A_PROCESS:
             future = self._processes.submit(task)
             if future is not None:
-                return await asyncio.wrap_future(future)
+                try:
+                    return await asyncio.wrap_future(future)
+                except BrokenProcessPool as error:
+                    self._processes.give_up(error)
         return await anyio.to_thread.run_sync(task, limiter=limiter)
 
     async def read_large(
@@ -92,7 +96,7 @@ class Workers:
             try:
                 for batch in worker.walk_batches(spec, prefixes):
                     anyio.from_thread.run(send.send, batch)
-            except anyio.BrokenResourceError:
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 pass  # nobody takes the rest
 
         async def run() -> None:

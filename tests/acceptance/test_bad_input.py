@@ -519,10 +519,6 @@ def test_a_killed_scan_is_closed_as_failed_by_the_next(treeledger: Executable, l
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds its processes in /proc")
-@pytest.mark.xfail(  # not strict: it depends on how far the processes are
-    reason="a worker process is ended by a signal to all, with a traceback, until it ignores SIGINT;"
-    " SIGTERM it never does; and what it breaks is a traceback of the scan"
-)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interruption_while_worker_processes_begin_is_quiet(
     treeledger: Executable, number: signal.Signals
@@ -537,9 +533,6 @@ def test_an_interruption_while_worker_processes_begin_is_quiet(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds its processes in /proc")
-@pytest.mark.xfail(
-    strict=True, reason="only submit() expects BrokenProcessPool, its futures raise it as well"
-)
 def test_a_worker_process_that_is_killed_costs_nothing_but_time(treeledger: Executable) -> None:
     with treeledger.started("scan", grown(treeledger.home / "tree")) as running:
         until(lambda: len(running.children()) > 1, "a worker process")

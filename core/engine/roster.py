@@ -1,0 +1,99 @@
+"""Which repositories an engine keeps: as the store lists them, whoever adds, pauses or removes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import anyio
+
+from treeledger.config.settings import RepositorySettings
+from treeledger.engine.engine import Engine
+from treeledger.engine.hub import RepositoryState, StateChanged
+from treeledger.engine.patience import patient
+from treeledger.errors import ConfigurationError
+from treeledger.model import Repository
+
+_EVERY: Final = 2.0  # seconds between looks at what other processes did
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What an engine has to do about a listing: first leave, then keep; the first two are told."""
+
+    removed: tuple[Repository, ...] = ()
+    paused: tuple[Repository, ...] = ()
+    changed: tuple[Repository, ...] = ()  # to be left and kept again, with other settings
+    kept: tuple[Repository, ...] = ()
+
+
+def steps(before: Mapping[UUID, Repository], now: Sequence[Repository]) -> Steps:
+    """What happened between two listings. A repository that was paused from the start is no news."""
+    listed = {repository.id for repository in now}
+    known = [(before[one.id], one) for one in now if one.id in before]
+    return Steps(
+        removed=tuple(one for id, one in before.items() if id not in listed),
+        paused=tuple(one for old, one in known if one.paused and not old.paused),
+        changed=tuple(one for old, one in known if not one.paused and not old.paused and _differ(old, one)),
+        kept=tuple(one for one in now if not one.paused and (one.id not in before or before[one.id].paused)),
+    )
+
+
+def _differ(old: Repository, new: Repository) -> bool:
+    return (old.name, old.root, old.settings) != (new.name, new.root, new.settings)
+
+
+class Roster:
+    """Has an engine keep the repositories that are `wanted`, for as long as `follow` runs."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        known: Sequence[Repository],
+        wanted: Callable[[Repository], bool],
+        settings_of: Callable[[Repository], RepositorySettings],
+    ) -> None:
+        """`known`: the listing by which the engine was started."""
+        self._engine = engine
+        self._known = {repository.id: repository for repository in known if wanted(repository)}
+        self._wanted = wanted
+        self._settings_of = settings_of
+
+    async def follow(self) -> None:
+        """Does what each new listing asks for, until cancelled; patient while the store is away."""
+        store = patient(self._engine.tools.store, None)
+        while True:
+            await anyio.sleep(_EVERY)
+            listed = [one for one in await store.repositories() if self._wanted(one)]
+            await self._take(steps(self._known, listed))
+            self._known = {repository.id: repository for repository in listed}
+
+    async def _take(self, steps: Steps) -> None:
+        for repository in steps.removed:
+            await self._leave(repository, RepositoryState.STOPPED, "it was removed from the ledger")
+        for repository in steps.paused:
+            await self._leave(
+                repository,
+                RepositoryState.PAUSED,
+                f"go on with: treeledger repo resume {repository.name}",
+            )
+        for repository in (*steps.changed, *steps.kept):
+            await self._keep(repository, again=repository in steps.changed)
+
+    async def _leave(self, repository: Repository, state: RepositoryState, message: str) -> None:
+        if repository.id in self._engine.keepers:
+            await self._engine.leave(repository.id)
+            self._engine.tools.hub.tell(StateChanged(repository, state, message))
+
+    async def _keep(self, repository: Repository, *, again: bool) -> None:
+        try:
+            settings = self._settings_of(repository)
+        except ConfigurationError as error:
+            message = f"its new settings cannot be used: {error}"
+            self._engine.tools.hub.tell(StateChanged(repository, RepositoryState.DEGRADED, message))
+            return
+        if again:
+            await self._engine.leave(repository.id)
+        self._engine.keep(repository, settings)
