@@ -493,8 +493,14 @@ class Store(Protocol):
     # actions
     async def action_cursor(self, action: str) -> Cursor | None: ...
 
-    async def plan_jobs(self, action: str, cursor: Cursor, jobs: Sequence[NewJob]) -> None:
-        """Adds jobs and moves the cursor, in one transaction; a waiting job with the same key is replaced."""
+    async def plan_jobs(
+        self, action: str, cursor: Cursor, jobs: Sequence[NewJob], *, after: Cursor | None
+    ) -> bool:
+        """Adds jobs and moves the cursor, in one transaction; a waiting job with the same key is replaced.
+
+        False, and nothing is written, unless the cursor still is `after` (None: there was none): another
+        engine planned these changes, or this one did and the answer was lost.
+        """
 
     async def claim_jobs(
         self, action: str, owner: str, *, limit: int, seconds: float, ordered: bool = False

@@ -87,8 +87,9 @@ class ActionRunner:
                 cursor = await self._start_at_head(cursor)
                 continue
             if entries:
-                cursor = Cursor(cursor.epoch, entries[-1].n)
-                await self._plan(entries, cursor)
+                after, cursor = cursor, Cursor(cursor.epoch, entries[-1].n)
+                if not await self._plan(entries, cursor, after):
+                    cursor = await self._start()  # another engine planned these
             else:
                 await _insist(partial(self._store.wait, cursor.n, 60.0))
 
@@ -109,7 +110,8 @@ class ActionRunner:
 
     async def _start_at_head(self, lost: Cursor | None) -> Cursor:
         head = await _insist(self._store.head)
-        await _insist(partial(self._store.plan_jobs, self._action.name, head, []))
+        if not await _insist(partial(self._store.plan_jobs, self._action.name, head, [], after=lost)):
+            return await self._start()
         if lost is None:
             log.info("%s: is new; it starts with the change after %s", self._action.name, head)
         else:
@@ -120,24 +122,28 @@ class ActionRunner:
             )
         return head
 
-    async def _plan(self, entries: Sequence[JournalEntry], cursor: Cursor) -> None:
-        """Has the action plan its jobs, until it can: nothing may be left out."""
+    async def _plan(self, entries: Sequence[JournalEntry], cursor: Cursor, after: Cursor) -> bool:
+        """Has the action plan its jobs, until it can: nothing may be left out.
+
+        False if the cursor is no longer where this engine had it.
+        """
         for delay in delays(self._pace.first_retry, self._pace.longest_retry):
             try:
-                await self._plan_once(entries, cursor)
-                return
+                return await self._plan_once(entries, cursor, after)
             except Exception:  # the plugin's own code, and data, may do anything
                 log.exception("%s: cannot plan; trying again in %.0f s", self._action.name, delay)
             await anyio.sleep(delay)
+        raise AssertionError("unreachable")
 
-    async def _plan_once(self, entries: Sequence[JournalEntry], cursor: Cursor) -> None:
+    async def _plan_once(self, entries: Sequence[JournalEntry], cursor: Cursor, after: Cursor) -> bool:
         repositories = await _insist(self._store.repositories)
         self._known |= {repository.id: repository for repository in repositories}
         wanted = [entry for entry in entries if self._wants(entry)]
         jobs = self._action.plan(wanted, self._known) if wanted else []
-        await _insist(partial(self._store.plan_jobs, self._action.name, cursor, jobs))
+        planned = await _insist(partial(self._store.plan_jobs, self._action.name, cursor, jobs, after=after))
         for delay in {job.delay for job in jobs}:
             self._alarm.set(delay)
+        return planned
 
     def _wants(self, entry: JournalEntry) -> bool:
         if not self._repositories:

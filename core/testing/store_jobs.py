@@ -15,7 +15,7 @@ START = Cursor("e", 1)
 
 
 async def plan(store: Store, *jobs: NewJob, action: str = "hook") -> None:
-    await store.plan_jobs(action, START, jobs)
+    assert await store.plan_jobs(action, START, jobs, after=await store.action_cursor(action))
 
 
 async def claim(store: Store, owner: str = "me", limit: int = 99, **given: float) -> list[Job]:
@@ -30,15 +30,31 @@ def keys(jobs: Sequence[Job]) -> list[str]:
 class JobsContract:
     async def test_cursor_moves_with_the_jobs(self, store: Store) -> None:
         assert await store.action_cursor("hook") is None
-        await store.plan_jobs("hook", Cursor("e", 3), [NewJob("a", {"x": [1, "é", None]}, priority=2)])
-        await store.plan_jobs("other", Cursor("e", 9), [])
+        job = NewJob("a", {"x": [1, "é", None]}, priority=2)
+        assert await store.plan_jobs("hook", Cursor("e", 3), [job], after=None)
+        assert await store.plan_jobs("other", Cursor("e", 9), [], after=None)
         assert await store.action_cursor("hook") == Cursor("e", 3)
-        [job] = await store.jobs(limit=9)
-        assert (job.action, job.key, job.payload) == ("hook", "a", {"x": [1, "é", None]})
-        assert (job.state, job.priority, job.tries) == (JobState.WAITING, 2, 0)
-        assert job.not_before == job.created_at
-        await store.plan_jobs("hook", Cursor("f", 1), [])
+        [planned] = await store.jobs(limit=9)
+        assert (planned.action, planned.key, planned.payload) == ("hook", "a", job.payload)
+        assert (planned.state, planned.priority, planned.tries) == (JobState.WAITING, 2, 0)
+        assert planned.not_before == planned.created_at
+        assert await store.plan_jobs("hook", Cursor("f", 1), [], after=Cursor("e", 3))
         assert await store.action_cursor("hook") == Cursor("f", 1)
+
+    async def test_changes_are_planned_once_whoever_plans(self, store: Store) -> None:
+        for after in (None, Cursor("e", 3)):
+            planned = [
+                await store.plan_jobs("hook", Cursor("e", 3 if after is None else 5), [job], after=after)
+                for job in (NewJob("a", {"first": True}), NewJob("a", {"first": False}), NewJob("b", {}))
+            ]
+            assert planned == [True, False, False]
+            [job] = await claim(store)
+            assert (job.key, job.payload) == ("a", {"first": True})
+            await store.finish_jobs([job])
+        assert await store.action_cursor("hook") == Cursor("e", 5)
+        assert not await store.plan_jobs("hook", Cursor("f", 6), [], after=Cursor("f", 5))
+        assert not await store.plan_jobs("new", Cursor("e", 6), [], after=Cursor("e", 5))
+        assert await store.action_cursor("new") is None
 
     async def test_of_waiting_jobs_with_one_key_the_newest_stays(self, store: Store) -> None:
         await plan(store, NewJob("a", {"n": 1}), NewJob("a", {"n": 2}), NewJob("b", {}))

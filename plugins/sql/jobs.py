@@ -14,8 +14,10 @@ class Jobs(Part):
     async def action_cursor(self, action: str) -> Cursor | None:
         return await self.session.read(_cursor(action))
 
-    async def plan_jobs(self, action: str, cursor: Cursor, jobs: Sequence[NewJob]) -> None:
-        await self.session.write(_plan(action, cursor, jobs))
+    async def plan_jobs(
+        self, action: str, cursor: Cursor, jobs: Sequence[NewJob], *, after: Cursor | None
+    ) -> bool:
+        return await self.session.write(_plan(action, cursor, jobs, after))
 
     async def claim_jobs(
         self, action: str, owner: str, *, limit: int, seconds: float, ordered: bool = False
@@ -53,12 +55,19 @@ def _cursor(action: str) -> Work[Cursor | None]:
     return Cursor._make(rows[0]) if rows else None
 
 
-def _plan(action: str, cursor: Cursor, jobs: Sequence[NewJob]) -> Work[None]:
-    yield from run("move_cursor", action=action, epoch=cursor.epoch, n=cursor.n)
+def _plan(action: str, cursor: Cursor, jobs: Sequence[NewJob], after: Cursor | None) -> Work[bool]:
+    given = {"action": action, "epoch": cursor.epoch, "n": cursor.n}
+    if after is None:
+        moved = yield from ask("new_cursor", **given)
+    else:
+        moved = yield from ask("move_cursor", **given, old_epoch=after.epoch, old_n=after.n)
+    if not moved:
+        return False
     rows = [
         (action, job.key, json_text(job.payload), job.priority, timedelta(seconds=job.delay)) for job in jobs
     ]
     yield from each("plan_job", ("action", "key", "payload", "priority", "delay"), rows)
+    return True
 
 
 def _claim(ways: Sequence[str], action: str, owner: str, limit: int, lease: timedelta) -> Work[list[Job]]:

@@ -8,11 +8,17 @@ id, action, key, payload, state, priority, tries, not_before, lease_until, last_
 -- How far an action has read the journal.
 SELECT epoch, n FROM action_cursors WHERE action = :action
 
--- name: move_cursor
+-- name: new_cursor
 -- Also locks the action's jobs against another planner.
 INSERT INTO action_cursors (action, epoch, n, updated_at) VALUES (:action, :epoch, :n, now())
-ON CONFLICT (action) DO UPDATE
-SET epoch = excluded.epoch, n = excluded.n, updated_at = excluded.updated_at
+ON CONFLICT (action) DO NOTHING
+RETURNING action
+
+-- name: move_cursor
+-- Also locks the action's jobs against another planner.
+UPDATE action_cursors SET epoch = :epoch, n = :n, updated_at = now()
+WHERE action = :action AND epoch = :old_epoch AND n = :old_n
+RETURNING action
 
 -- name: lock_action
 -- Of every action, if none is named.

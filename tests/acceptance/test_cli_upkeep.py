@@ -268,7 +268,7 @@ def busy(photos: CommandLine) -> CommandLine:
     async def plan(ledger: Ledger) -> None:
         store = ledger.store
         jobs = [NewJob("a", {"path": "x"}, priority=1), NewJob("b", {})]
-        await store.plan_jobs("phone", await store.head(), jobs)
+        await store.plan_jobs("phone", await store.head(), jobs, after=None)
         (job,) = await store.claim_jobs("phone", "me", limit=1, seconds=60)
         await store.fail_job(job, "no answer\nat all", retry_in=None)
 

@@ -319,7 +319,7 @@ anyio.run(main, *sys.argv[1:])
 async def test_a_kill_between_delivery_and_note_repeats_it_and_loses_nothing(
     ledger: Ledger, receiver: Receiver
 ) -> None:
-    await ledger.store.plan_jobs("phone", await ledger.store.head(), [])
+    await ledger.store.plan_jobs("phone", await ledger.store.head(), [], after=None)
     await ledger.add("a", "b", "c")
     command = [sys.executable, "-c", CHILD, receiver.url, str(ledger.path)]
     async with await anyio.open_process(command, stdout=None, stderr=None) as child:
@@ -366,7 +366,7 @@ async def test_a_cursor_of_another_history_starts_afresh_and_says_so(
     ledger: Ledger, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     await ledger.add("old")
-    await ledger.store.plan_jobs("phone", Cursor("another", 0), [])
+    await ledger.store.plan_jobs("phone", Cursor("another", 0), [], after=None)
     async with running(ledger.store, phone(receiver)):
         await until(ledger.is_worked_off)
         await ledger.add("new")
