@@ -34,17 +34,23 @@ class ScanBar:
         self._console = console
 
     def __enter__(self) -> ScanBar:
-        if self._is_terminal:
-            self._open()
+        self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        if self._is_terminal:
+            self._draw_first()
+
+    def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
 
-    def _open(self) -> None:
+    def _draw_first(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 

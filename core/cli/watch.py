@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
 import anyio
 
+from treeledger.cli.changes import Reader
 from treeledger.cli.options import Options
+from treeledger.cli.outlet import LogOutlet, Outlet
 from treeledger.cli.progress import ScanBar
-from treeledger.cli.render import entry_json, entry_line, has_colour, print_json, tell
+from treeledger.cli.render import entry_json, entry_line, has_colour, json_line, tell
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import targets
 from treeledger.engine.hub import Committed, Event, Finished, Progress, RepositoryState, StateChanged
+from treeledger.engine.patience import patiently
+from treeledger.errors import CursorExpired
 from treeledger.ledger import Ledger
 from treeledger.model import ChangeKind, JournalEntry, OperationType, Repository, SyncOperation
 from treeledger.names import shown
@@ -28,22 +39,34 @@ _LEFT: Final = frozenset((RepositoryState.PAUSED, RepositoryState.STOPPED))  # b
 
 
 def run(options: Options) -> int:
+    outlet = Outlet()
+    logs = logging.getLogger()
+    handlers, logs.handlers = logs.handlers, [LogOutlet(outlet)]
+    code = 0
     try:
-        return with_ledger(options, _watch)
+        code = with_ledger(options, partial(_watch, outlet))
     except KeyboardInterrupt:  # before it began, or a second one while it ends
-        return 0
+        pass
+    finally:
+        if not outlet.close():
+            os._exit(code)  # the ledger is closed; whatever flushes would wait for the terminal
+        logs.handlers = handlers
+    return code
 
 
-async def _watch(ledger: Ledger, options: Options) -> int:
+async def _watch(outlet: Outlet, ledger: Ledger, options: Options) -> int:
     found = await targets(ledger, options)
     only = [target.repository.id for target in found] if options.given.targets else None
-    printer = _Printer(ledger, options, [target.repository for target in found])
+    printer = _Printer(outlet, ledger, options, [target.repository for target in found])
+    head = await ledger.store.head()
     stop = ledger.hub.listen(printer.take)
     try:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async with ledger.started(only, command="watch"):
+            async with ledger.started(only, command="watch"), anyio.create_task_group() as tasks:
                 printer.greet()
+                tasks.start_soon(printer.follow, Reader(ledger.store, head, None, patience=None))
                 await _first_of(signals, printer.unheard)
+                tasks.cancel_scope.cancel()
     finally:
         stop()
         printer.close()
@@ -67,41 +90,88 @@ async def _first_of(signals: AsyncIterator[signal.Signals], event: anyio.Event) 
 
 
 class _Printer:
-    """Prints what the hub tells: progress while scanning, then one line per change.
+    """Prints the journal as it grows, and what the hub tells: progress while scanning, states.
 
-    `unheard` is set, and `failure` says why, once it can print no more: a pipe's reader has gone.
+    The engine waits for none of it. `unheard` is set, and `failure` says why, once nothing can be
+    printed any more: a pipe's reader has gone.
     """
 
-    def __init__(self, ledger: Ledger, options: Options, repositories: Sequence[Repository]) -> None:
+    def __init__(
+        self, outlet: Outlet, ledger: Ledger, options: Options, repositories: Sequence[Repository]
+    ) -> None:
+        self._outlet = outlet
         self._ledger = ledger
         self._options = options
-        self._repositories = repositories
+        self._repositories = {repository.id: repository for repository in repositories}
         self._several = len(repositories) > 1
         self._colour = has_colour()
         self._bars: dict[UUID, ScanBar] = {}
         self._scanning: set[UUID] = set()
+        self._counted: dict[UUID, int] = {}  # up to where a summary counts the changes
         self._says: dict[UUID, RepositoryState] = {}
+        self._epoch = ""
         self.unheard = anyio.Event()
         self.failure: OSError | None = None
+        outlet.on_failure(self._fail)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = error
+        self.unheard.set()
 
     def greet(self) -> None:
         if self._options.quiet or self._options.json:
             return
-        for repository in self._repositories:
+        for repository in self._repositories.values():
             self._note(f"{shown(repository.name)}: watching {shown(repository.root)}")
         self._note(f"ledger: {self._ledger.store.url}   (Ctrl-C ends; nothing is lost by it)")
 
-    def take(self, event: Event) -> None:
-        try:
-            self._take(event)
-        except OSError as error:
-            self.failure = error
-            self.unheard.set()
+    def bid_farewell(self) -> None:
+        if not (self._options.quiet or self._options.json):
+            self._note("stopped; everything settled is written")
 
-    def _take(self, event: Event) -> None:
+    # the journal
+
+    async def follow(self, reader: Reader) -> None:
+        """Prints what comes, as fast as it is read; the journal keeps the rest."""
+        self._epoch = reader.head.epoch
+        with suppress(OSError):  # `unheard` is set
+            while True:
+                try:
+                    async for entries in reader.follow():
+                        await self._print(entries)
+                except CursorExpired as error:
+                    reader.head = await patiently(self._ledger.store.head, None)
+                    self._epoch = reader.head.epoch
+                    self._warn(f"some changes are not shown: {error}")
+
+    async def _print(self, entries: Sequence[JournalEntry]) -> None:
+        by_id = itertools.groupby(entries, attrgetter("repository_id"))
+        for repository, group in ((self._repositories.get(id), list(group)) for id, group in by_id):
+            if repository is not None and (lines := self._lines(repository, group)):
+                await self._outlet.print(partial(_print_lines, lines))
+
+    def _lines(self, repository: Repository, entries: list[JournalEntry]) -> list[str]:
+        entries = [entry for entry in entries if entry.kind not in _SILENT]
+        if self._options.json:
+            return [json_line(entry_json(entry, repository, self._epoch)) for entry in entries]
+        counted = self._counted.get(repository.id, 0)
+        wanted = [entry for entry in entries if entry.n > counted]
+        name = shown(repository.name) if self._several else None
+        lines = [entry_line(one, repository=name, colour=self._colour) for one in wanted[:_MOST_LINES]]
+        if len(wanted) > _MOST_LINES:
+            lines.append(
+                f"          ... and {show_count(len(wanted) - _MOST_LINES)} more: treeledger changes"
+            )
+        return lines
+
+    # what the hub tells
+
+    def take(self, event: Event) -> None:
+        self._repositories[event.repository.id] = event.repository
         match event:
             case Committed(repository, entries):
-                self._committed(repository, [entry for entry in entries if entry.kind not in _SILENT])
+                if repository.id in self._scanning:
+                    self._counted[repository.id] = entries[-1].n
             case Progress():
                 self._progress(event)
             case Finished(repository, operation):
@@ -113,29 +183,10 @@ class _Printer:
         for id in list(self._bars):
             self._close_bar(id)
 
-    def bid_farewell(self) -> None:
-        if not (self._options.quiet or self._options.json):
-            self._note("stopped; everything settled is written")
-
-    def _committed(self, repository: Repository, entries: list[JournalEntry]) -> None:
-        if self._options.json:
-            for entry in entries:
-                print_json(entry_json(entry, repository))
-            sys.stdout.flush()
-            return
-        if repository.id in self._scanning:
-            return  # the summary counts them; `treeledger changes` lists them
-        name = shown(repository.name) if self._several else None
-        for entry in entries[:_MOST_LINES]:
-            print(entry_line(entry, repository=name, colour=self._colour))
-        if len(entries) > _MOST_LINES:
-            print(f"          ... and {show_count(len(entries) - _MOST_LINES)} more: treeledger changes")
-        sys.stdout.flush()
-
     def _progress(self, progress: Progress) -> None:
         bar = self._bars.get(progress.repository.id)
-        if bar is not None:
-            bar.show(progress.counts)
+        if bar is not None and self._outlet.is_idle:
+            self._outlet.put(partial(bar.show, replace(progress.counts)))
 
     def _finished(self, repository: Repository, operation: SyncOperation) -> None:
         if operation.type is OperationType.REALTIME or self._options.quiet or self._options.json:
@@ -152,7 +203,7 @@ class _Printer:
         else:
             self._close_bar(id)
         if event.state in _WARNINGS or event.state in _LEFT:
-            tell(f"{event.repository.name} is {event.state}: {event.message}")
+            self._warn(f"{event.repository.name} is {event.state}: {event.message}")
         elif event.state is RepositoryState.WATCHING and not (self._options.quiet or self._options.json):
             again = " again" if self._says.get(id) in _WARNINGS else ""
             self._note(f"{shown(event.repository.name)}: watching{again}, {event.message}")
@@ -162,16 +213,25 @@ class _Printer:
         self._scanning.add(repository.id)
         only_one = not self._bars
         hidden = self._options.quiet or self._options.json or not only_one
-        self._bars[repository.id] = ScanBar(repository, hidden=hidden).__enter__()
+        bar = self._bars[repository.id] = ScanBar(repository, hidden=hidden)
+        self._outlet.put(bar.open)
 
     def _close_bar(self, id: UUID) -> None:
         self._scanning.discard(id)
         bar = self._bars.pop(id, None)
         if bar is not None:
-            bar.__exit__(None, None, None)
+            self._outlet.put(bar.close)
 
     def _note(self, text: str) -> None:
-        print(text, flush=True)
+        self._outlet.put(partial(print, text, flush=True))
+
+    def _warn(self, text: str) -> None:
+        self._outlet.put(partial(tell, text))
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
 
 
 def _summary(operation: SyncOperation) -> str:

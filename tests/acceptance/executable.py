@@ -131,9 +131,16 @@ class Executable:
         return done
 
     @contextmanager
-    def started(self, *arguments: str | Path, terminal: bool = True, **environ: str) -> Iterator[Running]:
-        """A command that runs on, by default on a terminal of its own; it is ended with the block."""
+    def started(
+        self, *arguments: str | Path, terminal: bool = True, reads: bool = True, **environ: str
+    ) -> Iterator[Running]:
+        """A command that runs on, by default on a terminal of its own; it is ended with the block.
+
+        `reads`: what it prints is read at once, else only from `read` on.
+        """
         running = Running(arguments, self.home, self.environ(environ), terminal)
+        if reads:
+            running.read()
         try:
             yield running
         finally:
@@ -159,8 +166,16 @@ class Running:
         os.close(theirs)
         self._ours = ours
         self._raw = bytearray()
+        self._reader: threading.Thread | None = None
+
+    def read(self) -> None:
+        """Begins to read what it prints."""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def _join(self) -> None:
+        if self._reader is not None:
+            self._reader.join(WITHIN)
 
     def _read(self) -> None:
         with suppress(OSError):  # a terminal whose last user has gone says EIO
@@ -207,7 +222,7 @@ class Running:
     def wait(self, within: float = WITHIN) -> int:
         """Its exit code, once it has ended and all it printed is here."""
         code = self.process.wait(within)
-        self._reader.join(within)
+        self._join()
         assert "Traceback" not in self.text, self.text
         return code
 
@@ -215,5 +230,5 @@ class Running:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self._reader.join(WITHIN)
+        self._join()
         os.close(self._ours)

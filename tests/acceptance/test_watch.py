@@ -41,6 +41,10 @@ def large(treeledger: Executable) -> Path:
     return grown(treeledger.home / "large")
 
 
+def states(treeledger: Executable) -> list[str]:
+    return [one["state"] for one in treeledger("status", "--json").json]
+
+
 def statuses(treeledger: Executable) -> list[str]:
     return [one["status"] for one in treeledger("operations", "--json").json]
 
@@ -259,3 +263,29 @@ def test_json_lines_are_all_it_prints(treeledger: Executable, tree: Path) -> Non
 
 def lines(running: Running) -> list[str]:
     return running.text.splitlines()
+
+
+def test_a_stopped_reader_holds_up_nobody_and_misses_nothing(treeledger: Executable, tree: Path) -> None:
+    """The pipe is full after 64 KiB: what is printed then waits, what is recorded does not."""
+    with treeledger.started("watch", tree, "--json", terminal=False, reads=False) as running:
+        until(lambda: states(treeledger) == ["watching"], "watching")
+        for number in range(1000):
+            (tree / f"sub/{number}").write_text(str(number))
+        until(lambda: in_ledger(treeledger) == on_disk(tree), "the ledger equal to the tree")
+        running.read()
+        running.until(r'"path": ?"sub/999"')
+        seen = [line for line in running.text.splitlines() if '"added"' in line]
+        assert len(seen) == 1001
+        running.signal(signal.SIGINT)
+        assert running.wait() == 0
+
+
+def test_it_ends_in_less_than_five_seconds_though_nobody_reads(treeledger: Executable, tree: Path) -> None:
+    with treeledger.started("watch", tree, "--json", terminal=False, reads=False) as running:
+        until(lambda: states(treeledger) == ["watching"], "watching")
+        for number in range(1000):
+            (tree / f"sub/{number}").write_text(str(number))
+        until(lambda: in_ledger(treeledger) == on_disk(tree), "the ledger equal to the tree")
+        running.signal(signal.SIGTERM)
+        assert running.process.wait(5.0) == 0
+    assert "running" not in statuses(treeledger)
