@@ -571,7 +571,11 @@ class Action(Protocol):
 
 @runtime_checkable
 class Walker(Protocol):
-    """Builds trees; sync and picklable by reference."""
+    """Builds trees; sync and picklable by reference.
+
+    Beside the options of its reference it is given `inode`, that of the root (another directory in its
+    place is RootOffline), and `barred`, the paths of mounts that are not to be entered.
+    """
 
     def __call__(self, root: str, devices: Mapping[int, int], **options: Any) -> Tree: ...
 

@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from treeledger.errors import RootOffline
-from treeledger.fs import problem_of, stat_of
+from treeledger.fs import problem_of, signed_inode, stat_of
+from treeledger.fs.root import ANOTHER
 from treeledger.hookspecs import impl
 from treeledger.model import Problem, ProblemCode
 from treeledger.names import os_from_stored, shown, stored_from_bytes
@@ -48,15 +49,24 @@ class LocalTree:
     """A tree on a file system of this machine.
 
     `root` is absolute, in stored form; `devices` gives the store's number of each file system that may
-    be entered, by its device number. `barred`: directories, by path below the root, that are not
-    entered though their device may be (bind mounts). The root is opened at first use and held.
+    be entered, by its device number. `inode`: what the root must have, so that another directory in its
+    place is never taken for it. `barred`: directories, by path below the root, that are not entered though
+    their device may be (bind mounts). The root is held from its first use until `forget`, no longer, so
+    that its disk can be unmounted while nothing looks at it.
     """
 
     def __init__(
-        self, root: str, devices: Mapping[int, int], *, barred: Sequence[str] = (), longest_chain: int = 64
+        self,
+        root: str,
+        devices: Mapping[int, int],
+        *,
+        inode: int | None = None,
+        barred: Sequence[str] = (),
+        longest_chain: int = 64,
     ) -> None:
         self._root_path = root
         self._devices = dict(devices)
+        self._inode = inode
         self._barred = frozenset(barred)
         self._longest_chain = longest_chain
         self._root: _Directory | None = None
@@ -111,12 +121,12 @@ class LocalTree:
 
     def forget(self) -> None:
         self._leave(0)
-
-    def close(self) -> None:
-        self._leave(0)
         if self._root is not None:
             os.close(self._root.descriptor)
             self._root = None
+
+    def close(self) -> None:
+        self.forget()
 
     def _other(self, name: str, path: str, status: os.stat_result) -> Entry:
         """The entry of what is no regular file."""
@@ -200,11 +210,11 @@ class LocalTree:
                 raise RootOffline(
                     f"{shown(self._root_path)}: {error.strerror}. Nothing was changed."
                 ) from error
-            file_system = self._devices.get(os.fstat(descriptor).st_dev)
-            if file_system is None:
+            status = os.fstat(descriptor)
+            file_system = self._devices.get(status.st_dev)
+            if file_system is None or self._inode not in (None, signed_inode(status.st_ino)):
                 os.close(descriptor)
-                message = "is on another file system than it was. Nothing was changed."
-                raise RootOffline(f"{shown(self._root_path)} {message}")
+                raise RootOffline(f"{shown(self._root_path)} is {ANOTHER}")
             self._root = _Directory("", descriptor, file_system)
         return self._root
 

@@ -11,13 +11,14 @@ import anyio.to_thread
 
 from treeledger.errors import RootOffline
 from treeledger.fs.mounts import identify, mounts_below
-from treeledger.fs.root import RootLook, RootVerdict, judge_root, look_at_root
-from treeledger.model import Repository
+from treeledger.fs.root import ANOTHER, RootLook, RootVerdict, judge_root, look_at_root
+from treeledger.model import RecordState, Repository
 from treeledger.protocols import Store
 from treeledger.units import show_count
 
 log = logging.getLogger(__name__)
 _SAMPLE: Final = 50
+_PAGE: Final = 5000  # records
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,7 @@ class KnownRoot:
         """Looks again. Raises RootOffline if the root is absent, unreadable, or another directory by now."""
         look = await anyio.to_thread.run_sync(look_at_root, self.path, self.marker)
         if (look.device, look.inode) != (self.device, self.inode):
-            raise RootOffline(
-                f"{self.shown_as} is another directory than before: unmounted, or replaced."
-                " Nothing was changed."
-            )
+            raise RootOffline(f"{self.shown_as} is {ANOTHER}")
         return look
 
 
@@ -60,7 +58,7 @@ async def examine_root(
         file_system=number,
         known_file_system=repository.root_file_system,
         known_inode=repository.root_inode,
-        identity_is_stable=bool(identity.identity),
+        identity_is_stable=bool(identity.identity) and await _was_stable(store, repository),
     )
     devices = {look.device: number}
     inner = [mount.mount_path for mount in await anyio.to_thread.run_sync(mounts_below, repository.root)]
@@ -82,6 +80,13 @@ async def examine_root(
     return root, verdict
 
 
+async def _was_stable(store: Store, repository: Repository) -> bool:
+    """Whether the root was last known by an identity of its file system, not only by its place."""
+    number = repository.root_file_system
+    known = None if number is None else await store.file_system_identity(number)
+    return known is None or bool(known.identity)
+
+
 async def _devices(store: Store, mount_paths: Sequence[str], host: str) -> dict[int, int]:
     """The device and file system numbers of mounts; one that does not answer is not entered."""
     devices = {}
@@ -96,10 +101,15 @@ async def _devices(store: Store, mount_paths: Sequence[str], host: str) -> dict[
 
 
 async def sample_paths(store: Store, repository: Repository) -> list[tuple[str, int, int]]:
-    """Path, size and mtime of some present records, spread over the first page of them."""
-    page = [key for key in await store.keys(repository.id, "", "", 5000) if key.state == "present"]
-    step = max(1, len(page) // _SAMPLE)
-    return [(key.path, key.size, key.mtime_ns) for key in page[::step]]
+    """Path, size and mtime of some present records, spread over the first page that holds any."""
+    after = ""
+    while page := await store.keys(repository.id, "", after, _PAGE):
+        after = page[-1].path
+        present = [key for key in page if key.state == RecordState.PRESENT]
+        if present:
+            step = max(1, len(present) // _SAMPLE)
+            return [(key.path, key.size, key.mtime_ns) for key in present[::step]]
+    return []
 
 
 def replaced(repository: Repository, root: KnownRoot) -> RootOffline:

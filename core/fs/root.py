@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from treeledger.errors import RootOffline
 from treeledger.fs import signed_inode
 from treeledger.fs.mounts import mount_of
 from treeledger.names import os_from_stored, shown
+
+ANOTHER: Final = "another directory than before: unmounted, or replaced. Nothing was changed."
 
 
 class RootLook(NamedTuple):
