@@ -68,7 +68,9 @@ class Deletions:
             await self._hold(hold, gone, run)
         else:
             await self._delete(None, run, until=gone.newest)
-        return 0.0 if (await self._gone()).waiting else None
+        left = await self._gone()
+        # What was judged and is still missing is unknown by now: it waits for another loss, or a scan.
+        return 0.0 if left.newest is not None and left.newest != gone.newest else None
 
     async def _gone(self) -> Gone:
         return await self._context.store.gone(self._context.repository.id, self._window)
@@ -104,10 +106,12 @@ class Deletions:
                 continue
             await self._inspector.inspect(dict.fromkeys(paths, False), run)
             now = await context.store.records_at(context.repository.id, paths)
+            missing = [record for record in now.values() if record.state is RecordState.MISSING]
+            gone = await self._inspector.still_gone(missing) if missing else set()
             ended = [
                 Change(ChangeKind.DELETED, record, record._replace(state=RecordState.DELETED, held_id=None))
-                for record in now.values()
-                if record.state is RecordState.MISSING
+                for record in missing
+                if record.path in gone
             ]
             await context.recorder.apply(ended, run)
 
@@ -134,13 +138,15 @@ class Deletions:
                 f" more than {show_count(self._limit.files)} or {self._limit.percent:g} % needs your word"
             )
             hold = await context.store.open_hold(context.lease, gone=gone.in_window, live=live, reason=reason)
-        since = gone.now - self._window
+        since, after = gone.now - self._window, 0
         while page := await context.store.gone_records(
-            context.repository.id, held_id=None, since=since, limit=_PAGE
+            context.repository.id, held_id=None, since=since, limit=_PAGE, after=after
         ):
-            if not (await context.recorder.apply([_held(r, hold.id) for r in page], run)).records:
-                break  # all of them came back meanwhile, under the same path
-        while page := await self._missing(None, 0):
+            after = page[-1].id
+            await context.recorder.apply([_held(record, hold.id) for record in page], run)
+        after = 0
+        while page := await self._missing(None, after):
+            after = page[-1].id
             await context.recorder.apply([_held(record, hold.id) for record in page], run)
 
     async def _decided(self, run: Run) -> None:

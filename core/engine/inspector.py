@@ -33,6 +33,7 @@ from treeledger.worker import Look
 READY_WITHIN: Final = 2.0  # seconds a commit waits for hashes
 SMALL_FILE: Final = 16 * 2**20  # bytes; larger files are committed pending and read in a lane of their own
 _TRIES: Final = 5
+_MOUNT_GONE: Final = "the file system it was on is not mounted here, or is covered; its record is kept"
 
 
 class _Manner(NamedTuple):
@@ -69,6 +70,14 @@ class Inspector:
                 return []
             paths = dict.fromkeys(overtaken, True)
         return list(paths)
+
+    async def still_gone(self, records: Sequence[FileRecord]) -> set[str]:
+        """The paths among those of some records at which nothing is, beyond doubt, now. Raises RootOffline."""
+        context = self._context
+        looks = await context.workers.look(context.spec, [record.path for record in records])
+        await context.root.check()
+        sights = [self._sight(look, record) for look, record in zip(looks, records, strict=True)]
+        return {sight.path for sight in sights if isinstance(sight, Absent)}
 
     async def _once(self, paths: Mapping[str, bool], run: Run, manner: _Manner) -> list[str]:
         context = self._context
@@ -109,15 +118,16 @@ class Inspector:
         return Unknown(look.path, look.problem, False)
 
     def _absent(self, look: Look, record: FileRecord | None) -> Sight:
-        """Absent; but a record whose file system went away with its mount is unknown, not gone."""
-        if (
-            record is None
-            or look.parent_file_system is None
-            or record.stat.file_system in (look.parent_file_system, self._context.root.file_system)
-        ):
+        """Absent; but where its folder is not known, or is on another file system than the record was,
+        a mount went away or covers it: unknown, not gone."""
+        above = look.parent_file_system
+        if record is None or record.stat.file_system == above:
             return Absent(look.path)
-        message = "the file system it was on is not mounted; its records are kept"
-        return Unknown(look.path, Problem(look.path, ProblemCode.MOUNT_GONE, message), False)
+        if above is None:
+            problem = Problem(look.path, ProblemCode.IO_ERROR, "its folder cannot be looked at")
+        else:
+            problem = Problem(look.path, ProblemCode.MOUNT_GONE, _MOUNT_GONE)
+        return Unknown(look.path, problem, False)
 
     async def _paired(self, changes: list[Change], looks: Iterable[Look], *, verify: bool) -> list[Change]:
         newcomers = arrivals(changes)
@@ -170,12 +180,10 @@ class Inspector:
 
     async def _report(self, looks: Sequence[Look], sights: Mapping[str, Sight], run: Run) -> None:
         problems = [look.problem for look in looks if look.problem is not None]
-        problems += [
-            sight.problem
-            for sight in sights.values()
-            if isinstance(sight, Unknown) and sight.problem.code is ProblemCode.MOUNT_GONE
-        ]
         troubled = {problem.path for problem in problems}
+        unknown = [sight.problem for sight in sights.values() if isinstance(sight, Unknown)]
+        problems += [problem for problem in unknown if problem.path not in troubled]
+        troubled.update(problem.path for problem in unknown)
         healthy = [look.path for look in looks if look.path not in troubled]
         await self._context.report(problems, healthy, run)
 
