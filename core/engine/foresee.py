@@ -15,7 +15,7 @@ from treeledger.engine.recorder import Recorder
 from treeledger.engine.roots import examine_root
 from treeledger.engine.run import Run
 from treeledger.engine.scan import Scanner
-from treeledger.engine.session import Tools, build_spec
+from treeledger.engine.session import Tools, accept, build_spec
 from treeledger.model import (
     Change,
     ChangeKind,
@@ -94,9 +94,11 @@ async def foresee(
     tools: Tools, repository: Repository, settings: RepositorySettings, prefixes: Sequence[str]
 ) -> Foreseen:
     """Says what a scan of some prefixes would change. Raises RootOffline. Needs no lease."""
-    root, _ = await examine_root(
+    root, verdict = await examine_root(
         tools.store, repository, settings.marker, settings.shown_as, cross_mounts=settings.cross_mounts
     )
+    spec = build_spec(tools, repository, settings, root)
+    await accept(tools, repository, root, spec, verdict)
     lease = Lease(repository.id, tools.owner, 0)
     recorder = _Notebook(tools.store, repository, lease, tools.hub)
     recorder.foreseen = Foreseen()
@@ -106,7 +108,7 @@ async def foresee(
         settings=settings,
         lease=lease,
         root=root,
-        spec=build_spec(tools, repository, settings, root),
+        spec=spec,
         workers=tools.workers,
         recorder=recorder,
         hub=tools.hub,

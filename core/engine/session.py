@@ -93,11 +93,13 @@ async def open_session(
         store, repository, settings.marker, settings.shown_as, cross_mounts=settings.cross_mounts
     )
     spec = build_spec(tools, repository, settings, root)
-    if verdict is not RootVerdict.SAME:
-        await _accept(tools, repository, root, spec, verdict)
+    await accept(tools, repository, root, spec, verdict)
     lease = await store.claim(repository.id, tools.owner, LEASE_SECONDS, takeover=True)
     clean = False
     try:
+        before = repository.root_file_system
+        if before is not None and before != root.file_system:
+            await store.renumber_file_system(lease, before, root.file_system)
         await store.update_repository(repository.id, root_identity=(root.file_system, root.inode))
         yield await _session(tools, store, repository, settings, root, spec, lease, one_shot)
         clean = True
@@ -115,10 +117,12 @@ async def current(store: Store, repository_id: UUID) -> Repository:
     raise RepositoryNotFound(f"repository {repository_id} was removed")
 
 
-async def _accept(
+async def accept(
     tools: Tools, repository: Repository, root: KnownRoot, spec: WorkSpec, verdict: RootVerdict
 ) -> None:
-    """Accepts a root of unproven identity if the files on record are in it."""
+    """Accepts a root of unproven identity if the files on record are in it. Raises RootOffline."""
+    if verdict is RootVerdict.SAME:
+        return
     if verdict is RootVerdict.REPLACED:
         raise replaced(repository, root)
     is_same_place = (root.file_system, root.inode) == (repository.root_file_system, repository.root_inode)
@@ -141,15 +145,14 @@ def build_spec(
 ) -> WorkSpec:
     """What the workers need to build the parts of this repository in their own threads."""
     walker = _named(tools.parts.walkers(), settings.walker, "walker")
-    if root.barred:
-        walker = walker._replace(options={**walker.options, "barred": root.barred})
+    options = {**walker.options, "inode": root.inode, "barred": root.barred}
     hashers = tools.parts.hashers()
     names = settings.reconciliation.hashers
     return WorkSpec(
         key=f"{repository.id}:{id(root)}",
         root=root.path,
         devices=root.devices,
-        walker=walker,
+        walker=walker._replace(options=options),
         filters=tuple(tools.parts.ignore_filters(settings)),
         hashers=tuple(_named(hashers, name, "hasher") for name in names),
         own=own_paths(tools.store.own_paths(), root.path),
