@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 import anyio
+import anyio.to_thread
 
 from treeledger.config.configuration import Configuration, load
 from treeledger.config.discovery import find
@@ -40,9 +41,10 @@ from treeledger.engine.seeding import Seeder, seeding
 from treeledger.engine.session import Tools, open_session
 from treeledger.engine.workers import Workers
 from treeledger.errors import RepositoryNotFound, RootOffline, UsageError
-from treeledger.fs.mounts import host_id
+from treeledger.fs.mounts import host_id, place_of
 from treeledger.model import FileRecord, OperationType, RecordState, Repository, SyncOperation
 from treeledger.names import stored_from_os, within
+from treeledger.overlap import refuse_overlap
 from treeledger.plugin_manager import PluginManager
 from treeledger.protocols import FileQuery, Store
 
@@ -139,8 +141,8 @@ class Ledger:
     ) -> Repository:
         """Takes a directory tree under care; a running engine of this ledger keeps it from now on.
 
-        Raises RootOffline if there is no such directory, UsageError if it lies within a repository
-        or the name is taken or could not be told from a DIR, ConfigurationError if a setting is wrong.
+        Raises RootOffline if there is no such directory, UsageError if it lies within a repository or holds
+        one, or the name is taken or could not be told from a DIR, ConfigurationError if a setting is wrong.
         """
         self.configuration.settings_for(settings)
         if name is not None and not _NAME.fullmatch(name):
@@ -148,16 +150,24 @@ class Ledger:
                 f"{name!r} is no name: no slash, colon or control characters, no ., ~ or - first"
             )
         stored = stored_root(root)
-        for other in await self.repositories():
-            if other.host == self.host and within(other.root, stored):
-                where = "is" if other.root == stored else "lies within"
-                raise UsageError(f"{os.fspath(root)} {where} the repository {other.name} ({other.root})")
+        await self._refuse_overlap(stored)
         wanted = stored_from_os(name) if name is not None else await self._free_name(stored)
         new = Repository(uuid4(), wanted, self.host, stored, settings=dict(settings or {}))
         repository = await self.store.add_repository(new)
         if self._engine is not None:
             self._engine.keep(repository, self.settings_of(repository))
         return repository
+
+    async def _refuse_overlap(self, root: str) -> None:
+        """Raises UsageError if a root overlaps with a repository, by its name or by way of bind mounts."""
+        others = [other for other in await self.repositories() if other.host == self.host]
+        places = await anyio.to_thread.run_sync(_places, [root, *(other.root for other in others)])
+        mine = places.get(root)
+        for other in others:
+            refuse_overlap(root, other.name, other.root)
+            its = places.get(other.root)
+            if mine is not None and its is not None and mine[0] == its[0]:
+                refuse_overlap(root, other.name, other.root, place=mine[1], other_place=its[1])
 
     async def remove_repository(self, wanted: UUID | str, *, purge: bool = False) -> None:
         """Ends the care for a repository; its records stay in the ledger unless `purge`."""
@@ -469,6 +479,15 @@ def stored_root(root: str | os.PathLike[str]) -> str:
             " if it is on another disk or a share, mount that first"
         )
     return stored_from_os(path)
+
+
+def _places(roots: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Where those roots really are that are there now."""
+    places = {}
+    for root in roots:
+        with suppress(OSError):
+            places[root] = place_of(root)
+    return places
 
 
 def _spellings(argument: str) -> list[str]:

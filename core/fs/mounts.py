@@ -30,13 +30,15 @@ _NETWORK: Final = re.compile(
 
 
 class Mount(NamedTuple):
-    """One mount. `mount_path` in stored form; `device` as lstat gives it for most types (not btrfs)."""
+    """One mount. Paths in stored form; `device` as lstat gives it for most types (not btrfs); `root` is
+    the directory of the file system that is mounted here, by its path within it."""
 
     id: int
     mount_path: str
     type: str
     source: str
     device: int
+    root: str = "/"
 
 
 def mounts() -> list[Mount]:
@@ -59,6 +61,7 @@ def parse_mount(line: bytes) -> Mount:
         fields[after + 1].decode("utf-8", "replace"),
         stored_from_bytes(_unescaped(fields[after + 2])),
         os.makedev(int(major), int(minor)),
+        stored_from_bytes(_unescaped(fields[3])),
     )
 
 
@@ -86,6 +89,17 @@ def mounts_below(root: str) -> list[Mount]:
         if mount.mount_path != (real or "/") and within(real, mount.mount_path)
     }
     return [topmost[path] for path in sorted(topmost)]
+
+
+def place_of(path: str) -> tuple[int, str]:
+    """Where a directory (absolute, stored form) really is: device, and path within its file system.
+
+    The same for every way in which bind mounts lead there. Raises OSError if nothing is there.
+    """
+    mount = mount_of(path)
+    real = stored_from_bytes(os.fsencode(os.path.realpath(os_from_stored(path))))
+    below = real[len(mount.mount_path.rstrip("/")) :].strip("/")
+    return mount.device, f"{mount.root.rstrip('/')}/{below}".rstrip("/") or "/"
 
 
 def identify(path: str, host: str) -> FileSystemIdentity:

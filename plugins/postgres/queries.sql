@@ -27,6 +27,10 @@ SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_migrati
 -- Until the transaction ends. The number is that of the word "ledger".
 SELECT pg_advisory_xact_lock(119182731994482)
 
+-- name: lock_roots
+-- Until the transaction ends. The number is that of the word "roots".
+SELECT pg_advisory_xact_lock(491495847027)
+
 -- name: new_record_ids
 -- A sequence never gives an id twice.
 SELECT nextval('file_records_id_seq') FROM generate_series(1, :count)

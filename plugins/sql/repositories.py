@@ -9,6 +9,7 @@ from uuid import UUID
 
 from treeledger.errors import EngineLocked, RepositoryNotFound, UsageError
 from treeledger.model import FileSystemIdentity, Lease, Repository
+from treeledger.overlap import refuse_overlap
 from treeledger.plugins.sql.leases import lost
 from treeledger.plugins.sql.values import json_text, repository_from, repository_row, uuid_from
 from treeledger.plugins.sql.work import Part, Row, Work, ask, run
@@ -83,15 +84,18 @@ def _add(repository: Repository) -> Work[Repository]:
 
 
 def _refuse_taken(own: UUID | None, name: str, host: str, root: str) -> Work[None]:
-    """Raises UsageError if another repository has the name or the root."""
-    for id, its_name, its_root in (yield from ask("repository_names", name=name, host=host, root=root)):
+    """Raises UsageError if another repository has the name, or the root or a part of it; till the end of
+    this transaction nobody else takes either."""
+    yield from run("lock_roots")
+    for id, its_name, its_host, its_root in (yield from ask("repository_names", name=name, host=host)):
         if uuid_from(id) == own:
             continue
+        if its_host == host:
+            refuse_overlap(root, its_name, its_root)
         if its_name == name:
             raise UsageError(
                 f"there is a repository named {name} already, at {its_root}; choose another name"
             )
-        raise UsageError(f"{root} is a repository already: {its_name}")
 
 
 def _repositories() -> Work[list[Repository]]:

@@ -18,10 +18,9 @@ SELECT {repository} FROM repositories WHERE id = :id
 SELECT id FROM repositories WHERE removed_at IS NULL ORDER BY id
 
 -- name: repository_names
--- Who has this name or this root already, the name first.
-SELECT id, name, root FROM repositories
-WHERE removed_at IS NULL AND (name = :name OR host = :host AND root = :root)
-ORDER BY name <> :name
+-- Who has this name already, and every root of this host.
+SELECT id, name, host, root FROM repositories WHERE removed_at IS NULL AND (name = :name OR host = :host)
+ORDER BY name
 
 -- name: add_repository
 -- Nothing is returned where the name, the root or the id is taken.

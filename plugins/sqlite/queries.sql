@@ -16,6 +16,10 @@ SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migra
 -- BEGIN IMMEDIATE has locked everybody else out.
 SELECT 1
 
+-- name: lock_roots
+-- BEGIN IMMEDIATE has locked everybody else out.
+SELECT 1
+
 -- name: new_record_ids
 -- The next ids; no other transaction can take them before they are inserted.
 WITH RECURSIVE ids (id) AS (

@@ -44,7 +44,7 @@ def test_a_line_of_mountinfo_is_understood() -> None:
         rb"36 35 98:5 /mnt1 /mnt\0402/\134x rw,noatime master:1 - ext3 /dev/root rw,errors=continue" + b"\n"
     )
     mount = parse_mount(line)
-    assert mount == (36, "/mnt 2/\\x", "ext3", "/dev/root", os.makedev(98, 5))
+    assert mount == (36, "/mnt 2/\\x", "ext3", "/dev/root", os.makedev(98, 5), "/mnt1")
 
 
 @linux
