@@ -72,7 +72,7 @@ class Inspector:
         return list(paths)
 
     async def still_gone(self, records: Sequence[FileRecord]) -> set[str]:
-        """The paths among those of some records at which nothing is, beyond doubt, now. Raises RootOffline."""
+        """Those paths of some records at which, beyond doubt, nothing is now. Raises RootOffline."""
         context = self._context
         looks = await context.workers.look(context.spec, [record.path for record in records])
         await context.root.check()
