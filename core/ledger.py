@@ -411,7 +411,8 @@ class Ledger:
         repository = await self.repository(wanted)
         operations = await self.store.operations(repository.id, limit=20)
         holder = await self.store.engine_holder(repository.host)
-        health = repository.health if holder is not None and not repository.clean else {}
+        is_of_now = holder is not None and repository.health.get("owner") == holder.owner
+        health = repository.health if is_of_now else {}
         scans = [o for o in operations if o.type is not OperationType.REALTIME and o.end_time is not None]
         state = "paused" if repository.paused else health.get("state", "stopped")
         upcoming = health.get("next_reconciliation")

@@ -373,12 +373,13 @@ class ScanScope(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds the engine lock of a ledger."""
+    """Who holds the engine lock of a ledger. `owner` as `lock_engine` gave it; "" if that is not known."""
 
     host: str
     pid: int
     command: str
     since: datetime
+    owner: str = ""
 
 
 class JobState(StrEnum):

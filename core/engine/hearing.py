@@ -42,7 +42,7 @@ class Hearing:
         self._dirty_wake = anyio.Event()
 
     async def listen(self) -> None:
-        """Takes what the source reports. Raises SourceDied, with everything marked as dirty."""
+        """Takes what the source reports. Raises SourceDied or RootOffline, all being marked as dirty."""
         reason = "the event source ended"
         try:
             async for batch in self._watch.observations():
@@ -51,6 +51,7 @@ class Hearing:
             reason = str(error)
         context = self._context
         await context.store.mark_dirty(context.repository.id, [("", reason)])
+        await context.root.check()  # the likely reason
         raise SourceDied(reason)
 
     def _take(self, batch: Sequence[Observation]) -> None:

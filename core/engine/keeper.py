@@ -13,8 +13,9 @@ from treeledger.engine.hub import RepositoryState, StateChanged
 from treeledger.engine.patience import delays
 from treeledger.engine.scans import ScanRequest
 from treeledger.engine.session import Session, Tools, open_session
-from treeledger.engine.watching import Watching
+from treeledger.engine.watching import MountsChanged, Watching
 from treeledger.errors import EngineLocked, LeaseLost, RepositoryNotFound, RootOffline, StoreError
+from treeledger.fs.mounts import mount_changes
 from treeledger.model import Repository
 from treeledger.protocols import EventSource
 
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 _TROUBLE: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
 _KNOWN: Final = (RepositoryNotFound, RootOffline, LeaseLost, StoreError)
 ROOT_CHECK: Final = 30.0  # seconds between looks for a root that is offline
+_WENT_WELL: Final = 60.0  # seconds that a session lasted: what ended it is no trouble that goes on
+_MOUNTS_EVERY: Final = 1.0  # seconds between looks whether a mount was made
 
 
 class Keeper:
@@ -66,28 +69,62 @@ class Keeper:
     async def run(self) -> None:
         """Keeps the repository until cancelled, or removed from the ledger."""
         waits = delays(1.0, 60.0)
-        while True:
-            self._requested = anyio.Event()
-            try:
-                await self._keep()
-            except RootOffline as error:
-                self._say(RepositoryState.OFFLINE, f"{error} I look every {self._root_check:g} s.")
-                self._fail_requests(error)
-                waits = delays(1.0, 60.0)
-                with anyio.move_on_after(self._root_check):
-                    await self._requested.wait()
-                continue
-            except RepositoryNotFound as error:
-                self._fail_requests(error)
-                return  # it was removed
-            except (LeaseLost, EngineLocked, StoreError) as error:
+        with mount_changes() as have_mounts_changed:
+            while True:
+                self._requested = anyio.Event()
+                began = anyio.current_time()
+                try:
+                    await self._keep()
+                except RootOffline as error:
+                    self._say(RepositoryState.OFFLINE, f"{error} I look every {self._root_check:g} s.")
+                    self._fail_requests(error)
+                    await self._note_health()
+                    await self._wait_for_root(have_mounts_changed)
+                    waits = delays(1.0, 60.0)
+                    continue
+                except RepositoryNotFound as error:
+                    self._fail_requests(error)
+                    return  # it was removed
+                except Exception as error:
+                    await self._take_failure(error)
+                if anyio.current_time() - began > _WENT_WELL:
+                    waits = delays(1.0, 60.0)
+                await anyio.sleep(next(waits))
+
+    async def _take_failure(self, error: Exception) -> None:
+        match error:
+            case MountsChanged():
+                log.info("%s; starting again", error)
+                return
+            case LeaseLost() | EngineLocked():
                 self._say(RepositoryState.DEGRADED, str(error))
-            except OSError as error:
-                self._say(RepositoryState.DEGRADED, f"watching failed: {error}; starting again")
-            except Exception as error:
-                log.exception("%s: unexpected failure", self.repository.name)
-                self._say(RepositoryState.DEGRADED, f"unexpected failure: {error!r}; starting again")
-            await anyio.sleep(next(waits))
+                return  # what the store says of it is another engine's business now
+            case StoreError():
+                message = str(error)
+            case OSError():
+                message = f"watching failed: {error}; starting again"
+            case _:
+                log.error("%s: unexpected failure", self.repository.name, exc_info=error)
+                message = f"unexpected failure: {error!r}; starting again"
+        self._say(RepositoryState.DEGRADED, message)
+        await self._note_health()
+
+    async def _wait_for_root(self, have_mounts_changed: Callable[[], bool]) -> None:
+        """Until it is time to look again, somebody asks for a scan, or a mount was made."""
+        end = anyio.current_time() + self._root_check
+        while not (self._requested.is_set() or have_mounts_changed()):
+            if (left := end - anyio.current_time()) <= 0:
+                break
+            with anyio.move_on_after(min(left, _MOUNTS_EVERY)):
+                await self._requested.wait()
+
+    async def _note_health(self) -> None:
+        """Has the store say what is wrong: who asks from outside would see what was so before."""
+        health = {"owner": self._tools.owner, "state": self.state.value, "message": self.message}
+        try:
+            await self._tools.store.update_repository(self.repository.id, health=health)
+        except (StoreError, RepositoryNotFound) as error:
+            log.debug("%s: its state could not be noted: %s", self.repository.name, error)
 
     async def _keep(self) -> None:
         opening = open_session(self._tools, self.repository, self.settings, one_shot=False, patience=None)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import anyio.to_thread
 
 from treeledger.errors import RootOffline
-from treeledger.fs.mounts import identify, mounts_below
+from treeledger.fs.mounts import Mount, identify, mounts_below
 from treeledger.fs.root import ANOTHER, RootLook, RootVerdict, judge_root, look_at_root
 from treeledger.model import RecordState, Repository
 from treeledger.protocols import Store
@@ -33,7 +33,8 @@ class KnownRoot:
     file_system: int
     type: str
     devices: tuple[tuple[int, int], ...]
-    barred: tuple[str, ...]  # mounts below the root that are not entered, relative to it
+    mounts: tuple[Mount, ...]  # below the root
+    barred: tuple[str, ...]  # those of them that are not entered, relative to it
 
     async def check(self) -> RootLook:
         """Looks again. Raises RootOffline if the root is absent, unreadable, or another directory by now."""
@@ -41,6 +42,15 @@ class KnownRoot:
         if (look.device, look.inode) != (self.device, self.inode):
             raise RootOffline(f"{self.shown_as} is {ANOTHER}")
         return look
+
+    async def new_mounts(self) -> KnownRoot | None:
+        """This root with the mounts that are below it by now; None if they are the same."""
+        mounts = tuple(await anyio.to_thread.run_sync(mounts_below, self.path))
+        return None if mounts == self.mounts else replace(self, mounts=mounts, barred=self.relative(mounts))
+
+    def relative(self, mounts: Iterable[Mount]) -> tuple[str, ...]:
+        """The places of mounts below this root."""
+        return _relative(self.path, mounts)
 
 
 async def examine_root(
@@ -61,11 +71,9 @@ async def examine_root(
         identity_is_stable=bool(identity.identity) and await _was_stable(store, repository),
     )
     devices = {look.device: number}
-    inner = [mount.mount_path for mount in await anyio.to_thread.run_sync(mounts_below, repository.root)]
+    mounts = tuple(await anyio.to_thread.run_sync(mounts_below, repository.root))
     if cross_mounts:
-        devices |= await _devices(store, inner, repository.host)
-        inner = []
-    barred = tuple(path[len(repository.root.rstrip("/")) + 1 :] for path in inner)
+        devices |= await _devices(store, [mount.mount_path for mount in mounts], repository.host)
     root = KnownRoot(
         path=repository.root,
         shown_as=shown_as or repository.root,
@@ -75,9 +83,14 @@ async def examine_root(
         file_system=number,
         type=identity.type,
         devices=tuple(devices.items()),
-        barred=barred,
+        mounts=mounts,
+        barred=() if cross_mounts else _relative(repository.root, mounts),
     )
     return root, verdict
+
+
+def _relative(root: str, mounts: Iterable[Mount]) -> tuple[str, ...]:
+    return tuple(mount.mount_path[len(root.rstrip("/")) + 1 :] for mount in mounts)
 
 
 async def _was_stable(store: Store, repository: Repository) -> bool:

@@ -119,7 +119,7 @@ class Scanner:
         Raises RootOffline, having changed nothing it was not sure of.
         """
         context = self._context
-        look = await context.root.check()
+        await context.root.check()
         operation = await run.begin()
         context.recorder.generation = max(context.recorder.generation, operation.generation)
         self._overtaken: list[str] = []
@@ -128,7 +128,7 @@ class Scanner:
         merge = Merge(_candidates_before(run, operation), same=context.same, everything=rehash)
         await self._scan(outer, merge, found, run, rehash)
         await self._inspect_vanished(found.vanished, run)
-        await context.root.check()
+        look = await context.root.check()
         for prefix in outer:
             unknown = tuple(path for path in found.unknown if within(prefix, path))
             scope = ScanScope(prefix, operation.generation, unknown)

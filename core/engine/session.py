@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from treeledger.protocols import PartRef, Store
 from treeledger.worker import WorkSpec
 
 LEASE_SECONDS: Final = 30.0
+_specs: Final = count(1)
 _OF_CONTENT: Final = (ProblemCode.CORRUPTED, ProblemCode.HASH_TIMEOUT, ProblemCode.CHANGED_WHILE_READ)
 _OF_STAT_OR_CONTENT: Final = (ProblemCode.UNREADABLE, ProblemCode.IO_ERROR)
 # Of a sample of records, to accept a root whose identity proves nothing:
@@ -145,11 +147,11 @@ def build_spec(
 ) -> WorkSpec:
     """What the workers need to build the parts of this repository in their own threads."""
     walker = _named(tools.parts.walkers(), settings.walker, "walker")
-    options = {**walker.options, "inode": root.inode, "barred": root.barred}
+    options = {**walker.options, "inode": root.inode}
     hashers = tools.parts.hashers()
     names = settings.reconciliation.hashers
-    return WorkSpec(
-        key=f"{repository.id}:{id(root)}",
+    spec = WorkSpec(
+        key=f"{repository.id}:{next(_specs)}",
         root=root.path,
         devices=root.devices,
         walker=walker._replace(options=options),
@@ -157,6 +159,13 @@ def build_spec(
         hashers=tuple(_named(hashers, name, "hasher") for name in names),
         own=own_paths(tools.store.own_paths(), root.path),
     )
+    return with_barred(spec, root.barred)
+
+
+def with_barred(spec: WorkSpec, barred: Sequence[str]) -> WorkSpec:
+    """The spec with other mounts that are not to be entered."""
+    walker = spec.walker._replace(options={**spec.walker.options, "barred": barred})
+    return spec._replace(key=f"{spec.key}+", walker=walker)
 
 
 def _named(parts: dict[str, PartRef], name: str, kind: str) -> PartRef:

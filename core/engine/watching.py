@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from typing import Any, Final
 
 import anyio
@@ -13,15 +14,21 @@ from treeledger.engine.chores import Chores
 from treeledger.engine.hearing import Hearing
 from treeledger.engine.hub import RepositoryState
 from treeledger.engine.scans import ScanRequest, Scans
-from treeledger.engine.session import Session
+from treeledger.engine.session import Session, with_barred
 from treeledger.errors import PluginError
+from treeledger.fs.mounts import mount_changes
 from treeledger.model import HoldStatus
 from treeledger.protocols import EventSource, SourceHealth, Watch
 from treeledger.units import show_count
 
 _TICK: Final = 2.0  # seconds between looks at what other processes asked for
-_ROOT_EVERY: Final = 15  # ticks
+_ROOT_EVERY: Final = 15  # ticks, unless a mount is made or ends
 _UNWATCHED_EVERY: Final = 30  # ticks between scans of what takes no watch
+
+
+class MountsChanged(Exception):
+    """Mounts that are entered came or went: file systems and watches are other ones now."""
+
 
 Say = Callable[[RepositoryState, str], None]
 
@@ -113,21 +120,32 @@ class Watching:
         """Looks at what other processes asked for, at the root, and tells the store how things are."""
         store, repository = self._context.store, self._context.repository
         told: dict[str, Any] = {}
-        ticks = 0
-        while True:
-            await hearing.load_marks()
-            await self._look_at_holds()
-            if ticks % _ROOT_EVERY == 0:
-                await self._context.root.check()
-            if ticks % _UNWATCHED_EVERY == 0:
-                hearing.mark(self._watch.health().unwatched)
-            self._say_state()
-            health = self._health()
-            if health != told:
-                await store.update_repository(repository.id, health=health)
-                told = health
-            ticks += 1
-            await anyio.sleep(_TICK)
+        with mount_changes() as have_mounts_changed:
+            for ticks in count():
+                await hearing.load_marks()
+                await self._look_at_holds()
+                if have_mounts_changed() or ticks % _ROOT_EVERY == 0:
+                    await self._look_at_root(hearing)
+                if ticks % _UNWATCHED_EVERY == 0:
+                    hearing.mark(self._watch.health().unwatched)
+                self._say_state()
+                health = self._health()
+                if health != told:
+                    await store.update_repository(repository.id, health=health)
+                    told = health
+                await anyio.sleep(_TICK)
+
+    async def _look_at_root(self, hearing: Hearing) -> None:
+        """Raises RootOffline, and MountsChanged where mounts are entered; else bars the mounts of now."""
+        context = self._context
+        await context.root.check()
+        root = await context.root.new_mounts()
+        if root is None:
+            return
+        if context.settings.cross_mounts:
+            raise MountsChanged(f"{context.repository.name}: other mounts are below {root.shown_as} now")
+        hearing.mark(context.root.relative(set(context.root.mounts) ^ set(root.mounts)))
+        context.root, context.spec = root, with_barred(context.spec, root.barred)
 
     async def _look_at_holds(self) -> None:
         statuses = (HoldStatus.OPEN, HoldStatus.APPROVED)
@@ -154,6 +172,7 @@ class Watching:
         health = self._watch.health()
         upcoming = self._scans.upcoming if self._scans is not None else None
         return {
+            "owner": self._context.lease.owner,
             "state": state.value,
             "message": message,
             "source": self._source.name,

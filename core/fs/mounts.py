@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import re
+import select
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from treeledger.model import FileSystemIdentity
@@ -48,6 +51,21 @@ def mounts() -> list[Mount]:
             return [parse_mount(line) for line in file]
     except FileNotFoundError:
         return []
+
+
+@contextmanager
+def mount_changes() -> Iterator[Callable[[], bool]]:
+    """Gives what says whether a mount was made, moved or ended since it was last asked, see
+    proc_pid_mounts(5); where there is no /proc, never."""
+    try:
+        table = open(_MOUNTS, "rb")  # noqa: SIM115 - closed below
+    except FileNotFoundError:
+        yield lambda: False
+        return
+    with table:
+        poll = select.poll()
+        poll.register(table, select.POLLPRI)
+        yield lambda: bool(poll.poll(0))
 
 
 def parse_mount(line: bytes) -> Mount:

@@ -73,8 +73,8 @@ def _is_held(row: Row) -> bool:
 
 
 def _holder_from(host: str, row: Row) -> Holder:
-    _, pid, _, _, _, command, since, _ = row
-    return Holder(host, pid, command, moment(since))
+    owner, pid, _, _, _, command, since, _ = row
+    return Holder(host, pid, command, moment(since), owner)
 
 
 def _held_message(holder: Holder) -> str:

@@ -35,9 +35,9 @@ class EngineLock:
         self._descriptor = descriptor
         self._owner = f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
         since = datetime.now(UTC).isoformat()
-        holder = {"host": host, "pid": os.getpid(), "command": command, "since": since}
+        who = {"host": host, "pid": os.getpid(), "command": command, "since": since, "owner": self._owner}
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        os.pwrite(descriptor, json.dumps(who).encode(), 0)
         return self._owner
 
     def release(self, owner: str) -> None:
@@ -82,7 +82,8 @@ def _holder_from(data: bytes) -> Holder:
     """What the holder wrote; it may be caught between taking the lock and writing."""
     try:
         said = json.loads(data)
-        return Holder(said["host"], said["pid"], said["command"], datetime.fromisoformat(said["since"]))
+        since = datetime.fromisoformat(said["since"])
+        return Holder(said["host"], said["pid"], said["command"], since, said["owner"])
     except (ValueError, KeyError):
         return Holder("", 0, "treeledger", datetime.now(UTC))
 
