@@ -53,6 +53,13 @@ class Tree:
     async def present(self) -> dict[str, FileRecord]:
         return {record.path: record async for record in self.ledger.files(FileQuery(self.repository.id))}
 
+    async def written(self) -> dict[str, FileRecord]:
+        """The present records as they were last written, whatever scans have seen of them since."""
+        return {
+            path: record._replace(last_scanned=None, scan_generation=0)
+            for path, record in (await self.present()).items()
+        }
+
     async def journal(self) -> list[JournalEntry]:
         return await self.ledger.store.changes(0, limit=100_000)
 

@@ -15,7 +15,7 @@ from treeledger.engine.recorder import Recorder
 from treeledger.engine.roots import examine_root
 from treeledger.engine.run import Run
 from treeledger.engine.scan import Scanner
-from treeledger.engine.session import Tools, accept, build_spec
+from treeledger.engine.session import Tools, accept, build_spec, current
 from treeledger.model import (
     Change,
     ChangeKind,
@@ -94,6 +94,7 @@ async def foresee(
     tools: Tools, repository: Repository, settings: RepositorySettings, prefixes: Sequence[str]
 ) -> Foreseen:
     """Says what a scan of some prefixes would change. Raises RootOffline. Needs no lease."""
+    repository = await current(tools.store, repository.id)
     root, verdict = await examine_root(
         tools.store, repository, settings.marker, settings.shown_as, cross_mounts=settings.cross_mounts
     )

@@ -9,6 +9,7 @@ from typing import Final
 import anyio
 
 from treeledger.config.settings import RepositorySettings
+from treeledger.engine.groups import ungrouped
 from treeledger.engine.hub import RepositoryState, StateChanged
 from treeledger.engine.patience import delays
 from treeledger.engine.scans import ScanRequest
@@ -131,9 +132,8 @@ class Keeper:
         async with opening as session:
             self._watching = Watching(session, self._sources, self._requests, self._say)
             try:
-                await self._watching.run()
-            except* Exception as group:
-                raise first_error(group) from None
+                with ungrouped():
+                    await self._watching.run()
             finally:
                 self._watching = None
 
@@ -151,16 +151,3 @@ class Keeper:
 
 
 Say = Callable[[RepositoryState, str], None]
-
-
-def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to act on of several that ended together: a known one before an unknown one."""
-    leaves = _leaves(group)
-    known = [leaf for leaf in leaves if isinstance(leaf, _KNOWN)]
-    return (known or leaves)[0]
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
-    return [error]

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from treeledger.dirty import outermost
 from treeledger.engine.context import Context
+from treeledger.engine.groups import ungrouped
 from treeledger.engine.inspector import READY_WITHIN, Inspector
 from treeledger.engine.run import Run
 from treeledger.merge import Merge, Nominations, position
@@ -126,7 +127,8 @@ class Scanner:
         outer = outermost(prefixes)
         found = _Found()
         merge = Merge(_candidates_before(run, operation), same=context.same, everything=rehash)
-        await self._scan(outer, merge, found, run, rehash)
+        with ungrouped():
+            await self._scan(outer, merge, found, run, rehash)
         await self._inspect_vanished(found.vanished, run)
         look = await context.root.check()
         for prefix in outer:

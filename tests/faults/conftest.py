@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from machine import mounted
 from matrix import Row, write
+from support import Tree
+
+from treeledger.ledger import Ledger
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,3 +59,14 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "disk"
     with mounted(path):
         yield path
+
+
+@pytest.fixture
+async def tree(tmp_path: Path, store_url: str) -> AsyncIterator[Tree]:
+    """A ledger of one tree, on each store in turn."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    async with Ledger.open(store=store_url, environ={**os.environ, "TREELEDGER_CONFIG": ""}) as ledger:
+        one = Tree(root, ledger)
+        one.repository = await ledger.add_repository(root)
+        yield one

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from support import Tree, until
 
-from treeledger.errors import RootOffline, TreeledgerError, UsageError
+from treeledger.errors import TreeledgerError
 from treeledger.model import ChangeKind, HashState, HoldStatus, RecordState
 
 pytestmark = pytest.mark.anyio
@@ -104,21 +104,6 @@ async def test_mass_deletion_is_held_and_approved(tree: Tree) -> None:
     assert await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,)) == []
 
 
-async def test_files_that_come_back_leave_the_hold(tree: Tree) -> None:
-    for n in range(30):
-        tree.write(f"f{n}", str(n))
-    async with tree.watched():
-        ids = {path: record.id for path, record in (await tree.present()).items()}
-        away = tree.root.parent / "away"
-        os.rename(tree.root, away)
-        tree.root.mkdir()
-        await tree.until_offline()
-        tree.root.rmdir()
-        os.rename(away, tree.root)
-        await tree.until_status("watching")
-        assert {path: record.id for path, record in (await tree.present()).items()} == ids
-
-
 async def test_an_emptied_root_is_held_however_few_files(tree: Tree) -> None:
     tree.write("only")
     await tree.ledger.scan(tree.repository)
@@ -145,43 +130,6 @@ async def test_a_rejected_deletion_stays_missing_and_is_not_asked_again(tree: Tr
     await tree.ledger.scan(tree.repository)
     assert await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,)) == []
     assert await tree.state("f1") is RecordState.MISSING
-
-
-async def test_an_absent_root_changes_no_record(tree: Tree) -> None:
-    tree.write("a")
-    await tree.ledger.scan(tree.repository)
-    before = await tree.present()
-    os.rename(tree.root, tree.root.parent / "away")
-    with pytest.raises(RootOffline):
-        await tree.ledger.scan(tree.repository)
-    assert await tree.present() == before
-
-
-async def test_a_replaced_root_changes_no_record(tree: Tree) -> None:
-    tree.write("a")
-    await tree.ledger.scan(tree.repository)
-    before = await tree.present()
-    os.rename(tree.root, tree.root.parent / "away")
-    tree.root.mkdir()
-    tree.write("foreign")
-    with pytest.raises(RootOffline, match="relocate"):
-        await tree.ledger.scan(tree.repository)
-    assert await tree.present() == before
-
-
-async def test_relocation_keeps_ids_and_hashes(tree: Tree) -> None:
-    tree.write("a")
-    await tree.ledger.scan(tree.repository)
-    before = await tree.record("a")
-    assert before is not None
-    moved = tree.root.parent / "elsewhere"
-    os.rename(tree.root, moved)
-    repository = await tree.ledger.relocate_repository(tree.repository.id, moved)
-    await tree.ledger.scan(repository)
-    after = await tree.record("a")
-    assert after is not None
-    assert (after.id, after.content_hash) == (before.id, before.content_hash)
-    assert after.state is RecordState.PRESENT
 
 
 async def test_a_deleted_file_that_returns_is_restored(tree: Tree) -> None:
@@ -244,12 +192,6 @@ async def test_a_second_engine_says_who_holds_the_ledger(tree: Tree) -> None:
     async with tree.ledger.started(command="watch"):
         with pytest.raises(TreeledgerError, match="watch"):
             await tree.ledger.scan(tree.repository)
-
-
-async def test_a_repository_inside_another_is_refused(tree: Tree) -> None:
-    (tree.root / "sub").mkdir()
-    with pytest.raises(UsageError, match="lies within"):
-        await tree.ledger.add_repository(tree.root / "sub")
 
 
 async def test_files_come_in_while_a_scan_is_asked_for(tree: Tree) -> None:
