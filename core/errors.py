@@ -6,6 +6,7 @@
     ├── PluginError              a plugin cannot be imported or configured (2)
     ├── StoreError               exit code 4
     │   ├── StoreUnavailable     away, locked or full; trying again may help
+    │   │   └── StoreRefused     no right, wrong password, no such database: it helps once a person has acted
     │   ├── StoreVersionError    the schema is newer, or older and may not be migrated here
     │   └── StoreDataError       this batch cannot be stored as it is; halve it
     ├── LeaseLost                another engine owns the repository now
@@ -45,6 +46,10 @@ class StoreError(TreeledgerError):
 
 
 class StoreUnavailable(StoreError):
+    pass
+
+
+class StoreRefused(StoreUnavailable):
     pass
 
 

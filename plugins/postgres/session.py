@@ -10,26 +10,20 @@ from typing import Any, Final, TypeVar
 import anyio
 import msgspec
 import psycopg
-from psycopg import AsyncConnection, IsolationLevel
-from psycopg.types.string import TextLoader
-from psycopg_pool import AsyncConnectionPool
 
 from treeledger.errors import StoreError
 from treeledger.plugins.postgres.dialect import translate
-from treeledger.plugins.postgres.errors import ERRORS, wrapped
+from treeledger.plugins.postgres.errors import ERRORS, closed, wrapped
+from treeledger.plugins.postgres.pool import Connection, Pool
 from treeledger.plugins.sql.queries import load
 from treeledger.plugins.sql.work import Each, Query, Row, Script, Step, Work, drive_async
 
 T = TypeVar("T")
 
 _PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.postgres")
-_CONNECTIONS: Final = 5
-_PATIENCE: Final = 10.0  # seconds to wait for a connection
-_FAREWELL: Final = 2.0  # seconds that transactions under way have to end when the store closes
+_FAREWELL: Final = 0.5  # seconds that transactions under way have to end when the store closes
 _OLDEST: Final = 140000  # before, it does not say whether a table was ever analyzed
 _AGAIN: Final = 1.0  # seconds until the listener tries again
-
-_Connection = AsyncConnection[Row]
 
 
 class PostgresSession:
@@ -41,16 +35,16 @@ class PostgresSession:
         self._conninfo = conninfo
         self._url = url
         self._queries = load(_PACKAGES, translate)
-        self._pool: AsyncConnectionPool[_Connection] | None = None
+        self._pool: Pool | None = None
+        self._is_closed = False
         self._running: set[asyncio.Task[Any]] = set()
         self._listener: asyncio.Task[None] | None = None
         self._announced = anyio.Event()
-        self._is_suspect = False  # a connection was lost, so others may be dead as well
 
     async def connect(self) -> None:
         """Connects once, to say at once and in the server's words why it cannot be done."""
         try:
-            connection = await AsyncConnection.connect(self._conninfo, connect_timeout=int(_PATIENCE))
+            connection = await self._opened().open()
             version, encoding = (
                 connection.info.server_version,
                 connection.info.parameter_status("server_encoding"),
@@ -88,19 +82,26 @@ class PostgresSession:
         return self._announced
 
     async def aclose(self) -> None:
+        """Gives transactions under way a moment; those of a server that does not answer are given up."""
+        self._is_closed = True
         if self._listener is not None:
             self._listener.cancel()
-            await asyncio.wait((self._listener,))
         if self._running:
             await asyncio.wait(self._running, timeout=_FAREWELL)
         if self._pool is not None:
-            await self._pool.close(_FAREWELL)
+            self._pool.close()
+        for task in self._running:
+            task.cancel()
+        if ending := {*self._running, *filter(None, (self._listener,))}:
+            await asyncio.wait(ending, timeout=_FAREWELL)
 
-    async def _acquired(self) -> _Connection:
+    async def _acquired(self) -> Connection:
+        if self._is_closed:
+            raise closed(self._url)
         try:
-            return await (await self._opened()).getconn()
+            return await self._opened().take()
         except ERRORS as error:
-            raise self._wrapped(error) from error
+            raise wrapped(error, self._url) from error
 
     async def _to_its_end(self, transaction: Coroutine[Any, Any, T]) -> T:
         """Whoever is cancelled while waiting leaves the transaction, and its connection, to end in order."""
@@ -109,62 +110,43 @@ class PostgresSession:
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
-    async def _read(self, connection: _Connection, work: Work[T]) -> T:
+    async def _read(self, connection: Connection, work: Work[T]) -> T:
         """Each statement for itself: reading needs no transaction around several."""
         async with self._used(connection):
             return await drive_async(work, lambda step: self._execute(connection, step))
 
-    async def _write(self, connection: _Connection, work: Work[T]) -> T:
+    async def _write(self, connection: Connection, work: Work[T]) -> T:
         """In a pipeline: only for rows that are wanted does it wait, which halves the round trips."""
         async with self._used(connection), connection.pipeline(), connection.transaction():
             return await drive_async(work, lambda step: self._execute(connection, step))
 
-    async def _migrate(self, connection: _Connection, work: Work[T]) -> T:
+    async def _migrate(self, connection: Connection, work: Work[T]) -> T:
         """A script has many statements, which a pipeline does not take."""
         async with self._used(connection), connection.transaction():
             return await drive_async(work, lambda step: self._execute(connection, step))
 
     @asynccontextmanager
-    async def _used(self, connection: _Connection) -> AsyncIterator[None]:
-        """Gives the connection back to the pool, which mends or replaces it."""
+    async def _used(self, connection: Connection) -> AsyncIterator[None]:
+        """Gives the connection back to the pool."""
         try:
             yield
         except ERRORS as error:
-            raise self._wrapped(error) from error
+            raise wrapped(error, self._url) from error
         finally:
-            if self._pool is not None:
-                await self._pool.putconn(connection)
+            await self._opened().give(connection)
 
-    async def _opened(self) -> AsyncConnectionPool[_Connection]:
+    def _opened(self) -> Pool:
+        """Made in the event loop that uses it."""
         if self._pool is None:
-            self._pool = AsyncConnectionPool(
-                self._conninfo,
-                connection_class=_Connection,
-                kwargs={"autocommit": True, "prepare_threshold": None},
-                configure=_configure,
-                min_size=1,
-                max_size=_CONNECTIONS,
-                timeout=_PATIENCE,
-                open=False,
-                name="treeledger",
-            )
-            await self._pool.open()
-        if self._is_suspect:
-            self._is_suspect = False
-            await self._pool.check()
+            self._pool = Pool(self._conninfo)
         return self._pool
 
-    def _wrapped(self, error: Exception) -> Exception:
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            self._is_suspect = True
-        return wrapped(error, self._url)
-
-    async def _execute(self, connection: _Connection, step: Step) -> Sequence[Row]:
+    async def _execute(self, connection: Connection, step: Step) -> Sequence[Row]:
         try:
             async with connection.cursor() as cursor:
                 return await self._step(cursor, step)
         except ERRORS as error:
-            raise self._wrapped(error) from error
+            raise wrapped(error, self._url) from error
 
     async def _step(self, cursor: psycopg.AsyncCursor[Row], step: Step) -> Sequence[Row]:
         if isinstance(step, Script):
@@ -191,14 +173,9 @@ class PostgresSession:
         """Announces what other processes commit. Behind a pooler nothing is heard, and readers poll."""
         while True:
             with suppress(psycopg.Error):
-                async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
+                async with await self._opened().open() as connection:
                     await connection.execute("LISTEN treeledger_journal")
                     self.announce()  # for what came before
                     async for _ in connection.notifies():
                         self.announce()
             await asyncio.sleep(_AGAIN)
-
-
-async def _configure(connection: _Connection) -> None:
-    await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
-    connection.adapters.register_loader("jsonb", TextLoader)  # JSON crosses as text
