@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _IDLE: Final = 20.0  # seconds without work after which the processes are ended
 _REST: Final = 600.0  # seconds without processes after one was killed
+_SAFE_PATH: Final = "PYTHONSAFEPATH"
 _SIGNALS: Final = frozenset((signal.SIGINT, signal.SIGTERM))
 
 
@@ -40,19 +41,23 @@ class Processes:
         """Runs a picklable call in a process; None while processes do not work here (threads will do)."""
         if time.monotonic() < self._rests_until:
             return None
-        if self._pool is None:
-            resource_tracker.ensure_running()  # which would end the mask below
-            self._pool = ProcessPoolExecutor(
-                self._count, multiprocessing.get_context("spawn"), _begin, (os.getpid(),)
-            )
-            self._check_later(_IDLE)
         self._last_used = time.monotonic()
         try:
-            with _masked():
-                return self._pool.submit(call)
+            with _importing_nothing_from_here():
+                pool = self._started()
+                with _masked():
+                    return pool.submit(call)
         except BrokenProcessPool as error:
             self.give_up(error)
             return None
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            resource_tracker.ensure_running()  # which would end the mask of `submit`
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._count, context, _begin, (os.getpid(),))
+            self._check_later(_IDLE)
+        return self._pool
 
     def give_up(self, error: BrokenProcessPool) -> None:
         """A process was killed, and with it all that was submitted: threads will do for some time."""
@@ -79,6 +84,24 @@ class Processes:
             self._check_later(left)
         else:
             self.retire()
+
+
+@contextmanager
+def _importing_nothing_from_here() -> Iterator[None]:
+    """Processes started meanwhile import nothing from the working folder, which may be anybody's tree.
+
+    They are started as `python -c`, which else puts it before everything (`PYTHONSAFEPATH` in "Command
+    line and environment" of the Python manual).
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 @contextmanager
