@@ -41,6 +41,7 @@ class Hashes:
         self._told = told or (lambda run: None)
         self._busy: set[int] = set()  # ids in the hands of a thread
         self._held_off: dict[int, tuple[float, float]] = {}  # until, and how long
+        self._asked = 0.0
         self._progress = anyio.Event()
         self._large = anyio.CapacityLimiter(context.settings.reconciliation.max_concurrency)
 
@@ -73,13 +74,16 @@ class Hashes:
                 await self._read(records, run, tasks)
 
     def next_try(self) -> float | None:
-        """Seconds until a file that was held off may be tried again; None if there is none."""
-        untils = [until for until, _ in self._held_off.values() if until != _NEVER]
+        """Seconds until a file that was held off may be tried again; None if there is none.
+
+        One that was due when the store was last asked is read by now, or gone.
+        """
+        untils = [until for until, _ in self._held_off.values() if self._asked < until != _NEVER]
         return max(0.0, min(untils) - time.monotonic()) if untils else None
 
     async def _next(self, *, verify: bool) -> list[FileRecord]:
         context = self._context
-        now = time.monotonic()
+        now = self._asked = time.monotonic()
         waiting = [id for id, (until, _) in self._held_off.items() if until > now]
         for id in [id for id, (until, _) in self._held_off.items() if until <= now - _LONGEST_HOLD_OFF]:
             del self._held_off[id]
