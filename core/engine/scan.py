@@ -22,6 +22,7 @@ from treeledger.engine.inspector import READY_WITHIN, Inspector
 from treeledger.engine.run import Run
 from treeledger.merge import Merge, Nominations, position
 from treeledger.model import (
+    INT64_MAX,
     File,
     OperationType,
     RecordKey,
@@ -209,7 +210,7 @@ class Scanner:
 def _candidates_before(run: Run, operation: SyncOperation) -> int:
     """Records of which generation may be nominated as vanished: all before this scan's own.
 
-    A burst has one generation for all its scans, so there what an earlier one wrote is a candidate too.
+    All, in a burst: its scans share one generation, older than what others wrote meanwhile, and the event
+    that called for the scan does not come again.
     """
-    is_burst = run.type is OperationType.REALTIME
-    return operation.generation + 1 if is_burst else operation.generation
+    return INT64_MAX if run.type is OperationType.REALTIME else operation.generation
