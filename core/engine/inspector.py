@@ -21,6 +21,7 @@ from treeledger.model import (
     File,
     FileRecord,
     FileStat,
+    HashState,
     Ignored,
     Problem,
     ProblemCode,
@@ -90,7 +91,7 @@ class Inspector:
         changes = [
             change
             for path, sight in sights.items()
-            if (change := self._change(records.get(path), sight, manner)) is not None
+            if (change := self._change(records.get(path), sight, manner, paths[path])) is not None
         ]
         changes = await self._paired(changes, looks, verify=manner.found_by_scan)
         changes, reads = await self._with_content(changes, paths, run, manner)
@@ -100,11 +101,16 @@ class Inspector:
         await context.report_reads(reads.values(), corrupted, run)
         return [change.after.path for change in applied.conflicts] if applied else []
 
-    def _change(self, record: FileRecord | None, sight: Sight, manner: _Manner) -> Change | None:
+    def _change(
+        self, record: FileRecord | None, sight: Sight, manner: _Manner, written: bool
+    ) -> Change | None:
         context = self._context
         change = change_of(context.repository.id, record, sight, same=context.same, content=context.content)
-        if change is None and manner.reread and isinstance(sight, File) and record is not None:
-            return Change(None, record, to_reread(record))
+        if change is None and isinstance(sight, File) and record is not None:
+            if manner.reread:
+                return Change(None, record, to_reread(record))
+            if written and record.hash_state is HashState.VERIFY:  # somebody took note of its stat before
+                return Change(None, record, record)
         return change
 
     def _sight(self, look: Look, record: FileRecord | None) -> Sight:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import anyio
@@ -123,6 +123,7 @@ class Scanner:
         context = self._context
         await context.root.check()
         operation = await run.begin()
+        began = await self._began(prefixes)
         context.recorder.generation = max(context.recorder.generation, operation.generation)
         self._overtaken: list[str] = []
         outer = outermost(prefixes)
@@ -136,13 +137,19 @@ class Scanner:
             unknown = tuple(path for path in found.unknown if within(prefix, path))
             scope = ScanScope(prefix, operation.generation, unknown)
             run.covered(scope)
-            await self._forget_problems(scope, operation.start_time)
+            if began is not None:
+                await self._forget_problems(scope, began)
         return Scanned(tuple(self._overtaken), look.is_empty)
+
+    async def _began(self, prefixes: Sequence[str]) -> datetime | None:
+        """When this scan began, by the store's clock; None if no problems are known that it could end."""
+        context = self._context
+        if not any(within(prefix, path) for path in context.troubled for prefix in prefixes):
+            return None
+        return (await context.store.gone(context.repository.id, timedelta())).now
 
     async def _forget_problems(self, scope: ScanScope, before: datetime) -> None:
         context = self._context
-        if not any(within(scope.prefix, path) for path in context.troubled):
-            return
         kept = (*scope.unknown, *context.unread)
         await context.store.forget_problems(context.repository.id, scope.prefix, before, kept)
 
