@@ -303,7 +303,8 @@ class Store(Protocol):
     async def lock_engine(self, host: str, command: str) -> str:
         """Takes the ledger's engine lock of this host and returns the owner's name.
 
-        Raises EngineLocked with the holder. One left by a dead process is taken over.
+        Raises EngineLocked with the holder. One left by a dead process is taken over, and what that
+        had is free at once: its leases, and its jobs; its operations are closed as failed.
         """
 
     async def unlock_engine(self, owner: str) -> None: ...
@@ -335,15 +336,19 @@ class Store(Protocol):
     async def remove_repository(self, repository_id: UUID, *, purge: bool) -> None:
         """Ends the care for it; its records stay unless `purge`."""
 
-    async def claim(self, repository_id: UUID, owner: str, seconds: float, *, takeover: bool) -> Lease:
+    async def claim(self, repository_id: UUID, owner: str, seconds: float) -> Lease:
         """Takes the lease, raises the fence, marks it unclean, closes operations left running as failed.
 
-        Raises EngineLocked while another owner's lease runs, unless `takeover` (the caller holds
-        the engine lock of the repository's host, so that owner is dead).
+        Raises EngineLocked while another owner's lease runs, and to an engine that has lost its lock
+        to another one.
         """
 
     async def renew(self, leases: Sequence[Lease], owner: str, seconds: float) -> list[Lease]:
-        """Extends the leases, and the engine lock of the owner; returns those that are lost."""
+        """Extends the leases, and the engine lock of the owner; returns those that are lost.
+
+        A lock that was lost, because its time ran out or its file was removed, is taken again. Raises
+        EngineLocked if another engine was faster; what it claims is lost.
+        """
 
     async def release(self, lease: Lease, *, clean: bool) -> None: ...
 

@@ -19,7 +19,7 @@ from treeledger.engine.keeper import Keeper
 from treeledger.engine.patience import delays
 from treeledger.engine.scans import ScanRequest
 from treeledger.engine.session import LEASE_SECONDS, Tools
-from treeledger.errors import StoreError
+from treeledger.errors import EngineLocked, StoreError
 from treeledger.model import JournalEntry, Repository
 from treeledger.protocols import Action, EventSource
 
@@ -121,15 +121,14 @@ class Engine:
             }
             try:
                 lost = await self.tools.store.renew(list(leases.values()), self.tools.owner, LEASE_SECONDS)
+            except EngineLocked:
+                lost = list(leases.values())  # a keeper that tries to claim again says who has the lock
             except StoreError as error:
                 log.warning("the leases could not be renewed: %s", error)
                 await anyio.sleep(next(waits))
                 continue
-            self._lose({lease.repository_id for lease in lost})
-
-    def _lose(self, ids: set[UUID]) -> None:
-        for id in ids & self.keepers.keys():
-            self.keepers[id].lose()
+            for id in {lease.repository_id for lease in lost} & self.keepers.keys():
+                self.keepers[id].lose()
 
     async def _tell_recorded(self, recorded: Recorded) -> None:
         """Passes committed batches to the `recorded` hooks in a worker thread; best effort."""

@@ -22,7 +22,7 @@ async def relocate(tools: Tools, old: Repository, new: Repository, settings: Rep
             f"{new.root} holds none of {len(sample)} files of {old.name} that were looked for, such as"
             f" {sample[0][0]}. Nothing was changed"
         )
-    lease = await tools.store.claim(old.id, tools.owner, LEASE_SECONDS, takeover=True)
+    lease = await tools.store.claim(old.id, tools.owner, LEASE_SECONDS)
     try:
         if old.root_file_system not in (None, root.file_system):
             await tools.store.renumber_file_system(lease, old.root_file_system or 0, root.file_system)

@@ -102,7 +102,7 @@ class Seeder:
 async def seeding(tools: Tools, repository: Repository, algorithm: str) -> AsyncIterator[Seeder]:
     """Takes a repository in hand; its root need not be there. Raises EngineLocked, StoreUnavailable."""
     store = patient(tools.store, _PATIENCE)
-    lease = await store.claim(repository.id, tools.owner, LEASE_SECONDS, takeover=True)
+    lease = await store.claim(repository.id, tools.owner, LEASE_SECONDS)
     run = Run(store, lease, OperationType.MANUAL, "")
     error: str | None = "interrupted"
     try:

@@ -96,7 +96,7 @@ async def open_session(
     )
     spec = build_spec(tools, repository, settings, root)
     await accept(tools, repository, root, spec, verdict)
-    lease = await store.claim(repository.id, tools.owner, LEASE_SECONDS, takeover=True)
+    lease = await store.claim(repository.id, tools.owner, LEASE_SECONDS)
     clean = False
     try:
         before = repository.root_file_system

@@ -19,7 +19,7 @@ from treeledger.model import (
     RecordState,
 )
 from treeledger.protocols import Store
-from treeledger.testing.store_shelf import LONG, Shelf, change, hashed, quiet, stat
+from treeledger.testing.store_shelf import Shelf, change, hashed, quiet, stat
 
 MISSING, DELETED, PRESENT = RecordState.MISSING, RecordState.DELETED, RecordState.PRESENT
 SOME_TIME = datetime(2026, 11, 20, 8, 30, 0, 123456, tzinfo=UTC)
@@ -201,7 +201,7 @@ class ApplyContract:
         assert await shelf.apply() == ([], [], [])
 
     async def test_lost_lease_writes_nothing(self, shelf: Shelf, store: Store) -> None:
-        taken = await store.claim(shelf.id, "other", LONG, takeover=True)
+        taken = await shelf.taken_over()
         with pytest.raises(LeaseLost):
             await shelf.apply(shelf.new_file("a"))
         assert await shelf.keys() == []

@@ -95,7 +95,7 @@ class CareContract:
         with pytest.raises(LeaseLost):
             await shelf.put("b")
         with pytest.raises(RepositoryNotFound):
-            await store.claim(shelf.id, OWNER, LONG, takeover=True)
+            await store.claim(shelf.id, OWNER, LONG)
         revived = await store.add_repository(before)
         assert revived.files == 1
         assert await shelf.at("a") == record
@@ -122,17 +122,17 @@ class CareContract:
         await store.release(shelf.lease, clean=True)
         released = await shelf.repository()
         assert (released.clean, released.owner, released.lease_until) == (True, None, None)
-        again = await store.claim(shelf.id, "other", LONG, takeover=False)
+        again = await store.claim(shelf.id, "other", LONG)
         assert again.fence > shelf.lease.fence
 
-    async def test_a_running_lease_is_respected_unless_taken_over(self, shelf: Shelf, store: Store) -> None:
+    async def test_a_running_lease_is_respected(self, shelf: Shelf, store: Store) -> None:
         with pytest.raises(EngineLocked, match=OWNER):
-            await store.claim(shelf.id, "other", LONG, takeover=False)
-        assert await store.claim(shelf.id, "other", LONG, takeover=True)
+            await store.claim(shelf.id, "other", LONG)
+        await shelf.put("a")
 
     async def test_a_lease_that_ended_is_free(self, shelf: Shelf, store: Store) -> None:
         assert await store.renew([shelf.lease], OWNER, -1.0) == []
-        taken = await store.claim(shelf.id, "other", LONG, takeover=False)
+        taken = await store.claim(shelf.id, "other", LONG)
         assert await store.renew([shelf.lease], OWNER, LONG) == [shelf.lease]
         assert await store.renew([taken], "other", LONG) == []
 
@@ -140,7 +140,7 @@ class CareContract:
     async def test_lost_lease(
         self, shelf: Shelf, store: Store, act: Callable[[Shelf], Awaitable[object]]
     ) -> None:
-        await store.claim(shelf.id, "other", LONG, takeover=True)
+        await shelf.taken_over()
         with pytest.raises(LeaseLost):
             await act(shelf)
 
@@ -148,7 +148,7 @@ class CareContract:
         self, shelf: Shelf, store: Store
     ) -> None:
         left = await store.begin_operation(shelf.lease, OperationType.STARTUP, "", scan=True)
-        await store.claim(shelf.id, "other", LONG, takeover=True)
+        await shelf.taken_over()
         [found] = await store.operations(shelf.id, limit=5)
         assert (found.id, found.status) == (left.id, OperationStatus.FAILED)
         assert found.error_message

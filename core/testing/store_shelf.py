@@ -78,11 +78,16 @@ class Shelf:
     @classmethod
     async def new(cls, store: Store, name: str | None = None, owner: str = OWNER) -> Shelf:
         added = await store.add_repository(repository(name or f"shelf-{uuid4()}"))
-        return cls(store, await store.claim(added.id, owner, LONG, takeover=False))
+        return cls(store, await store.claim(added.id, owner, LONG))
 
     @property
     def id(self) -> UUID:
         return self.lease.repository_id
+
+    async def taken_over(self, by: str = "other") -> Lease:
+        """The lease of another owner, who took the repository over when this one's had run out."""
+        await self.store.renew([self.lease], self.lease.owner, -1.0)
+        return await self.store.claim(self.id, by, LONG)
 
     def new_file(self, path: str, **fields: Any) -> Change:
         record = FileRecord(0, self.id, path, fields.pop("stat", None) or stat(), **fields)

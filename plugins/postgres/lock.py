@@ -14,10 +14,11 @@ from typing import Final, NamedTuple
 
 from treeledger.errors import EngineLocked
 from treeledger.model import Holder
+from treeledger.plugins.sql.repositories import reclaim
 from treeledger.plugins.sql.values import moment
 from treeledger.plugins.sql.work import Row, Work, ask, run
 
-_LEASE: Final = timedelta(seconds=60)  # until the first renewal
+LEASE: Final = timedelta(seconds=60)  # until the first renewal
 
 
 class Process(NamedTuple):
@@ -40,25 +41,37 @@ def is_dead(process: Process) -> bool:
     return _started(process.pid) != process.started
 
 
-def take(host: str, command: str) -> Work[str]:
-    """Takes the lock of a host and returns the owner's name. Raises EngineLocked with the holder."""
-    owner = f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
+class Engine(NamedTuple):
+    """Who takes the lock."""
+
+    host: str
+    command: str
+    owner: str
+
+    @classmethod
+    def new(cls, host: str, command: str) -> Engine:
+        return cls(host, command, f"{host}:{os.getpid()}:{secrets.token_hex(4)}")
+
+
+def take(engine: Engine) -> Work[None]:
+    """Takes the lock of a host, and frees what its engines left. Raises EngineLocked with the holder."""
+    host = engine.host
     rows = yield from ask("hold_engine_lock", host=host)
     if rows and _is_held(rows[0]):
         raise EngineLocked(_held_message(_holder_from(host, rows[0])))
-    if rows:
-        yield from run("drop_engine_lock", owner=rows[0][0])
-    taken = yield from ask(
-        "take_engine_lock",
-        host=host,
-        owner=owner,
-        command=command,
-        lease=_LEASE,
-        **this_process()._asdict(),
-    )
+    dead = rows[0][0] if rows else None
+    if dead is not None:
+        yield from run("drop_engine_lock", owner=dead)
+    taken = yield from ask("take_engine_lock", **engine._asdict(), lease=LEASE, **this_process()._asdict())
     if not taken:
         raise EngineLocked(f"another treeledger is starting on {host}; try again")
-    return owner
+    yield from reclaim(engine.owner, host=host, dead=dead)
+
+
+def keep(engine: Engine, lease: timedelta) -> Work[None]:
+    """Extends the lock; takes it again if it was lost meanwhile. Raises EngineLocked if another has it."""
+    if not (yield from ask("renew_engine_lock", owner=engine.owner, lease=lease)):
+        yield from take(engine)
 
 
 def holder(host: str) -> Work[Holder | None]:

@@ -219,3 +219,4 @@ DELETE FROM engine_locks WHERE owner = :owner
 -- name: renew_engine_lock
 -- Only its owner keeps it.
 UPDATE engine_locks SET lease_until = now() + :lease WHERE owner = :owner
+RETURNING owner

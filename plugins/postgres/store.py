@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from psycopg.conninfo import make_conninfo
 
@@ -41,6 +42,7 @@ class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operati
         self.url = without_password(options.url)
         self.session = PostgresSession(_conninfo(options), self.url)
         self._schema = scripts("postgres") if schema is None else schema
+        self._engine: lock.Engine | None = None
         self._may_migrate = bool(options.options.get("auto_migrate"))
 
     # life and schema
@@ -78,16 +80,26 @@ class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operati
     # engines
 
     async def lock_engine(self, host: str, command: str) -> str:
-        return await self.session.write(lock.take(host, command))
+        engine = lock.Engine.new(host, command)
+        await self.session.write(lock.take(engine))
+        self._engine = engine
+        return engine.owner
 
     async def unlock_engine(self, owner: str) -> None:
+        if self._engine is not None and self._engine.owner == owner:
+            self._engine = None
         await self.session.write(run("drop_engine_lock", owner=owner))
 
     async def engine_holder(self, host: str) -> Holder | None:
         return await self.session.read(lock.holder(host))
 
+    async def claim(self, repository_id: UUID, owner: str, seconds: float) -> Lease:
+        if self._engine is not None:
+            await self.session.write(lock.keep(self._engine, lock.LEASE))
+        return await super().claim(repository_id, owner, seconds)
+
     async def renew(self, leases: Sequence[Lease], owner: str, seconds: float) -> list[Lease]:
-        return await self.session.write(_renew(leases, owner, seconds))
+        return await self.session.write(_renew(self._engine, leases, owner, seconds))
 
     # operations
 
@@ -106,8 +118,11 @@ def _acquaint() -> Work[None]:
         yield from run("analyze")
 
 
-def _renew(leases: Sequence[Lease], owner: str, seconds: float) -> Work[list[Lease]]:
-    yield from run("renew_engine_lock", owner=owner, lease=timedelta(seconds=seconds))
+def _renew(
+    engine: lock.Engine | None, leases: Sequence[Lease], owner: str, seconds: float
+) -> Work[list[Lease]]:
+    if engine is not None:
+        yield from lock.keep(engine, timedelta(seconds=seconds))
     return (yield from renew_leases(leases, owner, seconds))
 
 

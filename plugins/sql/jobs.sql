@@ -54,6 +54,10 @@ WHERE id = (SELECT id FROM jobs WHERE action = :action AND state <> 'dead' ORDER
   AND (state = 'waiting' AND not_before <= now() OR state = 'running' AND lease_until < now())
 RETURNING {job}
 
+-- name: free_jobs
+-- Those of an owner that is gone run out at once.
+UPDATE jobs SET lease_until = now() WHERE state = 'running' AND owner = :owner
+
 -- name: finish_job
 -- Not if it was claimed again meanwhile: every claim counts as a try.
 DELETE FROM jobs WHERE id = :id AND tries = :tries AND state = 'running'

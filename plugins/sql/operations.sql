@@ -31,6 +31,13 @@ RETURNING {operation}
 UPDATE sync_operations SET status = 'failed', end_time = now(), error_message = :error
 WHERE repository_id = :id AND status = 'running'
 
+-- name: abandon_of_gone
+-- Closes what engines left running that are gone, in whatever repository.
+UPDATE sync_operations SET status = 'failed', end_time = now(), error_message = :error
+WHERE status = 'running'
+  AND repository_id IN (SELECT id FROM repositories WHERE coalesce(owner, '') <> :owner)
+  AND repository_id IN (SELECT id FROM repositories WHERE host = :host)  -- if host
+
 -- name: operation
 -- One operation, whatever became of it.
 SELECT {operation} FROM sync_operations WHERE id = :id

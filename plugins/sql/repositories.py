@@ -59,8 +59,8 @@ class Repositories(Part):
                 pass
             await self.session.write(_purge_rest(repository_id))
 
-    async def claim(self, repository_id: UUID, owner: str, seconds: float, *, takeover: bool) -> Lease:
-        return await self.session.write(_claim(repository_id, owner, seconds, takeover))
+    async def claim(self, repository_id: UUID, owner: str, seconds: float) -> Lease:
+        return await self.session.write(_claim(repository_id, owner, seconds))
 
     async def release(self, lease: Lease, *, clean: bool) -> None:
         await self.session.write(_release(lease, clean))
@@ -138,10 +138,8 @@ def _purge_rest(repository_id: UUID) -> Work[None]:
         yield from run(name, id=str(repository_id))
 
 
-def _claim(repository_id: UUID, owner: str, seconds: float, takeover: bool) -> Work[Lease]:
-    rows = yield from ask(
-        "claim", id=str(repository_id), owner=owner, lease=timedelta(seconds=seconds), takeover=takeover
-    )
+def _claim(repository_id: UUID, owner: str, seconds: float) -> Work[Lease]:
+    rows = yield from ask("claim", id=str(repository_id), owner=owner, lease=timedelta(seconds=seconds))
     if not rows:
         raise _not_claimed((yield from _repository(repository_id)))
     yield from run("abandon_operations", id=str(repository_id), error=_ABANDONED)
@@ -155,6 +153,17 @@ def _not_claimed(repository: Repository) -> Exception:
         f"{repository.name} is watched by {repository.owner}, at least until "
         f"{repository.lease_until:%H:%M:%S} UTC. Stop that engine, or wait until its lease ends."
     )
+
+
+def reclaim(owner: str, *, host: str | None = None, dead: str | None = None) -> Work[None]:
+    """Frees what engines left that ended without a word; of one host, or of all that use the ledger.
+
+    The caller has just taken their lock as `owner`; `dead` had it before, and its jobs are free, too.
+    """
+    yield from run("abandon_of_gone", owner=owner, host=host, error=_ABANDONED)
+    yield from run("free_leases", owner=owner, host=host)
+    if dead is not None:
+        yield from run("free_jobs", owner=dead)
 
 
 def renew_leases(leases: Sequence[Lease], owner: str, seconds: float) -> Work[list[Lease]]:

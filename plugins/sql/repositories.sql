@@ -87,8 +87,14 @@ DELETE FROM held_deletions WHERE repository_id = :id
 UPDATE repositories
 SET owner = :owner, fence = fence + 1, lease_until = now() + :lease, clean = false
 WHERE id = :id AND removed_at IS NULL
-  AND (owner IS NULL OR owner = :owner OR lease_until < now() OR :takeover)
+  AND (owner IS NULL OR owner = :owner OR lease_until < now())
 RETURNING fence
+
+-- name: free_leases
+-- What engines held that are gone, as somebody else has their lock.
+UPDATE repositories SET owner = NULL, lease_until = NULL
+WHERE owner <> :owner
+  AND host = :host  -- if host
 
 -- name: renew
 -- Extends leases; those that are lost are not returned.

@@ -6,10 +6,11 @@ import fcntl
 import json
 import os
 import secrets
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from treeledger.errors import EngineLocked
 from treeledger.model import Holder
@@ -24,31 +25,48 @@ class EngineLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
-        self._owner = ""
+        self._said: dict[str, str | int] = {}
+        self._keeping = threading.Lock()
 
-    def take(self, host: str, command: str) -> str:
-        """Takes the lock and returns the owner's name. Raises EngineLocked with the holder."""
+    @property
+    def owner(self) -> str:
+        """The name of who has taken the lock here; "" if nobody has."""
+        return str(self._said["owner"]) if self._descriptor is not None else ""
+
+    def take(self, host: str, command: str) -> str | None:
+        """Takes the lock; returns the owner who died with it. Raises EngineLocked with the holder."""
+        pid = os.getpid()
+        owner, since = f"{host}:{pid}:{secrets.token_hex(4)}", datetime.now(UTC).isoformat()
+        return self._take({"host": host, "pid": pid, "command": command, "since": since, "owner": owner})
+
+    def keep(self) -> None:
+        """Takes the lock again if somebody removed its file. Raises EngineLocked if another was faster."""
+        with self._keeping:
+            if self._descriptor is not None and not _is_at(self._descriptor, self._path):
+                lost = self._descriptor
+                self._take(self._said)
+                os.close(lost)
+
+    def _take(self, said: dict[str, str | int]) -> str | None:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not _lock(descriptor):
             os.close(descriptor)
             raise EngineLocked(_held_message(self._path, self.holder()))
-        self._descriptor = descriptor
-        self._owner = f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
-        since = datetime.now(UTC).isoformat()
-        who = {"host": host, "pid": os.getpid(), "command": command, "since": since, "owner": self._owner}
+        left = _read(descriptor)
+        self._descriptor, self._said = descriptor, said
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(who).encode(), 0)
-        return self._owner
+        os.pwrite(descriptor, json.dumps(said).encode(), 0)
+        return left.get("owner")
 
     def release(self, owner: str) -> None:
         """Gives the lock back, if it is this owner's. The file stays: removing it would race."""
-        if self._descriptor is not None and owner == self._owner:
+        if self._descriptor is not None and owner == self.owner:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 
     def close(self) -> None:
-        self.release(self._owner)
+        self.release(self.owner)
 
     def holder(self) -> Holder | None:
         """Who holds the lock; None if nobody alive does."""
@@ -59,7 +77,7 @@ class EngineLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _holder_from(os.pread(descriptor, 65536, 0))
+            return _holder_from(_read(descriptor))
         finally:
             os.close(descriptor)
         return None
@@ -78,10 +96,24 @@ def _lock(descriptor: int) -> bool:
             return True
 
 
-def _holder_from(data: bytes) -> Holder:
-    """What the holder wrote; it may be caught between taking the lock and writing."""
+def _is_at(descriptor: int, path: Path) -> bool:
     try:
-        said = json.loads(data)
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _read(descriptor: int) -> dict[str, Any]:
+    """What the holder wrote; it may be caught, or have died, between taking the lock and writing."""
+    try:
+        said = json.loads(os.pread(descriptor, 65536, 0))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _holder_from(said: dict[str, Any]) -> Holder:
+    try:
         since = datetime.fromisoformat(said["since"])
         return Holder(said["host"], said["pid"], said["command"], since, said["owner"])
     except (ValueError, KeyError):

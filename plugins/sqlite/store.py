@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 from anyio import to_thread
 
@@ -24,7 +25,7 @@ from treeledger.plugins.sql.journal import Journal
 from treeledger.plugins.sql.marks import Marks
 from treeledger.plugins.sql.operations import Operations
 from treeledger.plugins.sql.records import Records
-from treeledger.plugins.sql.repositories import Repositories, renew_leases
+from treeledger.plugins.sql.repositories import Repositories, reclaim, renew_leases
 from treeledger.plugins.sqlite import place
 from treeledger.plugins.sqlite.errors import ERRORS, wrapped
 from treeledger.plugins.sqlite.lock import EngineLock
@@ -87,7 +88,14 @@ class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operation
     # engines
 
     async def lock_engine(self, host: str, command: str) -> str:
-        return await to_thread.run_sync(self._lock.take, host, command)
+        dead = await to_thread.run_sync(self._lock.take, host, command)
+        owner = self._lock.owner
+        try:
+            await self.session.write(reclaim(owner, dead=dead))
+        except BaseException:
+            self._lock.release(owner)
+            raise
+        return owner
 
     async def unlock_engine(self, owner: str) -> None:
         await to_thread.run_sync(self._lock.release, owner)
@@ -95,7 +103,12 @@ class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operation
     async def engine_holder(self, host: str) -> Holder | None:
         return await to_thread.run_sync(self._lock.holder)
 
+    async def claim(self, repository_id: UUID, owner: str, seconds: float) -> Lease:
+        await to_thread.run_sync(self._lock.keep)
+        return await super().claim(repository_id, owner, seconds)
+
     async def renew(self, leases: Sequence[Lease], owner: str, seconds: float) -> list[Lease]:
+        await to_thread.run_sync(self._lock.keep)
         return await self.session.write(renew_leases(leases, owner, seconds))
 
 

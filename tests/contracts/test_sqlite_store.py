@@ -164,7 +164,7 @@ async def test_backup_is_a_whole_ledger_with_an_epoch_of_its_own(store: SqliteSt
     assert [await copy.record(record.id) for record in records] == records
     assert (await copy.head()).n == 2
     assert (await copy.head()).epoch != (await store.head()).epoch
-    theirs = Shelf(copy, await copy.claim(shelf.id, "copy", 60.0, takeover=True))
+    theirs = Shelf(copy, await Shelf(copy, shelf.lease).taken_over())
     assert (await theirs.put("c")).id > records[-1].id
     await copy.aclose()
     with pytest.raises(UsageError, match="exists"):

@@ -56,7 +56,7 @@ class Ledger:
         if repository not in self._leases:
             new = Repository(uuid4(), repository, "this-host", f"/data/{repository}")
             made = await self.store.add_repository(new)
-            self._leases[repository] = await self.store.claim(made.id, HERE, 600, takeover=False)
+            self._leases[repository] = await self.store.claim(made.id, HERE, 600)
         lease = self._leases[repository]
         stat = FileStat(1, 1, 1, 1, 1, 0o100644)
         records = [FileRecord(0, lease.repository_id, path, stat) for path in paths]
