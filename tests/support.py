@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from stat import S_ISREG
 
 import anyio
-import pytest
 
 from treeledger.engine.engine import Engine
 from treeledger.engine.hub import RepositoryState
@@ -25,7 +26,7 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, within: flo
             while not await condition():  # noqa: ASYNC110 - what is waited for is in a store
                 await anyio.sleep(0.02)
     except TimeoutError:
-        pytest.fail(f"not within {within:g} s: {what}")
+        raise AssertionError(f"not within {within:g} s: {what}") from None
 
 
 class Tree:
@@ -108,3 +109,56 @@ class Tree:
             self.engine = engine
             await self.until_status("watching")
             yield engine
+
+
+_LEFT_BY = {
+    ChangeKind.MISSING: RecordState.MISSING,
+    ChangeKind.DELETED: RecordState.DELETED,
+    ChangeKind.IGNORED: RecordState.IGNORED,
+}
+
+
+def on_disk(root: Path) -> dict[str, tuple[int, int, str]]:
+    """Size, modification time in ns and SHA-256 of regular files by path, without hidden ones and `*.log`."""
+    found = {}
+    for path in root.rglob("*"):
+        stat = path.lstat()
+        if S_ISREG(stat.st_mode) and not path.name.startswith(".") and path.suffix != ".log":
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[str(path.relative_to(root))] = (stat.st_size, stat.st_mtime_ns, digest)
+    return found
+
+
+async def assert_sound(ledger: Ledger, repository: Repository) -> None:
+    """Fails unless the ledger is in itself as it must be, whatever happened and however it ended.
+
+    The journal, replayed by record id, equals the records; the counters count them; one live record has
+    a path; no operation is running.
+    """
+    states = tuple(RecordState)
+    query = FileQuery(repository.id, states=states)
+    records = {record.id: record async for record in ledger.files(query)}
+    replayed = {}
+    for entry in await ledger.store.changes(0, limit=100_000, repository_id=repository.id):
+        state = _LEFT_BY.get(entry.kind, RecordState.PRESENT)
+        replayed[entry.record_id] = (entry.path, state, entry.stat.size, entry.stat.mtime_ns, entry.hash)
+    told = {id: (r.path, r.state, r.stat.size, r.stat.mtime_ns, r.content_hash) for id, r in records.items()}
+    assert replayed == told
+    live = [record.path for record in records.values() if record.state is not RecordState.DELETED]
+    assert len(live) == len(set(live))
+    now = await ledger.repository(repository.id)
+    present = [record for record in records.values() if record.state is RecordState.PRESENT]
+    missing = [record for record in records.values() if record.state is RecordState.MISSING]
+    assert (now.files, now.missing) == (len(present), len(missing))
+    assert now.bytes == sum(record.stat.size for record in present)
+    running = [one for one in await ledger.sync_operations(limit=1000) if one.status == "running"]
+    assert running == []
+
+
+async def assert_true(ledger: Ledger, repository: Repository, root: Path) -> None:
+    """Fails unless the ledger is sound, equals the tree hash for hash, and knows of no problem."""
+    query = FileQuery(repository.id)
+    recorded = {r.path: (r.stat.size, r.stat.mtime_ns, r.content_hash) async for r in ledger.files(query)}
+    assert recorded == on_disk(root)
+    await assert_sound(ledger, repository)
+    assert await ledger.store.problems(repository.id, notes=False, limit=10) == []

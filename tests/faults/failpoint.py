@@ -1,9 +1,12 @@
-"""treeledger with a failpoint: the process is killed, or stops, at the nth call of one of its functions.
+"""treeledger with a failpoint: something happens to the process at the nth call of one of its functions.
 
-    python failpoint.py MODULE:FUNCTION WHEN NTH ACTION [treeledger's arguments]
+    python failpoint.py WHERE WHEN NTH ACTION [treeledger's arguments]
 
-WHEN is `before` or `after` the call; ACTION `kill` (SIGKILL itself) or `stop` (SIGSTOP itself, until
-somebody continues it). The code under test knows nothing of this: the function is wrapped where it is found.
+WHERE is `MODULE:FUNCTION`, or `sql:NAME` for a statement within a transaction by its name; WHEN is `before` or
+`after` it; ACTION is `kill` (SIGKILL), `stop` (SIGSTOP, until somebody continues it), the name of
+another signal, such as `SIGTERM`, or `fill` (a MemoryError). With FAILPOINT_ARMED=FILE in the environment
+calls count only once the file exists. The code under test knows nothing of this: what it calls is wrapped
+where it is found.
 """
 
 from __future__ import annotations
@@ -18,36 +21,54 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-ACTIONS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+_NAMES = {"kill": "SIGKILL", "stop": "SIGSTOP"}
+_STEPS = (  # where a session executes a statement, which is its last argument
+    "treeledger.plugins.sqlite.session:Connection._step",
+    "treeledger.plugins.postgres.session:PostgresSession._step",
+)
+
+Reached = Callable[[tuple[Any, ...]], None]
 
 
 def arm(where: str, when: str, nth: int, act: Callable[[], object]) -> None:
     """Wraps a function or method, sync, async or a generator (whose call is its whole run)."""
+    calls = count(1)
+    kind, _, name = where.partition(":")
+
+    def reached(arguments: tuple[Any, ...]) -> None:
+        is_it = kind != "sql" or getattr(arguments[-1], "name", "script") == name
+        if is_it and _is_armed() and next(calls) == nth:
+            act()
+
+    for place in _STEPS if kind == "sql" else (where,):
+        _wrap(place, when, reached)
+
+
+def _is_armed() -> bool:
+    file = os.environ.get("FAILPOINT_ARMED")
+    return file is None or os.path.exists(file)
+
+
+def _wrap(where: str, when: str, reached: Reached) -> None:
     module, _, path = where.partition(":")
     owner: Any = importlib.import_module(module)
     *parents, name = path.split(".")
     for parent in parents:
         owner = getattr(owner, parent)
     function = inspect.getattr_static(owner, name)
-    calls = count(1)
-
-    def reached() -> None:
-        if next(calls) == nth:
-            act()
-
-    setattr(owner, name, _wrapped(function, when, reached))
+    before: Reached = reached if when == "before" else lambda arguments: None
+    after: Reached = reached if when == "after" else lambda arguments: None
+    setattr(owner, name, _wrapped(function, before, after))
 
 
-def _wrapped(function: Any, when: str, reached: Callable[[], None]) -> Any:
+def _wrapped(function: Any, before: Reached, after: Reached) -> Any:
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def waiting(*arguments: Any, **options: Any) -> Any:
-            if when == "before":
-                reached()
+            before(arguments)
             result = await function(*arguments, **options)
-            if when == "after":
-                reached()
+            after(arguments)
             return result
 
         return waiting
@@ -55,30 +76,32 @@ def _wrapped(function: Any, when: str, reached: Callable[[], None]) -> Any:
 
         @functools.wraps(function)
         def running(*arguments: Any, **options: Any) -> Any:
-            if when == "before":
-                reached()
+            before(arguments)
             result = yield from function(*arguments, **options)
-            if when == "after":
-                reached()
+            after(arguments)
             return result
 
         return running
 
     @functools.wraps(function)
     def calling(*arguments: Any, **options: Any) -> Any:
-        if when == "before":
-            reached()
+        before(arguments)
         result = function(*arguments, **options)
-        if when == "after":
-            reached()
+        after(arguments)
         return result
 
     return calling
 
 
+def _act(action: str) -> None:
+    if action == "fill":
+        raise MemoryError
+    os.kill(os.getpid(), signal.Signals[_NAMES.get(action, action)])
+
+
 def main() -> None:
     where, when, nth, action, *arguments = sys.argv[1:]
-    arm(where, when, int(nth), lambda: os.kill(os.getpid(), ACTIONS[action]))
+    arm(where, when, int(nth), lambda: _act(action))
     from treeledger.cli.main import main as treeledger
 
     sys.argv = ["treeledger", *arguments]
