@@ -74,6 +74,11 @@ class Hearing:
         """Whether anything that was heard still has to be looked at."""
         return self._looking or self._scanning or len(self.settle) > 0 or bool(self._dirty)
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it was stopped in the middle of a look or a scan, so that nobody knows what is left."""
+        return self._looking or self._scanning
+
     def look_again(self, paths: Iterable[str]) -> None:
         """Has paths looked at once more, a little later."""
         self.settle.observe([Observation(path) for path in paths], time.monotonic())

@@ -40,6 +40,7 @@ class Scans:
         changed: Callable[[], None],
     ) -> None:
         self.is_scanning = False
+        self.is_complete = session.context.repository.clean  # nothing that a scan would find was left out
         self.upcoming: datetime | None = None
         self._session = session
         self._context = session.context
@@ -88,6 +89,8 @@ class Scans:
     ) -> SyncOperation:
         context = self._context
         expected = (await context.current()).files
+        is_whole = "" in prefixes
+        self.is_complete = self.is_complete and not is_whole
         self._set_scanning(True)
         try:
             async with operation(self._session, type, " ".join(prefixes)) as run:
@@ -100,6 +103,7 @@ class Scans:
                 begun = await run.begin()
         finally:
             self._set_scanning(False)
+        self.is_complete = self.is_complete or is_whole
         self._last = datetime.now(UTC)
         self._hearing.look_again(scanned.overtaken)
         return begun

@@ -68,6 +68,7 @@ class Session:
     inspector: Inspector
     deletions: Deletions
     tools: Tools
+    is_settled: bool = False  # whether whoever is told to stop leaves nothing behind that is not on record
 
     def scanner(self, told: Told | None = None) -> Scanner:
         return Scanner(self.context, self.inspector, told)
@@ -87,7 +88,8 @@ async def open_session(
 ) -> AsyncIterator[Session]:
     """Takes a repository in hand. Raises RootOffline, LeaseLost, EngineLocked, StoreUnavailable.
 
-    Leaving in order marks it clean; leaving by an error leaves the mark that makes the next start scan.
+    Leaving in order, or when told to stop with all settled, marks it clean; leaving by an error leaves
+    the mark that makes the next start scan.
     """
     store = patient(tools.store, patience)
     repository = await current(store, repository.id)
@@ -103,8 +105,13 @@ async def open_session(
         if before is not None and before != root.file_system:
             await store.renumber_file_system(lease, before, root.file_system)
         await store.update_repository(repository.id, root_identity=(root.file_system, root.inode))
-        yield await _session(tools, store, repository, settings, root, spec, lease, one_shot)
-        clean = True
+        session = await _session(tools, store, repository, settings, root, spec, lease, one_shot)
+        try:
+            yield session
+            clean = True
+        except anyio.get_cancelled_exc_class():
+            clean = session.is_settled
+            raise
     finally:
         with anyio.move_on_after(2, shield=True):
             await tools.workers.release(spec)

@@ -87,6 +87,7 @@ class Watching:
                 with anyio.move_on_after(2, shield=True):
                     await burst.end()
                     await hearing.leave()
+                    self.session.is_settled = scans.is_complete and not hearing.is_interrupted
 
     @asynccontextmanager
     async def _armed(self) -> AsyncIterator[tuple[EventSource, Watch]]:

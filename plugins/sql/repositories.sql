@@ -91,8 +91,8 @@ WHERE id = :id AND removed_at IS NULL
 RETURNING fence
 
 -- name: free_leases
--- What engines held that are gone, as somebody else has their lock.
-UPDATE repositories SET owner = NULL, lease_until = NULL
+-- What engines held, and said of it, that are gone: somebody else has their lock.
+UPDATE repositories SET owner = NULL, lease_until = NULL, health = '{}'
 WHERE owner <> :owner
   AND host = :host  -- if host
 
