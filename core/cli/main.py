@@ -24,21 +24,38 @@ from treeledger.cli.options import Options, build_parser, split_globals
 from treeledger.errors import TreeledgerError, UsageError
 
 INTERRUPTED: Final = 130
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 _PATIENCE: Final = 1.0  # seconds that threads have to end after all is written
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code. Never raises, but for bugs.
 
-    Without `argv` it is the program itself: SIGTERM interrupts it as Ctrl-C does, and it may exit at once.
+    Without `argv` it is the program itself: signals interrupt it as Ctrl-C does, and it may exit at once.
     """
     _fill_streams()
     if argv is not None:
         return _guarded(argv)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    _heed_signals()
     code = _guarded(sys.argv[1:])
     _leave_lingering_threads(code)
     return code
+
+
+def _heed_signals() -> None:
+    """SIGTERM, and SIGHUP of a terminal that closes, go by way of SIGINT, which ends what runs in order."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    """Once: only a second Ctrl-C cuts short how it ends."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _guarded(arguments: Sequence[str]) -> int:
@@ -132,14 +149,25 @@ def _let_go_of_streams() -> None:
 
 def _leave_lingering_threads(code: int) -> None:
     """Exits if a thread is still in a file that takes hours, or for ever, to read: nothing waits for it."""
+    if _have_ended():
+        return
+    from multiprocessing import active_children
+
+    for child in active_children():  # they only read
+        child.kill()
+    if not _have_ended():
+        sys.stderr.flush()
+        gc.collect()  # closes what worker processes shared, which is complained of otherwise
+        os._exit(code)
+
+
+def _have_ended() -> bool:
+    """Waits for the threads a little; whether all have ended."""
     end = time.monotonic() + _PATIENCE
-    for thread in threading.enumerate():
-        if not thread.daemon and thread is not threading.current_thread():
-            thread.join(max(0.0, end - time.monotonic()))
-            if thread.is_alive():
-                sys.stderr.flush()
-                gc.collect()  # closes what worker processes shared, which is complained of otherwise
-                os._exit(code)
+    threads = {one for one in threading.enumerate() if not one.daemon} - {threading.current_thread()}
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
 
 
 def _speak_plainly(options: Options) -> None:

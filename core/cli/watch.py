@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -45,7 +45,7 @@ def run(options: Options) -> int:
     code = 0
     try:
         code = with_ledger(options, partial(_watch, outlet))
-    except KeyboardInterrupt:  # before it began, or a second one while it ends
+    except KeyboardInterrupt:
         pass
     finally:
         if not outlet.close():
@@ -61,32 +61,20 @@ async def _watch(outlet: Outlet, ledger: Ledger, options: Options) -> int:
     head = await ledger.store.head()
     stop = ledger.hub.listen(printer.take)
     try:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async with ledger.started(only, command="watch"), anyio.create_task_group() as tasks:
-                printer.greet()
-                tasks.start_soon(printer.follow, Reader(ledger.store, head, None, patience=None))
-                await _first_of(signals, printer.unheard)
-                tasks.cancel_scope.cancel()
+        async with ledger.started(only, command="watch"), anyio.create_task_group() as tasks:
+            printer.greet()
+            tasks.start_soon(printer.follow, Reader(ledger.store, head, None, patience=None))
+            await printer.unheard.wait()
+            tasks.cancel_scope.cancel()
+    except anyio.get_cancelled_exc_class():  # by a signal: see `main`
+        printer.bid_farewell()
+        raise
     finally:
         stop()
         printer.close()
-    if printer.failure is not None:
+    if printer.failure is not None and printer.failure.errno != errno.EIO:  # which a closed terminal says
         raise printer.failure
-    printer.bid_farewell()
     return 0
-
-
-async def _first_of(signals: AsyncIterator[signal.Signals], event: anyio.Event) -> None:
-    """Until a signal arrives or the event is set."""
-
-    async def wait_for_signal() -> None:
-        await anext(signals)
-        tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(wait_for_signal)
-        await event.wait()
-        tasks.cancel_scope.cancel()
 
 
 class _Printer:
@@ -126,6 +114,7 @@ class _Printer:
         self._note(f"ledger: {self._ledger.store.url}   (Ctrl-C ends; nothing is lost by it)")
 
     def bid_farewell(self) -> None:
+        self.close()
         if not (self._options.quiet or self._options.json):
             self._note("stopped; everything settled is written")
 

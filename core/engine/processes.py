@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 _IDLE: Final = 20.0  # seconds without work after which the processes are ended
 _REST: Final = 600.0  # seconds without processes after one was killed
 _SAFE_PATH: Final = "PYTHONSAFEPATH"
-_SIGNALS: Final = frozenset((signal.SIGINT, signal.SIGTERM))
+_SIGNALS: Final = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 
 
 class Processes:

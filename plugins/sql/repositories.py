@@ -177,11 +177,13 @@ def renew_leases(leases: Sequence[Lease], owner: str, seconds: float) -> Work[li
 
 
 def _release(lease: Lease, clean: bool) -> Work[None]:
+    """Closes what is still running, too: whoever was stopped while an operation began knows nothing of it."""
     rows = yield from ask(
         "release", id=str(lease.repository_id), fence=lease.fence, owner=lease.owner, clean=clean
     )
     if not rows:
         raise lost(lease)
+    yield from run("abandon_operations", id=str(lease.repository_id), error=_ABANDONED)
 
 
 def _file_system(identity: FileSystemIdentity) -> Work[int]:

@@ -2,11 +2,11 @@
 
     python failpoint.py WHERE WHEN NTH ACTION [treeledger's arguments]
 
-WHERE is `MODULE:FUNCTION`, or `sql:NAME` for a statement within a transaction by its name; WHEN is `before` or
-`after` it; ACTION is `kill` (SIGKILL), `stop` (SIGSTOP, until somebody continues it), the name of
-another signal, such as `SIGTERM`, or `fill` (a MemoryError). With FAILPOINT_ARMED=FILE in the environment
-calls count only once the file exists. The code under test knows nothing of this: what it calls is wrapped
-where it is found.
+WHERE is `MODULE:FUNCTION`, or `sql:NAME` for a statement within a transaction by its name; WHEN is
+`before` or `after` it; ACTION is `kill` (SIGKILL), `stop` (SIGSTOP, until somebody continues it), the
+name of another signal, such as `SIGTERM`, or `fill` (a MemoryError). In the environment, with
+FAILPOINT_ARMED=FILE calls count only once the file exists, and FAILPOINT_REACHED=FILE is made when it
+happens. The code under test knows nothing of this: what it calls is wrapped where it is found.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import signal
 import sys
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 _NAMES = {"kill": "SIGKILL", "stop": "SIGSTOP"}
@@ -94,6 +95,8 @@ def _wrapped(function: Any, before: Reached, after: Reached) -> Any:
 
 
 def _act(action: str) -> None:
+    if "FAILPOINT_REACHED" in os.environ:
+        Path(os.environ["FAILPOINT_REACHED"]).touch()
     if action == "fill":
         raise MemoryError
     os.kill(os.getpid(), signal.Signals[_NAMES.get(action, action)])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from support import WITHIN, Tree, assert_true, on_disk
@@ -79,51 +80,69 @@ class Victim:
         file.write_text(text)
         return file
 
-    def dies(self, stage: Stage, *arguments: str | Path) -> str:
-        """Runs a command that is killed at a stage; what it had said."""
-        done = subprocess.run(
-            self._command(stage, arguments),
-            cwd=self.home,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == KILLED, f"{stage} was not reached: {done}"
-        assert "Traceback" not in done.stderr
-        return done.stdout
+    def dies(self, stage: Stage, *arguments: str | Path) -> None:
+        """Runs a command that is killed at a stage."""
+        assert self.run(stage, "kill", *arguments).code == KILLED, f"{stage} was not reached"
 
-    def _command(self, stage: Stage, arguments: tuple[str | Path, ...]) -> list[str | Path]:
-        return [sys.executable, FAILPOINT, stage.where, stage.when, str(stage.nth), "kill", *arguments]
+    def run(self, stage: Stage, action: str, *arguments: str | Path, **given: Any) -> Ended:
+        """Runs a command to its end; something happens to it at a stage."""
+        with self.started(stage, action, *arguments, **given) as running:
+            pass
+        return running.ended
 
     @contextmanager
     def dies_live(self, stage: Stage) -> Iterator[None]:
         """What the body does to the tree has a running `watch` killed at a stage."""
-        armed = self.home / "armed"
-        process = subprocess.Popen(
-            self._command(stage, ("watch", self.root)),
-            cwd=self.home,
-            env={**self.environ, "FAILPOINT_ARMED": str(armed)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert process.stdout is not None
-        try:
-            said = ""
-            while "watching, " not in said:
-                line = process.stdout.readline()
-                assert line, f"it ended: {said}"
-                said += line
-            armed.touch()
+        with self.live(stage, "kill") as running:
             yield
-            assert process.wait(WITHIN) == KILLED
-            assert "Traceback" not in process.stdout.read()
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+        assert running.ended.code == KILLED
+
+    @contextmanager
+    def live(self, stage: Stage, action: str) -> Iterator[Running]:
+        """A running `watch`, to which something happens when what the body does leads to a stage."""
+        armed = self.home / "armed"
+        with self.started(stage, action, "watch", self.root, armed=armed) as running:
+            running.until("watching, ")
+            armed.touch()
+            yield running
+
+    @contextmanager
+    def started(
+        self,
+        stage: Stage,
+        action: str,
+        *arguments: str | Path,
+        armed: Path | None = None,
+        begin: Callable[[], None] | None = None,
+    ) -> Iterator[Running]:
+        """A command that is waited for after the body.
+
+        `armed`: the stage counts once this file exists. `begin` is called in the process before it starts.
+        """
+        reached = self.home / "reached"
+        reached.unlink(missing_ok=True)
+        command = [sys.executable, FAILPOINT, stage.where, stage.when, str(stage.nth), action, *arguments]
+        environ = {**self.environ, "FAILPOINT_REACHED": str(reached)}
+        if armed is not None:
+            armed.unlink(missing_ok=True)
+            environ["FAILPOINT_ARMED"] = str(armed)
+        with (self.home / "said").open("w+") as said:
+            process = subprocess.Popen(
+                command,
+                cwd=self.home,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                preexec_fn=begin,
+            )
+            running = Running(process, self.home / "said", reached)
+            try:
+                yield running
+                running.wait()
+            finally:
+                process.kill()
+                process.wait()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Tree]:
@@ -138,6 +157,47 @@ class Victim:
         async with self.opened() as tree:
             await tree.ledger.scan(tree.repository)
             return await tree.present()
+
+
+class Ended(NamedTuple):
+    """How a process ended: what it printed, and how long after it had reached its stage."""
+
+    code: int
+    said: str
+    seconds: float
+
+
+class Running:
+    """A process on its way to its stage."""
+
+    def __init__(self, process: subprocess.Popen[bytes], said: Path, reached: Path) -> None:
+        self.process = process
+        self.ended: Ended
+        self._said = said
+        self._reached = reached
+
+    def until(self, words: str) -> None:
+        """Waits until it has printed something."""
+        self._until(lambda: words in self._said.read_text(), words)
+
+    def until_reached(self) -> None:
+        """Waits until it is at its stage."""
+        self._until(self._reached.exists, "its stage")
+
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        end = time.monotonic() + WITHIN
+        while not condition():
+            assert self.process.poll() is None, f"it ended before {what}: {self._said.read_text()}"
+            assert time.monotonic() < end, f"not within {WITHIN:g} s: {what}"
+            time.sleep(0.01)
+
+    def wait(self) -> None:
+        """Waits for its end. Fails if its stage was not reached, or on a traceback."""
+        code = self.process.wait(WITHIN)
+        now, said = time.time(), self._said.read_text()
+        assert self._reached.exists(), f"the stage was not reached: {said}"
+        assert "Traceback" not in said, said
+        self.ended = Ended(code, said, now - self._reached.stat().st_mtime)
 
 
 async def is_known(tree: Tree) -> dict[str, FileRecord]:
