@@ -223,9 +223,15 @@ class Ledger:
     async def find_or_add(self, argument: str, *, settings: Mapping[str, Any] | None = None) -> Target:
         """As `find`; a DIR that is in no repository yet becomes one, named after its last part."""
         target = await self.find(argument)
-        if target is None:
-            target = Target(await self.add_repository(argument, settings=settings))
-        return target
+        if target is not None:
+            return target
+        try:
+            return Target(await self.add_repository(argument, settings=settings))
+        except UsageError:
+            target = await self.find(argument)
+            if target is None:
+                raise
+            return target  # another process was faster
 
     async def _free_name(self, root: str) -> str:
         taken = {repository.name for repository in await self.repositories()}

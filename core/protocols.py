@@ -330,8 +330,9 @@ class Store(Protocol):
         paused: bool | None = None,
         health: Mapping[str, Any] | None = None,
         root_identity: tuple[int, int] | None = None,
+        lease: Lease | None = None,
     ) -> None:
-        """Sets what is given. `root_identity` is (file system, inode)."""
+        """Sets what is given. `root_identity` is (file system, inode). With `lease`, only under it."""
 
     async def remove_repository(self, repository_id: UUID, *, purge: bool) -> None:
         """Ends the care for it; its records stay unless `purge`."""
@@ -443,9 +444,18 @@ class Store(Protocol):
     ) -> list[HeldDeletion]: ...
 
     async def set_hold(
-        self, hold_id: int, status: HoldStatus, *, by: str | None = None, gone: int | None = None
+        self,
+        hold_id: int,
+        status: HoldStatus,
+        *,
+        by: str | None = None,
+        gone: int | None = None,
+        lease: Lease | None = None,
     ) -> HeldDeletion:
-        """Records a decision or a new count. Raises UsageError if there is no such hold or it is closed."""
+        """Records a decision or a new count; with `lease`, as an engine does, only under it.
+
+        Raises UsageError if there is no such hold or it is closed.
+        """
 
     # journal
     async def head(self) -> Cursor: ...

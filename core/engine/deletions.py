@@ -158,7 +158,7 @@ class Deletions:
                 await context.root.check()
                 await self._delete(hold, run)
             if not await self._missing(hold, 0):
-                await context.store.set_hold(hold.id, HoldStatus.CLOSED)
+                await context.store.set_hold(hold.id, HoldStatus.CLOSED, lease=context.lease)
 
 
 def _held(record: FileRecord, hold_id: int) -> Change:

@@ -27,7 +27,7 @@ async def relocate(tools: Tools, old: Repository, new: Repository, settings: Rep
         if old.root_file_system not in (None, root.file_system):
             await tools.store.renumber_file_system(lease, old.root_file_system or 0, root.file_system)
         await tools.store.update_repository(
-            old.id, root=new.root, root_identity=(root.file_system, root.inode)
+            old.id, root=new.root, root_identity=(root.file_system, root.inode), lease=lease
         )
     finally:
         await tools.store.release(lease, clean=False)

@@ -104,7 +104,8 @@ async def open_session(
         before = repository.root_file_system
         if before is not None and before != root.file_system:
             await store.renumber_file_system(lease, before, root.file_system)
-        await store.update_repository(repository.id, root_identity=(root.file_system, root.inode))
+        identity = (root.file_system, root.inode)
+        await store.update_repository(repository.id, root_identity=identity, lease=lease)
         session = await _session(tools, store, repository, settings, root, spec, lease, one_shot)
         try:
             yield session

@@ -132,7 +132,7 @@ class Watching:
                 self._say_state()
                 health = self._health()
                 if health != told:
-                    await store.update_repository(repository.id, health=health)
+                    await store.update_repository(repository.id, health=health, lease=self._context.lease)
                     told = health
                 await anyio.sleep(_TICK)
 

@@ -29,6 +29,9 @@ ACTS: dict[str, Callable[[Shelf], Awaitable[object]]] = {
     "purge": lambda shelf: shelf.store.purge(shelf.lease, timedelta(0), 10),
     "renumber": lambda shelf: shelf.store.renumber_file_system(shelf.lease, 1, 2),
     "release": lambda shelf: shelf.store.release(shelf.lease, clean=True),
+    "update_repository": lambda shelf: shelf.store.update_repository(
+        shelf.id, health={"x": 1}, lease=shelf.lease
+    ),
 }
 
 

@@ -39,9 +39,15 @@ class Deletions(Part):
         return await self.session.read(_holds(repository_id, statuses))
 
     async def set_hold(
-        self, hold_id: int, status: HoldStatus, *, by: str | None = None, gone: int | None = None
+        self,
+        hold_id: int,
+        status: HoldStatus,
+        *,
+        by: str | None = None,
+        gone: int | None = None,
+        lease: Lease | None = None,
     ) -> HeldDeletion:
-        return await self.session.write(_set(hold_id, status, by, gone))
+        return await self.session.write(_set(hold_id, status, by, gone, lease))
 
 
 def _gone(repository_id: UUID, window: timedelta) -> Work[Gone]:
@@ -76,7 +82,11 @@ def _holds(repository_id: UUID | None, statuses: Sequence[HoldStatus]) -> Work[l
     return [hold_from(row) for row in rows]
 
 
-def _set(hold_id: int, status: HoldStatus, by: str | None, gone: int | None) -> Work[HeldDeletion]:
+def _set(
+    hold_id: int, status: HoldStatus, by: str | None, gone: int | None, lease: Lease | None
+) -> Work[HeldDeletion]:
+    if lease is not None:
+        yield from hold_lease(lease)
     rows = yield from ask("set_hold", id=hold_id, status=status.value, decided_by=by, gone=gone)
     if not rows:
         raise UsageError(

@@ -10,7 +10,7 @@ from uuid import UUID
 from treeledger.errors import EngineLocked, RepositoryNotFound, UsageError
 from treeledger.model import FileSystemIdentity, Lease, Repository
 from treeledger.overlap import refuse_overlap
-from treeledger.plugins.sql.leases import lost
+from treeledger.plugins.sql.leases import hold_lease, lost
 from treeledger.plugins.sql.values import json_text, repository_from, repository_row, uuid_from
 from treeledger.plugins.sql.work import Part, Row, Work, ask, run
 
@@ -36,11 +36,13 @@ class Repositories(Part):
         paused: bool | None = None,
         health: Mapping[str, Any] | None = None,
         root_identity: tuple[int, int] | None = None,
+        lease: Lease | None = None,
     ) -> None:
         file_system, inode = root_identity or (None, None)
         await self.session.write(
             _update(
                 repository_id,
+                lease,
                 name=name,
                 root=root,
                 settings=None if settings is None else json_text(settings),
@@ -113,7 +115,9 @@ def _unknown(repository_id: UUID) -> RepositoryNotFound:
     return RepositoryNotFound(f"no repository has the id {repository_id}; `treeledger repo` lists them")
 
 
-def _update(repository_id: UUID, **values: Any) -> Work[None]:
+def _update(repository_id: UUID, lease: Lease | None, **values: Any) -> Work[None]:
+    if lease is not None:
+        yield from hold_lease(lease)
     now = yield from _repository(repository_id)
     if values["name"] is not None or values["root"] is not None:
         name, root = values["name"] or now.name, values["root"] or now.root
