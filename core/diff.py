@@ -134,7 +134,10 @@ def same_content_by_stat(a: FileStat, b: FileStat) -> bool:
 
 
 def with_stat(record: FileRecord, stat: FileStat, content: ContentPolicy) -> FileRecord:
-    """The record with a new stat: its hash kept for verification, or given up with the old content."""
+    """The record with a new stat: its hash kept for verification, or given up with the old content.
+
+    A corrupted one stays so while its stat suggests the same content: a chmod mends nothing.
+    """
     if not same_content_by_stat(record.stat, stat):
         return without_content(record, content.first_state(stat.size))._replace(stat=stat)
     if record.hash_state is HashState.DONE and record.stat != stat:

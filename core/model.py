@@ -42,6 +42,7 @@ class HashState(StrEnum):
     PENDING = "pending"  # not known yet; content_hash is NULL
     DONE = "done"  # content_hash belongs to the recorded stat
     VERIFY = "verify"  # as DONE, but the content is to be read again
+    CORRUPTED = "corrupted"  # content_hash is the good one; read last was another, though no stat told of it
     FAILED = "failed"  # could not be read; tried again at hash_retry_at
     SKIPPED = "skipped"  # too large, timed out, or hashing is off
 

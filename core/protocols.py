@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
 from treeledger.model import (
@@ -21,6 +21,7 @@ from treeledger.model import (
     FileRecord,
     FileStat,
     FileSystemIdentity,
+    HashState,
     HeldDeletion,
     Holder,
     HoldStatus,
@@ -39,6 +40,8 @@ from treeledger.model import (
     ScanScope,
     SyncOperation,
 )
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PartRef(NamedTuple):
@@ -250,6 +253,20 @@ class Gone(NamedTuple):
     now: datetime  # of the store's clock
 
 
+class ScrubPlace(NamedTuple):
+    """A record's place in the order of `records_to_scrub`. The times may be EPOCH, for never."""
+
+    verified: datetime
+    read: datetime
+    id: int
+
+    @classmethod
+    def of(cls, record: FileRecord) -> ScrubPlace:
+        read = record.read_at or EPOCH
+        is_corrupted = record.hash_state is HashState.CORRUPTED
+        return cls(read if is_corrupted else record.last_verified or EPOCH, read, record.id)
+
+
 @dataclass(frozen=True, slots=True)
 class FileQuery:
     """Which records to list, in the order of (repository, path). None does not restrict.
@@ -401,6 +418,12 @@ class Store(Protocol):
     ) -> list[FileRecord]:
         """Present records that are pending or failed and due, those in priority folders first, newest
         first; with `verify`, those to be verified, oldest-verified first. Without the ids in `skip`."""
+
+    async def records_to_scrub(
+        self, repository_id: UUID, *, after: ScrubPlace | None, before: datetime, limit: int
+    ) -> list[FileRecord]:
+        """Present records whose content is known and was not verified since `before`: first those never
+        verified, oldest read first, then the oldest verified (a corrupted one by its last reading)."""
 
     async def apply(
         self,

@@ -25,6 +25,7 @@ from treeledger.testing.store_law import LawContract
 from treeledger.testing.store_life import LifeContract
 from treeledger.testing.store_marks import MarksContract
 from treeledger.testing.store_records import RecordsContract
+from treeledger.testing.store_scrub import ScrubContract
 from treeledger.testing.store_shelf import Shelf
 
 
@@ -34,6 +35,7 @@ class StoreContract(
     ApplyContract,
     LawContract,
     RecordsContract,
+    ScrubContract,
     DeletionsContract,
     JournalContract,
     MarksContract,

@@ -7,6 +7,14 @@
 -- The type of a time.
 timestamptz
 
+-- fragment: scrub_verified
+-- When a record was verified last, in the words of the index file_records_scrub.
+coalesce(CASE WHEN hash_state = 'corrupted' THEN read_at ELSE last_verified END, to_timestamp(0))
+
+-- fragment: scrub_read
+-- When it was read last, likewise.
+coalesce(read_at, to_timestamp(0))
+
 -- fragment: clock
 -- The time after the lock was waited for, not that of the beginning.
 clock_timestamp()

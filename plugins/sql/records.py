@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
@@ -13,9 +13,10 @@ from treeledger.plugins.sql import paths
 from treeledger.plugins.sql.leases import hold_lease
 from treeledger.plugins.sql.values import record_from, record_then_from
 from treeledger.plugins.sql.work import Part, Row, Work, ask
-from treeledger.protocols import FileQuery
+from treeledger.protocols import EPOCH, FileQuery, ScrubPlace
 
 _BATCH: Final = 4000
+_FIRST: Final = ScrubPlace(EPOCH, EPOCH, 0)  # before every record: ids begin at 1
 
 
 class Records(Part):
@@ -45,6 +46,11 @@ class Records(Part):
             else _to_hash(repository_id, priority, skip, limit)
         )
         return await self.session.read(work)
+
+    async def records_to_scrub(
+        self, repository_id: UUID, *, after: ScrubPlace | None, before: datetime, limit: int
+    ) -> list[FileRecord]:
+        return await self.session.read(_to_scrub(repository_id, after or _FIRST, before, limit))
 
     async def files(self, query: FileQuery) -> list[FileRecord]:
         return await self.session.read(_files(query))
@@ -124,6 +130,21 @@ def _places_to_hash(priority: Sequence[str]) -> Iterator[tuple[str, dict[str, st
 
 def _to_verify(repository_id: UUID, skip: Sequence[int], limit: int) -> Work[list[FileRecord]]:
     rows = yield from ask("records_to_verify", repository_id=str(repository_id), skip=list(skip), limit=limit)
+    return [record_from(row) for row in rows]
+
+
+def _to_scrub(repository_id: UUID, after: ScrubPlace, before: datetime, limit: int) -> Work[list[FileRecord]]:
+    repository = str(repository_id)
+    place = after._asdict()
+    rows = [*(yield from ask("records_to_scrub_beside", repository_id=repository, limit=limit, **place))]
+    if len(rows) < limit:
+        rows += yield from ask(
+            "records_to_scrub_beyond",
+            repository_id=repository,
+            verified=after.verified,
+            before=before,
+            limit=limit - len(rows),
+        )
     return [record_from(row) for row in rows]
 
 

@@ -50,6 +50,20 @@ WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'ver
   AND id <> ALL(:skip)  -- if skip
 ORDER BY last_verified NULLS FIRST LIMIT :limit
 
+-- name: records_to_scrub_beside
+-- Verified at the very time of the last one, and behind it: above all those never verified, oldest read first.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND state = 'present' AND hash_state IN ('done', 'verify', 'corrupted')
+  AND {scrub_verified} = :verified AND {scrub_read} >= :read AND ({scrub_read} > :read OR id > :id)
+ORDER BY {scrub_read}, id LIMIT :limit
+
+-- name: records_to_scrub_beyond
+-- Verified later, the oldest verified first.
+SELECT {record} FROM file_records
+WHERE repository_id = :repository_id AND state = 'present' AND hash_state IN ('done', 'verify', 'corrupted')
+  AND {scrub_verified} > :verified AND {scrub_verified} < :before
+ORDER BY {scrub_verified}, {scrub_read}, id LIMIT :limit
+
 -- name: renumber_file_system
 -- One batch of the records that are on another file system now.
 UPDATE file_records SET file_system = :new, version = version + 1

@@ -4,6 +4,14 @@
 -- The type of a time: microseconds since 1970.
 integer
 
+-- fragment: scrub_verified
+-- When a record was verified last, in the words of the index file_records_scrub.
+coalesce(CASE WHEN hash_state = 'corrupted' THEN read_at ELSE last_verified END, 0)
+
+-- fragment: scrub_read
+-- When it was read last, likewise.
+coalesce(read_at, 0)
+
 -- fragment: clock
 -- The time of this transaction, which begins when it has the lock.
 now()

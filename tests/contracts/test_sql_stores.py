@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,14 +20,15 @@ from treeledger.model import RecordState
 from treeledger.plugins.postgres import dialect as postgres_dialect
 from treeledger.plugins.postgres.store import PostgresStore
 from treeledger.plugins.sql.queries import Template, load
-from treeledger.plugins.sql.values import ENTRY_COLUMNS, RECORD_COLUMNS
+from treeledger.plugins.sql.values import ENTRY_COLUMNS, RECORD_COLUMNS, micros
 from treeledger.plugins.sqlite import dialect as sqlite_dialect
 from treeledger.plugins.sqlite.store import SqliteStore
-from treeledger.protocols import Store, StoreOptions
+from treeledger.protocols import EPOCH, Store, StoreOptions
 from treeledger.testing.store_shelf import Shelf, change
 
 SQLITE = load(("treeledger.plugins.sql", "treeledger.plugins.sqlite"), sqlite_dialect.translate)
 POSTGRES = load(("treeledger.plugins.sql", "treeledger.plugins.postgres"), postgres_dialect.translate)
+TODAY = datetime(2026, 11, 21, tzinfo=UTC)
 # SQLite has a lock file and is told what a large ledger looks like.
 ONLY_POSTGRES = {
     "engine_lock",
@@ -48,11 +50,21 @@ class Planner(NamedTuple):
 
 
 def _explain_sqlite(path: Path, name: str, params: Mapping[str, Any]) -> str:
-    plain = {key: json.dumps(value) if isinstance(value, list) else value for key, value in params.items()}
+    plain = {key: _bound(value) for key, value in params.items()}
     with closing(sqlite3.connect(path)) as connection:
         connection.create_function("now", 0, lambda: 0)
         rows = connection.execute("EXPLAIN QUERY PLAN " + SQLITE[name].sql(params), plain)
         return "\n".join(row[3] for row in rows)
+
+
+def _bound(value: object) -> object:
+    return (
+        json.dumps(value)
+        if isinstance(value, list)
+        else micros(value)
+        if isinstance(value, datetime)
+        else value
+    )
 
 
 def _explain_postgres(url: str, name: str, params: Mapping[str, Any]) -> str:
@@ -112,6 +124,16 @@ async def _filled(store: Store) -> Shelf:
             "records_pending_within",
             "file_records_pending",  # or, in PostgreSQL, its companion by path
             {"prefix": "07", "low": "07/", "high": "070", "limit": 9},
+        ),
+        (
+            "records_to_scrub_beside",
+            "file_records_scrub",
+            {"verified": EPOCH, "read": TODAY, "id": 7, "limit": 100},
+        ),
+        (
+            "records_to_scrub_beyond",
+            "file_records_scrub",
+            {"verified": EPOCH, "before": TODAY, "limit": 100},
         ),
         ("entries", "changes", {"after": 500, "limit": 100}),
     ],
