@@ -38,17 +38,22 @@ class Outcome(StrEnum):
     LATER = "later"  # not begun: the deadline was over, or it is not small
 
 
+OVERTAKEN: Final = (Outcome.CHANGED, Outcome.GONE)  # the file is not, or no longer, what lstat saw
+
+
 class ReadLimits(NamedTuple):
     """How much to read. None: no limit.
 
     `deadline`: no file is begun after this `time.monotonic()`. `timeout`: seconds for one file, checked
     every MiB. `max_size` in bytes: larger ones are never read; `small_only`: larger ones not now.
+    `pace`: asked before every read for so many bytes, waits, and says how many may be read.
     """
 
     deadline: float | None = None
     max_size: int | None = None
     timeout: float | None = None
     small_only: int | None = None
+    pace: Callable[[int], int] | None = None
 
 
 class Read(NamedTuple):
@@ -161,7 +166,7 @@ class _Reader:
         return self.read(path, stat)
 
     def _refused(self, path: str, stat: FileStat) -> Read | None:
-        deadline, max_size, _, small_only = self._limits
+        deadline, max_size, _, small_only, _ = self._limits
         if max_size is not None and stat.size > max_size:
             message = f"{stat.size:,} bytes; files over {max_size:,} are not hashed"
             return _not_done(path, stat, Outcome.TOO_LARGE, ProblemCode.TOO_LARGE, message)
@@ -190,12 +195,18 @@ class _Reader:
         if size > _ONE_READ:
             self._feed(descriptor, stat, digests)
         elif size:
+            self._await(size)
             data = os.read(descriptor, size)
             if len(data) != size:
                 raise _too_short(descriptor, stat)
             for digest in digests:
                 digest.update(data)
         return [digest.hexdigest() for digest in digests]
+
+    def _await(self, size: int) -> None:
+        """Waits until so many bytes may be read at once."""
+        while self._limits.pace is not None and size > 0:
+            size -= self._limits.pace(size)
 
     def _feed(self, descriptor: int, stat: FileStat, digests: Sequence[Digest]) -> None:
         """Digests a file in pieces, through one buffer."""
@@ -207,7 +218,9 @@ class _Reader:
         while done < size:
             if done and until is not None and time.monotonic() > until:
                 raise _OutOfTime(f"read {done:,} of {size:,} bytes within {timeout:g} seconds")
-            count = os.readv(descriptor, (buffer[: size - done],))
+            wanted = min(size - done, _CHUNK)
+            wanted = wanted if self._limits.pace is None else self._limits.pace(wanted)
+            count = os.readv(descriptor, (buffer[:wanted],))
             if not count:
                 raise _too_short(descriptor, stat)
             done += count

@@ -47,7 +47,9 @@ class Workers:
     async def read_small(
         self, spec: WorkSpec, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits
     ) -> list[Read]:
-        return await self._run(self._small, len(wanted), worker.read, spec, wanted, limits)
+        """Reads a batch. One that keeps a pace is read here: a process would have a pace of its own."""
+        size = len(wanted) if limits.pace is None else 0
+        return await self._run(self._small, size, worker.read, spec, wanted, limits)
 
     async def _run(
         self,
