@@ -37,8 +37,10 @@ from treeledger.engine.relocate import relocate
 from treeledger.engine.roster import Roster
 from treeledger.engine.scan import Told
 from treeledger.engine.scans import ScanRequest
+from treeledger.engine.scrub import ScrubRequest
+from treeledger.engine.scrubbing import Judged, Scrubbed, accept_once, scrub_once
 from treeledger.engine.seeding import Seeder, seeding
-from treeledger.engine.session import Tools, open_session
+from treeledger.engine.session import Session, Tools, open_session
 from treeledger.engine.workers import Workers
 from treeledger.errors import RepositoryNotFound, RootOffline, UsageError
 from treeledger.fs.mounts import host_id, place_of
@@ -349,32 +351,57 @@ class Ledger:
 
         Raises EngineLocked, RootOffline, and as `check` does.
         """
-        self._own(repository)
         self.check()
-        async with self._tools(command) as tools:
-            opening = open_session(
-                tools,
-                repository,
-                self.settings_of(repository),
-                one_shot=True,
-                patience=_ONE_SHOT_PATIENCE,
-            )
-            async with opening as session:
-                return await scan_once(session, prefixes, rehash=rehash, wait=wait, told=told)
+        async with self._in_hand(repository, command) as session:
+            return await scan_once(session, prefixes, rehash=rehash, wait=wait, told=told)
+
+    async def scrub(
+        self,
+        repository: Repository,
+        request: ScrubRequest = ScrubRequest(),  # noqa: B008 - it is frozen
+        *,
+        told: Told | None = None,
+        command: str = "scrub",
+    ) -> Scrubbed:
+        """Reads contents again, oldest-verified first, and finds what changed though no stat tells of it.
+
+        Raises EngineLocked, RootOffline, and as `check` does.
+        """
+        self.check()
+        async with self._in_hand(repository, command) as session:
+            return await scrub_once(session, request, told=told)
+
+    async def accept(self, repository: Repository, paths: Sequence[str]) -> list[Judged]:
+        """A person's word that what corrupted files (stored form) hold now is right; in the given order.
+
+        Raises UsageError, having changed nothing, if one of them is not corrupted; EngineLocked, RootOffline.
+        """
+        self.check()
+        async with self._in_hand(repository, "scrub --accept") as session:
+            return await accept_once(session, paths)
+
+    @asynccontextmanager
+    async def _in_hand(self, repository: Repository, command: str) -> AsyncIterator[Session]:
+        """A repository of this host, for one command."""
+        settings = self.settings_of(self._own(repository))
+        async with (
+            self._tools(command) as tools,
+            open_session(tools, repository, settings, one_shot=True, patience=_ONE_SHOT_PATIENCE) as session,
+        ):
+            yield session
 
     async def settle_deletions(self, repository: Repository) -> int:
         """Carries out what was decided about held deletions; returns how many records ended.
 
         Raises EngineLocked while an engine runs, which does it by itself.
         """
-        self._own(repository)
         self.plugins.load()
-        async with self._tools("deletions") as tools:
-            settings = self.settings_of(repository)
-            opening = open_session(tools, repository, settings, one_shot=True, patience=_ONE_SHOT_PATIENCE)
-            async with opening as session, operation(session, OperationType.MANUAL) as run:
-                await session.deletions.settle(run)
-                return run.counts.files_removed
+        async with (
+            self._in_hand(repository, "deletions") as session,
+            operation(session, OperationType.MANUAL) as run,
+        ):
+            await session.deletions.settle(run)
+            return run.counts.files_removed
 
     async def relocate_repository(self, wanted: UUID | str, root: str | os.PathLike[str]) -> Repository:
         """Says that a repository's files are in another directory now; ids and hashes of equal paths,

@@ -38,6 +38,23 @@ def _scan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-wait", action="store_true", help="do not wait for hashes that take long")
 
 
+def _scrub(parser: argparse.ArgumentParser) -> None:
+    _dirs(parser)
+    parser.add_argument(
+        "--percent", type=float, metavar="N", help="of the repository's bytes; 100: everything"
+    )
+    parser.add_argument("--files", type=int, metavar="N", help="so many files")
+    parser.add_argument("--bytes", metavar="SIZE", help="so much, as in 50GB")
+    parser.add_argument("--time", metavar="DURATION", help="for so long, as in 30m; default: 1h")
+    parser.add_argument(
+        "--rate", metavar="SIZE", help="so much a second, as in 20MB; default: as fast as it goes"
+    )
+    parser.add_argument("--older-than", metavar="DURATION", help="only what was not verified for so long")
+    parser.add_argument(
+        "--accept", action="store_true", help="the arguments are corrupted files whose content now is right"
+    )
+
+
 def _repo_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", metavar="DIR")
     parser.add_argument("--name", help="instead of the folder's own name")
@@ -166,6 +183,9 @@ _REMOVE: Final = ("rm", "delete")
 COMMANDS: Final = (
     Command("watch", "watch folders and print each change, until Ctrl-C", "watch", _watch),
     Command("scan", "scan once, until everything is listed and hashed", "scan", _scan),
+    Command(
+        "scrub", "read contents again, and find what changed though no stat tells of it", "scrub", _scrub
+    ),
     Command("status", "repositories and how they are", "status", None, ("st",)),
     Command(
         "repo",

@@ -161,6 +161,8 @@ def _content(record: FileRecord, now: datetime) -> str:
             return f"content: {known}, read {when(record.read_at, now)}{verified}"
         case HashState.VERIFY:
             return f"content: {known}, to be read again to verify it"
+        case HashState.CORRUPTED:
+            return f"content: {known} on record, but it read as another at {when(record.read_at, now)}"
         case HashState.PENDING:
             return "content: not read yet; it waits for its turn"
         case HashState.FAILED:

@@ -1,4 +1,4 @@
-"""Progress of a scan on a terminal: what is listed and what is hashed, with rates and the time left."""
+"""Progress of a scan or a scrub on a terminal: what is done, with rates and the time left."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ _PLAIN_EVERY: Final = 10.0  # seconds between log lines where there is no termin
 class ScanBar:
     """A progress bar on stderr; a log line now and then where that is no terminal."""
 
+    doing = "scanning"
+
     def __init__(self, repository: Repository, *, hidden: bool = False, console: Any = None) -> None:
         self._repository = repository
-        self._expected = repository.files
+        self._expected: float = repository.files
         self._hidden = hidden
         self._started = time.monotonic()
         self._drawn = self._started
@@ -68,7 +70,7 @@ class ScanBar:
         )
         name = shown(self._repository.name)
         total = self._expected or None
-        self._task = self._bar.add_task(f"Scanning {name}", total=total, words="")
+        self._task = self._bar.add_task(f"{self.doing.capitalize()} {name}", total=total, words="")
         self._bar.start()
 
     def told(self, run: Run) -> None:
@@ -89,9 +91,13 @@ class ScanBar:
         self._drawn = now
         words = self._words(counts, now - self._started)
         if self._bar is not None:
-            self._bar.update(self._task, completed=counts.files_scanned, words=words, refresh=True)
+            self._bar.update(self._task, completed=self._done(counts), words=words, refresh=True)
         else:
-            print(f"{shown(self._repository.name)}: scanning, {words}", file=sys.stderr, flush=True)
+            print(f"{shown(self._repository.name)}: {self.doing}, {words}", file=sys.stderr, flush=True)
+
+    def _done(self, counts: Counts) -> int:
+        """How much of what is expected is done."""
+        return counts.files_scanned
 
     def _words(self, counts: Counts, seconds: float) -> str:
         rate = counts.files_scanned / seconds if seconds else 0.0
@@ -99,7 +105,41 @@ class ScanBar:
         if counts.files_hashed:
             speed = counts.bytes_hashed / seconds if seconds else 0.0
             parts.append(f"{show_count(counts.files_hashed)} hashed, {show_size(speed)}/s")
-        left = self._expected - counts.files_scanned
-        if left > 0 and rate > 0:
-            parts.append(f"{show_duration(left / rate)} left")
-        return "  ".join(parts)
+        return "  ".join((*parts, *self._left(counts, seconds)))
+
+    def _left(self, counts: Counts, seconds: float) -> list[str]:
+        done = self._done(counts)
+        left = self._expected - done
+        return [f"{show_duration(left * seconds / done)} left"] if left > 0 and done > 0 else []
+
+
+class ScrubBar(ScanBar):
+    """As for a scan, of bytes; `most` of them are expected to be read, within `seconds`."""
+
+    doing = "scrubbing"
+
+    def __init__(
+        self, repository: Repository, most: float, seconds: float | None, *, hidden: bool = False
+    ) -> None:
+        super().__init__(repository, hidden=hidden)
+        self._expected = min(most, repository.bytes)
+        self._seconds = seconds
+
+    def _done(self, counts: Counts) -> int:
+        return counts.bytes_hashed
+
+    def _words(self, counts: Counts, seconds: float) -> str:
+        speed = counts.bytes_hashed / seconds if seconds else 0.0
+        parts = (
+            f"{show_count(counts.files_hashed)} files",
+            show_size(counts.bytes_hashed),
+            f"{show_size(speed)}/s",
+        )
+        return "  ".join((*parts, *self._left(counts, seconds)))
+
+    def _left(self, counts: Counts, seconds: float) -> list[str]:
+        if self._seconds is not None and counts.bytes_hashed:
+            by_rate = (self._expected - counts.bytes_hashed) * seconds / counts.bytes_hashed
+            left = min(by_rate, self._seconds - seconds)
+            return [f"{show_duration(left)} left"] if left > 0 else []
+        return super()._left(counts, seconds)

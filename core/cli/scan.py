@@ -9,10 +9,10 @@ from treeledger.cli.options import Options
 from treeledger.cli.progress import ScanBar
 from treeledger.cli.render import print_json, tell
 from treeledger.cli.run import with_ledger
-from treeledger.cli.targets import targets
+from treeledger.cli.targets import by_repository, targets
 from treeledger.errors import RootOffline
-from treeledger.ledger import Ledger, Target
-from treeledger.model import HoldStatus, Repository, SyncOperation
+from treeledger.ledger import Ledger
+from treeledger.model import HoldStatus, ProblemCode, Repository, SyncOperation
 from treeledger.names import shown, within
 from treeledger.units import show_count
 
@@ -30,7 +30,7 @@ def run(options: Options) -> int:
 
 async def _scan(ledger: Ledger, options: Options) -> int:
     code = 0
-    for repository, prefixes in _by_repository(await targets(ledger, options)):
+    for repository, prefixes in by_repository(await targets(ledger, options)):
         try:
             code = max(code, await _scan_one(ledger, repository, prefixes, options))
         except RootOffline as error:  # the others may be there
@@ -53,13 +53,6 @@ async def _scan_one(ledger: Ledger, repository: Repository, prefixes: Sequence[s
         )
     _print_counts(repository, operation, options)
     return PARTLY if await _is_partial(ledger, repository, prefixes) else 0
-
-
-def _by_repository(found: Sequence[Target]) -> list[tuple[Repository, list[str]]]:
-    grouped: dict[str, tuple[Repository, list[str]]] = {}
-    for target in found:
-        grouped.setdefault(target.repository.name, (target.repository, []))[1].append(target.prefix)
-    return list(grouped.values())
 
 
 def _print_counts(repository: Repository, operation: SyncOperation, options: Options) -> None:
@@ -90,11 +83,14 @@ async def _is_partial(ledger: Ledger, repository: Repository, prefixes: Sequence
             f" treeledger deletions approve {hold.id}; else mount or restore them and scan again"
         )
     known = await ledger.store.problems(repository.id, notes=False, limit=_MOST)
-    count = sum(any(within(prefix, one.problem.path) for prefix in prefixes) for one in known)
-    if count:
-        number = f"{show_count(count)} or more" if count == _MOST else show_count(count)
-        tell(f"{repository.name}: {number} could not be read; records are kept. See: treeledger problems")
-    return bool(held or count)
+    codes = [
+        one.problem.code for one in known if any(within(prefix, one.problem.path) for prefix in prefixes)
+    ]
+    if codes:
+        number = f"{show_count(len(codes))} or more" if len(codes) == _MOST else show_count(len(codes))
+        what = "have problems" if ProblemCode.CORRUPTED in codes else "could not be read"
+        tell(f"{repository.name}: {number} {what}; records are kept. See: treeledger problems")
+    return bool(held or codes)
 
 
 async def _dry_run(ledger: Ledger, repository: Repository, prefixes: Sequence[str], options: Options) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from treeledger.cli.options import Options
@@ -28,6 +29,23 @@ async def targets(ledger: Ledger, options: Options) -> list[Target]:
     if named:
         settings = new_settings(options)
         return [await ledger.find_or_add(argument, settings=settings) for argument in named]
+    return await _all(ledger)
+
+
+async def known_targets(ledger: Ledger, named: Sequence[str]) -> list[Target]:
+    """As `targets`; but a folder that is no repository yet stays none."""
+    found = []
+    for argument in named:
+        target = await ledger.find(argument)
+        if target is None:
+            raise RepositoryNotFound(
+                f"{argument} is in no repository yet; begin with: treeledger scan {argument}"
+            )
+        found.append(target)
+    return found or await _all(ledger)
+
+
+async def _all(ledger: Ledger) -> list[Target]:
     await ledger.sync_declared()
     known = [Target(one) for one in await ledger.repositories() if one.host == ledger.host and not one.paused]
     if not known and await ledger.repositories():
@@ -35,6 +53,14 @@ async def targets(ledger: Ledger, options: Options) -> list[Target]:
     if not known:
         raise RepositoryNotFound("there is no repository yet; name a folder: treeledger watch DIR")
     return known
+
+
+def by_repository(found: Sequence[Target]) -> list[tuple[Repository, list[str]]]:
+    """The paths of targets, put together by their repositories."""
+    grouped: dict[str, tuple[Repository, list[str]]] = {}
+    for target in found:
+        grouped.setdefault(target.repository.name, (target.repository, []))[1].append(target.prefix)
+    return list(grouped.values())
 
 
 async def chosen(ledger: Ledger, name: str | None) -> Repository | None:

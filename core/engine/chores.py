@@ -56,7 +56,7 @@ class Chores:
             await anyio.sleep(_VERIFY_REST)
             started = time.monotonic()
             async with operation(self._session, OperationType.REALTIME) as run:
-                await self._hashes.verify(run, _VERIFY_REST / _VERIFY_SHARE)
+                await self._session.scrubber().verify(run, _VERIFY_REST / _VERIFY_SHARE)
             await anyio.sleep(_VERIFY_SHARE * (time.monotonic() - started))
 
     async def purge(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import anyio
+
 from treeledger.config.settings import RepositorySettings
 from treeledger.diff import ContentPolicy, SameStat
 from treeledger.engine.hub import Hub
@@ -14,7 +16,7 @@ from treeledger.engine.run import Run
 from treeledger.engine.workers import Workers
 from treeledger.model import Lease, OperationType, Problem, Repository
 from treeledger.protocols import Store
-from treeledger.reading import Outcome, Read
+from treeledger.reading import OVERTAKEN, Outcome, Read
 from treeledger.worker import WorkSpec
 
 
@@ -39,7 +41,11 @@ class Context:
     content: ContentPolicy
     one_shot: bool
     troubled: set[str] = field(default_factory=set)  # paths the store has problems of
+    large: anyio.CapacityLimiter = field(init=False)  # threads that read large files
     unread: set[str] = field(default_factory=set)  # those whose content is the trouble: a look proves nothing
+
+    def __post_init__(self) -> None:
+        self.large = anyio.CapacityLimiter(self.settings.reconciliation.max_concurrency)
 
     @property
     def algorithm(self) -> str:
@@ -72,7 +78,7 @@ class Context:
         for read in reads:
             if read.outcome is Outcome.DONE:
                 healthy.append(read.path)
-            elif read.problem is not None and read.outcome not in (Outcome.CHANGED, Outcome.GONE):
+            elif read.problem is not None and read.outcome not in OVERTAKEN:
                 problems.append(read.problem)
         bad = {problem.path for problem in problems}
         self.unread.difference_update(healthy)

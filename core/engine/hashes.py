@@ -15,7 +15,7 @@ from treeledger.engine.context import Context
 from treeledger.engine.inspector import READY_WITHIN, SMALL_FILE, Inspector
 from treeledger.engine.run import Run
 from treeledger.model import Change, FileRecord, Problem, ProblemCode
-from treeledger.reading import Outcome, Read, ReadLimits
+from treeledger.reading import OVERTAKEN, Outcome, Read, ReadLimits
 
 _PAGE: Final = 1000
 _HOLD_OFF: Final = 1.0  # seconds until a file that changed under our eyes is tried again; doubles
@@ -43,7 +43,6 @@ class Hashes:
         self._held_off: dict[int, tuple[float, float]] = {}  # until, and how long
         self._asked = 0.0
         self._progress = anyio.Event()
-        self._large = anyio.CapacityLimiter(context.settings.reconciliation.max_concurrency)
 
     async def drain(self, run: Run, *, tries: int | None = None) -> None:
         """Reads until nothing is pending that can be read now.
@@ -53,7 +52,7 @@ class Hashes:
         attempts: dict[int, int] = {}
         async with anyio.create_task_group() as tasks:
             while True:
-                records = await self._next(verify=False)
+                records = await self._next()
                 if records:
                     await self._read(records, run, tasks)
                     if tries is not None:
@@ -66,13 +65,6 @@ class Hashes:
                 else:
                     return
 
-    async def verify(self, run: Run, seconds: float) -> None:
-        """Reads files whose content is to be verified, oldest-verified first, for about so long."""
-        until = time.monotonic() + seconds
-        async with anyio.create_task_group() as tasks:
-            while time.monotonic() < until and (records := await self._next(verify=True)):
-                await self._read(records, run, tasks)
-
     def next_try(self) -> float | None:
         """Seconds until a file that was held off may be tried again; None if there is none.
 
@@ -81,7 +73,7 @@ class Hashes:
         untils = [until for until, _ in self._held_off.values() if self._asked < until != _NEVER]
         return max(0.0, min(untils) - time.monotonic()) if untils else None
 
-    async def _next(self, *, verify: bool) -> list[FileRecord]:
+    async def _next(self) -> list[FileRecord]:
         context = self._context
         now = self._asked = time.monotonic()
         waiting = [id for id, (until, _) in self._held_off.items() if until > now]
@@ -89,7 +81,7 @@ class Hashes:
             del self._held_off[id]
         return await context.store.records_to_hash(
             context.repository.id,
-            verify=verify,
+            verify=False,
             priority=context.settings.priority,
             skip=[*self._busy, *waiting],
             limit=_PAGE,
@@ -111,7 +103,7 @@ class Hashes:
         started = time.monotonic()
         try:
             read = await self._context.workers.read_large(
-                self._context.spec, record.path, record.stat, self._limits(None), self._large
+                self._context.spec, record.path, record.stat, self._limits(None), self._context.large
             )
             await self._record([record], [read], run)
         finally:
@@ -141,7 +133,7 @@ class Hashes:
         run.count_read([read.stat.size for read in reads if read.outcome is Outcome.DONE])
         self._told(run)
         await self._context.report_reads(reads, [], run)
-        await self._look_again([by_path[r.path] for r in reads if r.outcome in _OVERTAKEN], run)
+        await self._look_again([by_path[r.path] for r in reads if r.outcome in OVERTAKEN], run)
 
     async def _look_again(self, records: Sequence[FileRecord], run: Run) -> None:
         """Files that are not as recorded any more: inspected now, read again a little later."""
@@ -165,6 +157,3 @@ class Hashes:
                 message = "it kept changing while it was read; its hash stays pending"
                 problem = Problem(record.path, ProblemCode.CHANGED_WHILE_READ, message)
                 await self._context.report_reads([], [problem], run)
-
-
-_OVERTAKEN: Final = (Outcome.CHANGED, Outcome.GONE)

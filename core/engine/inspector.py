@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+import anyio
+
 from treeledger.diff import Absent, Sight, change_of
-from treeledger.engine.content import to_reread, wants_reading, with_read
+from treeledger.engine.content import corruption, wants_reading, with_read
 from treeledger.engine.context import Context
 from treeledger.engine.run import Run
 from treeledger.model import (
     Change,
-    ChangeKind,
     File,
     FileRecord,
     FileStat,
@@ -25,24 +26,46 @@ from treeledger.model import (
     Ignored,
     Problem,
     ProblemCode,
+    RecordState,
     Unknown,
 )
 from treeledger.moves import Held, arrivals, pair_moves
-from treeledger.reading import Outcome, Read, ReadLimits
+from treeledger.pacing import Pace
+from treeledger.reading import OVERTAKEN, Outcome, Read, ReadLimits
 from treeledger.worker import Look
 
 READY_WITHIN: Final = 2.0  # seconds a commit waits for hashes
 SMALL_FILE: Final = 16 * 2**20  # bytes; larger files are committed pending and read in a lane of their own
 _TRIES: Final = 5
+_DOUBTFUL: Final = (HashState.VERIFY, HashState.CORRUPTED)  # read again where the content may be another
 _MOUNT_GONE: Final = "the file system it was on is not mounted here, or is covered; its record is kept"
+
+
+class Reread(NamedTuple):
+    """To read every content again, whatever the stat says.
+
+    `deadline` (of `time.monotonic`): no file is begun after it; `pace` as in `ReadLimits`. `accept`: a
+    person says that what is read now is right, where it was corrupted.
+    """
+
+    deadline: float | None = None
+    pace: Pace | None = None
+    accept: bool = False
 
 
 class _Manner(NamedTuple):
     """How one inspection goes about it."""
 
     found_by_scan: bool
-    reread: bool
+    reread: Reread | None
     deadline: float
+
+
+class _Left(NamedTuple):
+    """What one round of an inspection could not bring up to date."""
+
+    overtaken: list[str]  # by other writers of the ledger
+    unsteady: list[str]  # by writers of the files, while these were read again
 
 
 class Inspector:
@@ -55,21 +78,22 @@ class Inspector:
         run: Run,
         *,
         found_by_scan: bool = False,
-        reread: bool = False,
+        reread: Reread | None = None,
         deadline: float | None = None,
     ) -> list[str]:
         """Brings the records of some paths up to date; the value says whether content may have been written.
 
-        `reread` reads every content again, whatever the stat says. `deadline` (of `time.monotonic`)
-        is when to commit whether hashes are known or not. Returns the paths that were overtaken by
-        other writers each time: look at them again later.
+        `deadline` (of `time.monotonic`) is when to commit whether hashes are known or not; not so with
+        `reread`. Returns the paths that were overtaken by other writers each time: look at them again later.
         """
         manner = _Manner(found_by_scan, reread, deadline or time.monotonic() + READY_WITHIN)
         for _ in range(_TRIES):
-            overtaken = await self._once(paths, run, manner)
-            if not overtaken:
+            left = await self._once(paths, run, manner)
+            if left.unsteady:
+                left.overtaken.extend(await self.inspect(dict.fromkeys(left.unsteady, True), run))
+            if not left.overtaken:
                 return []
-            paths = dict.fromkeys(overtaken, True)
+            paths = dict.fromkeys(left.overtaken, True)
         return list(paths)
 
     async def still_gone(self, records: Sequence[FileRecord]) -> set[str]:
@@ -80,7 +104,7 @@ class Inspector:
         sights = [self._sight(look, record) for look, record in zip(looks, records, strict=True)]
         return {sight.path for sight in sights if isinstance(sight, Absent)}
 
-    async def _once(self, paths: Mapping[str, bool], run: Run, manner: _Manner) -> list[str]:
+    async def _once(self, paths: Mapping[str, bool], run: Run, manner: _Manner) -> _Left:
         context = self._context
         wanted = sorted(paths)
         records = await context.store.records_at(context.repository.id, wanted)
@@ -95,11 +119,19 @@ class Inspector:
         ]
         changes = await self._paired(changes, looks, verify=manner.found_by_scan)
         changes, reads = await self._with_content(changes, paths, run, manner)
-        applied = await context.recorder.apply(changes, run) if changes else None
+        written = [change for change in changes if change.kind or change.before != change.after]
+        applied = await context.recorder.apply(written, run) if written else None
         await self._report(looks, sights, run)
-        corrupted = [_corrupted(c, reads[c.after.path]) for c in changes if c.kind is ChangeKind.CORRUPTED]
+        overtaken = [change.after.path for change in applied.conflicts] if applied else []
+        corrupted = [
+            corruption(context.repository, change.after, reads.get(change.after.path))
+            for change in changes
+            if _is_corrupted(change.after) and change.after.path not in overtaken
+        ]
+        run.corrupted += sum(problem.path in reads for problem in corrupted)
         await context.report_reads(reads.values(), corrupted, run)
-        return [change.after.path for change in applied.conflicts] if applied else []
+        unsteady = [read.path for read in reads.values() if manner.reread and read.outcome in OVERTAKEN]
+        return _Left(overtaken, unsteady)
 
     def _change(
         self, record: FileRecord | None, sight: Sight, manner: _Manner, written: bool
@@ -108,8 +140,8 @@ class Inspector:
         change = change_of(context.repository.id, record, sight, same=context.same, content=context.content)
         if change is None and isinstance(sight, File) and record is not None:
             if manner.reread:
-                return Change(None, record, to_reread(record))
-            if written and record.hash_state is HashState.VERIFY:  # somebody took note of its stat before
+                return Change(None, record, record._replace(stat=sight.stat))
+            if written and record.hash_state in _DOUBTFUL:  # somebody took note of its stat before
                 return Change(None, record, record)
         return change
 
@@ -159,30 +191,54 @@ class Inspector:
         wanted = [
             (change.after.path, change.after.stat)
             for change in changes
-            if wants_reading(change, written=context.one_shot or paths.get(change.after.path, True))
-            and (manner.reread or change.after.stat.size <= SMALL_FILE)
+            if self._wants_reading(change, paths.get(change.after.path, True), manner)
         ]
         if not wanted:
             return changes, {}
         reads = {read.path: read for read in await self._read(wanted, manner)}
         run.count_read([read.stat.size for read in reads.values() if read.outcome is Outcome.DONE])
         now = datetime.now(UTC)
+        accept = manner.reread is not None and manner.reread.accept
         changes = [
-            with_read(change, reads[change.after.path], context.algorithm, now)
+            with_read(change, reads[change.after.path], context.algorithm, now, accept=accept)
             if change.after.path in reads
             else change
             for change in changes
         ]
         return changes, reads
 
+    def _wants_reading(self, change: Change, written: bool, manner: _Manner) -> bool:
+        wants = wants_reading(change, written=written or self._context.one_shot)
+        if manner.reread is not None:
+            return wants or change.kind is None
+        return wants and change.after.stat.size <= SMALL_FILE
+
     async def _read(self, wanted: Sequence[tuple[str, FileStat]], manner: _Manner) -> list[Read]:
-        context = self._context
+        """Small files in one go, large ones each in a thread."""
+        context, reread = self._context, manner.reread
+        pace = reread.pace if reread else None
         limits = ReadLimits(
-            deadline=None if manner.reread else manner.deadline,
+            deadline=reread.deadline if reread else manner.deadline,
             max_size=context.content.max_size,
-            timeout=context.settings.reconciliation.hash_timeout,
+            timeout=context.settings.reconciliation.hash_timeout if pace is None else None,
+            pace=pace,
         )
-        return await context.workers.read_small(context.spec, wanted, limits)
+        most = SMALL_FILE if pace is None else min(SMALL_FILE, pace.rate)
+        reads: list[Read] = []
+
+        async def read_small(small: Sequence[tuple[str, FileStat]]) -> None:
+            reads.extend(await context.workers.read_small(context.spec, small, limits))
+
+        async def read_large(path: str, stat: FileStat) -> None:
+            reads.append(await context.workers.read_large(context.spec, path, stat, limits, context.large))
+
+        async with anyio.create_task_group() as tasks:
+            for path, stat in wanted:
+                if stat.size > most:
+                    tasks.start_soon(read_large, path, stat)
+            if small := [one for one in wanted if one[1].size <= most]:
+                tasks.start_soon(read_small, small)
+        return reads
 
     async def _report(self, looks: Sequence[Look], sights: Mapping[str, Sight], run: Run) -> None:
         problems = [look.problem for look in looks if look.problem is not None]
@@ -191,15 +247,12 @@ class Inspector:
         problems += [problem for problem in unknown if problem.path not in troubled]
         troubled.update(problem.path for problem in unknown)
         healthy = [look.path for look in looks if look.path not in troubled]
+        self._context.unread.difference_update(path for path, sight in sights.items() if isinstance(sight, Absent))
         await self._context.report(problems, healthy, run)
 
 
-def _corrupted(change: Change, read: Read) -> Problem:
-    message = (
-        f"its content changed, but nothing ever said so: it reads as {read.digest},"
-        f" on record is {change.after.content_hash}"
-    )
-    return Problem(read.path, ProblemCode.CORRUPTED, message)
+def _is_corrupted(record: FileRecord) -> bool:
+    return record.hash_state is HashState.CORRUPTED and record.state is RecordState.PRESENT
 
 
 def _holds(looks: Iterable[Look]) -> dict[str, Held]:

@@ -33,6 +33,7 @@ class Run:
     def __init__(self, store: Store, lease: Lease, type: OperationType, scope: str) -> None:
         self.type = type
         self.counts = Counts()
+        self.corrupted = 0  # files found so, now or again
         self._scopes: dict[str, ScanScope] = {}
         self.operation: SyncOperation | None = None
         self._store = store

@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 from treeledger.dirty import outermost
 from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
-from treeledger.engine.inspector import READY_WITHIN, Inspector
+from treeledger.engine.inspector import READY_WITHIN, Inspector, Reread
 from treeledger.engine.run import Run
 from treeledger.merge import Merge, Nominations, position
 from treeledger.model import (
@@ -200,7 +200,7 @@ class Scanner:
             deadline = time.monotonic() + READY_WITHIN
             hints = dict.fromkeys(paths, rehash)
             self._overtaken += await self._inspector.inspect(
-                hints, run, found_by_scan=True, reread=rehash, deadline=deadline
+                hints, run, found_by_scan=True, reread=Reread() if rehash else None, deadline=deadline
             )
             self._told(run)
         finally:

@@ -22,10 +22,11 @@ from treeledger.engine.patience import patient
 from treeledger.engine.recorder import Recorder
 from treeledger.engine.roots import KnownRoot, examine_root, replaced, sample_paths
 from treeledger.engine.scan import Scanner, Told
+from treeledger.engine.scrub import Scrubber
 from treeledger.engine.workers import Workers
 from treeledger.errors import ConfigurationError, RepositoryNotFound
 from treeledger.fs.root import RootVerdict
-from treeledger.model import HashState, Lease, Problem, ProblemCode, Repository
+from treeledger.model import Lease, Problem, ProblemCode, Repository
 from treeledger.names import within
 from treeledger.protocols import PartRef, Store
 from treeledger.worker import WorkSpec
@@ -72,6 +73,9 @@ class Session:
 
     def scanner(self, told: Told | None = None) -> Scanner:
         return Scanner(self.context, self.inspector, told)
+
+    def scrubber(self, told: Told | None = None) -> Scrubber:
+        return Scrubber(self.context, self.inspector, told)
 
     def hashes(self, cost: Cost | None = None, told: Told | None = None) -> Hashes:
         return Hashes(self.context, self.inspector, cost, told)
@@ -191,11 +195,11 @@ def own_paths(absolute: list[str], root: str) -> tuple[str, ...]:
 
 
 async def _unread(store: Store, repository: Repository, problems: Sequence[Problem]) -> set[str]:
-    """The paths whose content is the trouble: by their code, or as their hash failed."""
+    """The paths whose content is the trouble: by their code, or as reading them failed last."""
     by_code = {problem.path for problem in problems if problem.code in _OF_CONTENT}
     maybe = [problem.path for problem in problems if problem.code in _OF_STAT_OR_CONTENT]
     records = await store.records_at(repository.id, maybe) if maybe else {}
-    failed = {path for path, record in records.items() if record.hash_state is HashState.FAILED}
+    failed = {path for path, record in records.items() if record.hash_tries}
     return by_code | failed
 
 
