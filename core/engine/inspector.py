@@ -16,6 +16,7 @@ import anyio
 from treeledger.diff import Absent, Sight, change_of
 from treeledger.engine.content import corruption, wants_reading, with_read
 from treeledger.engine.context import Context
+from treeledger.engine.groups import ungrouped
 from treeledger.engine.run import Run
 from treeledger.model import (
     Change,
@@ -232,12 +233,13 @@ class Inspector:
         async def read_large(path: str, stat: FileStat) -> None:
             reads.append(await context.workers.read_large(context.spec, path, stat, limits, context.large))
 
-        async with anyio.create_task_group() as tasks:
-            for path, stat in wanted:
-                if stat.size > most:
-                    tasks.start_soon(read_large, path, stat)
-            if small := [one for one in wanted if one[1].size <= most]:
-                tasks.start_soon(read_small, small)
+        with ungrouped():
+            async with anyio.create_task_group() as tasks:
+                for path, stat in wanted:
+                    if stat.size > most:
+                        tasks.start_soon(read_large, path, stat)
+                if small := [one for one in wanted if one[1].size <= most]:
+                    tasks.start_soon(read_small, small)
         return reads
 
     async def _report(self, looks: Sequence[Look], sights: Mapping[str, Sight], run: Run) -> None:
@@ -247,7 +249,8 @@ class Inspector:
         problems += [problem for problem in unknown if problem.path not in troubled]
         troubled.update(problem.path for problem in unknown)
         healthy = [look.path for look in looks if look.path not in troubled]
-        self._context.unread.difference_update(path for path, sight in sights.items() if isinstance(sight, Absent))
+        gone = [path for path, sight in sights.items() if isinstance(sight, Absent)]
+        self._context.unread.difference_update(gone)
         await self._context.report(problems, healthy, run)
 
 

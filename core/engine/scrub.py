@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from treeledger.engine.budget import DEFAULT_BUDGET, Budget, Purse
 from treeledger.engine.context import Context
+from treeledger.engine.groups import ungrouped
 from treeledger.engine.inspector import SMALL_FILE, Inspector, Reread
 from treeledger.engine.run import Run
 from treeledger.model import FileRecord
@@ -82,13 +83,15 @@ class Scrubber:
         reading = _Reading(run, purse, Reread(purse.deadline, pace))
         started = datetime.now(UTC)
         before = started - timedelta(seconds=request.older_than)
-        async with anyio.create_task_group() as tasks:
-            ended = await self._scrub(request, (None, started, before), reading, tasks)
-            if ended is None and not request.older_than:
-                astray = started + _ASTRAY
-                ended = await self._scrub(
-                    request, (ScrubPlace(astray, astray, 0), started, _LAST), reading, tasks
-                )
+        spans: list[tuple[ScrubPlace | None, datetime, datetime]] = [(None, started, before)]
+        if not request.older_than:  # what was verified in a future that a wrong clock told of
+            astray = started + _ASTRAY
+            spans.append((ScrubPlace(astray, astray, 0), started, _LAST))
+        ended: str | None = None
+        with ungrouped():
+            async with anyio.create_task_group() as tasks:
+                while ended is None and spans:
+                    ended = await self._scrub(request, spans.pop(0), reading, tasks)
         return ended
 
     async def _scrub(
@@ -120,13 +123,14 @@ class Scrubber:
         reading = _Reading(run, purse, Reread(purse.deadline))
         store, id = self._context.store, self._context.repository.id
         tried: list[int] = []
-        async with anyio.create_task_group() as tasks:
-            while records := await store.records_to_hash(
-                id, verify=True, priority=(), skip=tried, limit=_PAGE
-            ):
-                if await self._read(records, reading, tasks) is not None:
-                    return
-                tried += [record.id for record in records]
+        with ungrouped():
+            async with anyio.create_task_group() as tasks:
+                while records := await store.records_to_hash(
+                    id, verify=True, priority=(), skip=tried, limit=_PAGE
+                ):
+                    if await self._read(records, reading, tasks) is not None:
+                        return
+                    tried += [record.id for record in records]
 
     async def _read(self, records: Sequence[FileRecord], reading: _Reading, tasks: TaskGroup) -> str | None:
         """Begins to read as many of the records as the budget allows; says what ended that, else None."""
