@@ -155,10 +155,21 @@ class Ledger:
         await self._refuse_overlap(stored)
         wanted = stored_from_os(name) if name is not None else await self._free_name(stored)
         new = Repository(uuid4(), wanted, self.host, stored, settings=dict(settings or {}))
-        repository = await self.store.add_repository(new)
+        repository = await self._add(new, is_named=name is not None)
         if self._engine is not None:
             self._engine.keep(repository, self.settings_of(repository))
         return repository
+
+    async def _add(self, new: Repository, *, is_named: bool) -> Repository:
+        """Adds it; under another name if it was not given its own, and another process just took that."""
+        while True:
+            try:
+                return await self.store.add_repository(new)
+            except UsageError:
+                free = await self._free_name(new.root)
+                if is_named or free == new.name:
+                    raise
+                new = replace(new, name=free)
 
     async def _refuse_overlap(self, root: str) -> None:
         """Raises UsageError if a root overlaps with a repository, by its name or by way of bind mounts."""

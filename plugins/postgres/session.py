@@ -107,8 +107,14 @@ class PostgresSession:
         """Whoever is cancelled while waiting leaves the transaction, and its connection, to end in order."""
         task = asyncio.create_task(transaction)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        """Takes note of an error, too, of which nobody hears any more if who waited was cancelled."""
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def _read(self, connection: Connection, work: Work[T]) -> T:
         """Each statement for itself: reading needs no transaction around several."""
