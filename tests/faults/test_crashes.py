@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from matrix import fault
+from receiver import Receiver, receiving
 from support import Tree, assert_true, on_disk, until
 from victim import (
     APPLY,
-    BEGIN,
     CLAIM,
     DELETE,
     FINISH,
@@ -45,19 +47,15 @@ def victim(tmp_path: Path, store_url: str) -> Victim:
 
 @fault("kill -9 at a stage of the first scan", "the next scan goes on: equal to the disk, nothing read twice")
 @stages(
-    after("treeledger.plugins.sql.repositories:Repositories.add_repository"),
     after("sql:claim"),
-    after(CLAIM),
     after("sql:begin_operation"),
     before(WALK),
     after(READ),
     after("sql:insert_records"),
     after("sql:insert_entries"),
     after(APPLY),
-    before("treeledger.engine.hashes:Hashes.drain"),
     before("sql:add_scope"),
     after(FINISH),
-    before("sql:release"),
     after(RELEASE),
 )
 async def test_first_scan(victim: Victim, stage: Stage) -> None:
@@ -85,12 +83,9 @@ async def test_between_batches(victim: Victim) -> None:
     before(READ),
     after("sql:park_records"),
     after("sql:update_records"),
-    before("sql:insert_entries"),
     after(APPLY),
     before("treeledger.engine.scan:Scanner._inspect_vanished"),
     after(APPLY, 2),
-    before(DELETE),
-    before("sql:insert_entries", 3),
     after(APPLY, 3),
 )
 async def test_later_scan(victim: Victim, stage: Stage) -> None:
@@ -131,7 +126,6 @@ def disturb(victim: Victim) -> dict[str, str]:
     "nothing is deleted, the next scan has it all under one hold",
 )
 @stages(
-    before("sql:open_hold"),
     after("treeledger.plugins.sql.deletions:Deletions.open_hold"),
     before("treeledger.engine.deletions:Deletions._hold"),
     after("sql:update_records", 2),
@@ -158,7 +152,6 @@ async def test_held(victim: Victim, stage: Stage) -> None:
 )
 @stages(
     after("treeledger.plugins.sql.deletions:Deletions.set_hold"),
-    before(DELETE),
     after("sql:insert_entries"),
     after(APPLY),
     before("sql:set_hold", 2),
@@ -187,15 +180,11 @@ async def count(tree: Tree, state: RecordState) -> int:
 )
 @stages(
     before("treeledger.engine.hearing:Hearing._take"),
-    before("treeledger.engine.inspector:Inspector.inspect"),
-    before(BEGIN),
-    after(BEGIN),
     after("sql:insert_entries"),
     after(APPLY),
     before("treeledger.engine.hearing:Hearing._scan"),
     before("treeledger.plugins.sql.marks:Marks.clear_dirty"),
     before(DELETE),
-    after(APPLY, 2),
     before("sql:finish_operation"),
 )
 async def test_live(victim: Victim, stage: Stage) -> None:
@@ -227,9 +216,7 @@ async def test_live(victim: Victim, stage: Stage) -> None:
 
 @fault("kill -9 at a stage of the making of a ledger", "the next command makes it whole")
 @stages(
-    before("treeledger.plugins.sql.migrating:apply_missing"),
     after("sql:lock_migrations"),
-    after("sql:create_migrations"),
     after("sql:script"),
     after("sql:add_migration"),
     after("treeledger.plugins.sql.migrating:apply_missing"),
@@ -289,3 +276,64 @@ async def test_import(victim: Victim, stage: Stage) -> None:
             done = await seeder.seed(hashes)
         assert (done.seeded + done.known, done.unknown, done.differing) == (3, 0, [])
         await assert_true(tree.ledger, tree.repository, victim.root)
+
+
+@fault(
+    "kill -9 at a stage of planning or doing an action's jobs",
+    "the next engine goes on at once: every change is delivered, one whose delivery was not noted twice",
+)
+@stages(
+    after("sql:plan_job"),
+    after("treeledger.plugins.sql.jobs:Jobs.plan_jobs"),
+    after("treeledger.plugins.sql.jobs:Jobs.claim_jobs"),
+    after("treeledger.plugins.webhook:Webhook.run"),
+    before("sql:finish_job"),
+)
+async def test_jobs(victim: Victim, stage: Stage) -> None:
+    with receiving() as receiver:
+        config = victim.home / "plugins.toml"
+        config.write_text(f'[plugins.phone]\nuse = "webhook"\nurl = "{receiver.url}/"\n')
+        config.chmod(0o600)
+        victim.environ["TREELEDGER_CONFIG"] = str(config)
+        with victim.live(stage, "kill"):
+            victim.write("new", "new")
+        async with victim.opened() as tree, tree.watched():
+
+            async def is_done() -> bool:
+                waiting = await tree.ledger.store.jobs(limit=10)
+                return not waiting and "new" in delivered(receiver)
+
+            await until(is_done, "the change delivered")
+        was_noted = stage.where not in ("treeledger.plugins.webhook:Webhook.run", "sql:finish_job")
+        assert delivered(receiver).count("new") == (1 if was_noted else 2)
+
+
+def delivered(receiver: Receiver) -> list[str]:
+    bodies = [json.loads(delivery.body) for delivery in receiver.deliveries]
+    return [change["path"] for body in bodies for change in body["changes"]]
+
+
+@fault("kill -9 of an engine whose worker processes are reading", "they end, too, within seconds")
+async def test_orphans(tmp_path: Path) -> None:
+    victim = Victim(tmp_path, f"sqlite:{tmp_path / 'state' / 'ledger.db'}")
+    victim.grow(1500)
+    (victim.root / "endless").touch()
+    os.truncate(victim.root / "endless", 1 << 40)
+    with victim.started(before(APPLY, 2), "stop", "scan", victim.root) as running:
+        running.until_reached()
+        workers = running.children()
+        assert workers
+        running.process.kill()
+
+    async def have_ended() -> bool:
+        return not any(is_running(pid) for pid in workers)
+
+    await until(have_ended, "the end of its worker processes")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

@@ -191,6 +191,11 @@ class Running:
             assert time.monotonic() < end, f"not within {WITHIN:g} s: {what}"
             time.sleep(0.01)
 
+    def children(self) -> list[int]:
+        """The processes it started."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
     def wait(self) -> None:
         """Waits for its end. Fails if its stage was not reached, or on a traceback."""
         code = self.process.wait(WITHIN)
