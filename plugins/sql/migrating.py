@@ -28,20 +28,26 @@ def _applied() -> Work[list[Migration]]:
 
 
 async def apply_missing(session: Session, scripts: Sequence[Scripted]) -> list[Migration]:
-    """Applies what is missing and returns it. Safe beside others who do the same."""
-    missing = {migration.version for migration in await listed(session, scripts) if not migration.applied_at}
-    for script in scripts:
-        if script.version in missing:
-            await session.migrate(_apply(script))
+    """Applies what is missing and returns it. Safe beside others who do the same.
+
+    A new ledger is made in one transaction: nobody finds it half made, whatever happens meanwhile.
+    """
+    known = await listed(session, scripts)
+    missing = {migration.version for migration in known if not migration.applied_at}
+    wanted = [script for script in scripts if script.version in missing]
+    for step in [wanted] if is_empty(known) else [[script] for script in wanted]:
+        await session.migrate(_apply(step))
     return [migration for migration in await listed(session, scripts) if migration.version in missing]
 
 
-def _apply(script: Scripted) -> Work[None]:
+def _apply(scripts: Sequence[Scripted]) -> Work[None]:
     yield from run("lock_migrations")
     yield from run("create_migrations")
-    if script.version not in {migration.version for migration in (yield from _applied())}:
-        yield Script(script.sql)
-        yield from run("add_migration", version=script.version, name=script.name)
+    applied = {migration.version for migration in (yield from _applied())}
+    for script in scripts:
+        if script.version not in applied:
+            yield Script(script.sql)
+            yield from run("add_migration", version=script.version, name=script.name)
 
 
 def refuse_newer(migrations: Sequence[Migration], url: str) -> None:

@@ -218,6 +218,7 @@ async def test_live(victim: Victim, stage: Stage) -> None:
 @stages(
     after("sql:lock_migrations"),
     after("sql:script"),
+    before("sql:script", 2),
     after("sql:add_migration"),
     after("treeledger.plugins.sql.migrating:apply_missing"),
 )
