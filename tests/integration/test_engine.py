@@ -9,7 +9,6 @@ import shutil
 import pytest
 from support import Tree, until
 
-from treeledger.errors import TreeledgerError
 from treeledger.model import ChangeKind, HashState, HoldStatus, RecordState
 
 pytestmark = pytest.mark.anyio
@@ -186,12 +185,6 @@ async def test_a_rewrite_with_the_mtime_put_back_is_found(tree: Tree) -> None:
             return record is not None and record.content_hash == hashlib.sha256(b"two").hexdigest()
 
         await until(is_modified, "the new content")
-
-
-async def test_a_second_engine_says_who_holds_the_ledger(tree: Tree) -> None:
-    async with tree.ledger.started(command="watch"):
-        with pytest.raises(TreeledgerError, match="watch"):
-            await tree.ledger.scan(tree.repository)
 
 
 async def test_files_come_in_while_a_scan_is_asked_for(tree: Tree) -> None:
