@@ -203,6 +203,7 @@ class ProblemCode(StrEnum):
     CORRUPTED = "corrupted"  # content changed, stat did not
     REJECTED_BY_STORE = "rejected_by_store"  # a data error of exactly this row
     BAD_IGNORE_RULE = "bad_ignore_rule"
+    TWO_WRITERS = "two_writers"  # of the repository, path "": an engine that lives was refused by the fence
     # Notes: worth knowing, nothing is wrong.
     SYMLINK = "symlink"
     NOT_REGULAR = "not_regular"  # FIFO, socket, device

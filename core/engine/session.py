@@ -20,11 +20,12 @@ from treeledger.engine.hub import Hub
 from treeledger.engine.inspector import Inspector
 from treeledger.engine.patience import patient
 from treeledger.engine.recorder import Recorder
+from treeledger.engine.rivals import report_rival
 from treeledger.engine.roots import KnownRoot, examine_root, replaced, sample_paths
 from treeledger.engine.scan import Scanner, Told
 from treeledger.engine.scrub import Scrubber
 from treeledger.engine.workers import Workers
-from treeledger.errors import ConfigurationError, RepositoryNotFound
+from treeledger.errors import ConfigurationError, LeaseLost, RepositoryNotFound
 from treeledger.fs.root import RootVerdict
 from treeledger.model import Lease, Problem, ProblemCode, Repository
 from treeledger.names import within
@@ -117,6 +118,10 @@ async def open_session(
         except anyio.get_cancelled_exc_class():
             clean = session.is_settled
             raise
+    except LeaseLost:
+        with anyio.move_on_after(2, shield=True):
+            await report_rival(tools.store, lease)
+        raise
     finally:
         with anyio.move_on_after(2, shield=True):
             await tools.workers.release(spec)

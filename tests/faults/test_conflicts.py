@@ -1,0 +1,79 @@
+"""Conflicts: two writers of one repository, and names that other systems take for one."""
+
+from __future__ import annotations
+
+import pytest
+from matrix import fault
+from support import Tree, until
+
+from treeledger.errors import LeaseLost
+from treeledger.model import OperationStatus, ProblemCode
+
+pytestmark = pytest.mark.anyio
+OTHER = "elsewhere:7:watch"
+
+
+async def problems(tree: Tree, *codes: ProblemCode) -> dict[str, str]:
+    """The messages of the problems and notes of some kinds, by path."""
+    known = [
+        one.problem for one in await tree.ledger.store.problems(tree.repository.id, notes=True, limit=100)
+    ]
+    return {path: message for path, code, message in known if code in codes}
+
+
+async def no_operation_runs(tree: Tree) -> bool:
+    operations = await tree.ledger.sync_operations(tree.repository.id)
+    return all(one.status is not OperationStatus.RUNNING for one in operations)
+
+
+async def taken_by_another(tree: Tree) -> None:
+    """Somebody claims the repository, as an engine does that takes its keeper for dead."""
+    lease = await tree.ledger.store.claim(tree.repository.id, OTHER, 30, takeover=True)
+    assert lease.owner == OTHER
+
+
+@fault(
+    "a repository is taken from an engine that lives",
+    "its next write is refused, a problem names both, and the next full scan that is alone ends it",
+)
+async def test_two_writers(tree: Tree) -> None:
+    async with tree.watched():
+        owner = (await tree.ledger.repository(tree.repository.id)).owner
+        await taken_by_another(tree)
+        tree.write("a")
+
+        told: dict[str, str] = {}
+
+        async def is_told() -> bool:
+            told.update(await problems(tree, ProblemCode.TWO_WRITERS))
+            return bool(told)
+
+        await until(is_told, "the problem of two writers")
+    assert owner is not None
+    assert owner in told[""]
+    assert OTHER in told[""]
+    await tree.ledger.scan(tree.repository)
+    assert await problems(tree, ProblemCode.TWO_WRITERS) == {}
+    assert await no_operation_runs(tree)
+
+
+@fault("a repository is taken from a scrub", "nothing of it is written any more, and a problem names both")
+async def test_two_writers_of_which_one_scrubs(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.write("a")
+    await tree.ledger.scan(tree.repository)
+    store = tree.ledger.store
+    read = store.records_to_scrub
+
+    async def too_late(*arguments: object, **options: object) -> object:
+        records = await read(*arguments, **options)  # type: ignore[arg-type]
+        await taken_by_another(tree)
+        return records
+
+    monkeypatch.setattr(store, "records_to_scrub", too_late)
+    with pytest.raises(LeaseLost):
+        await tree.ledger.scrub(tree.repository)
+    assert list(await problems(tree, ProblemCode.TWO_WRITERS)) == [""]
+    record = await tree.record("a")
+    assert record is not None
+    assert record.last_verified is None
+    assert await no_operation_runs(tree)
