@@ -13,12 +13,12 @@ from functools import partial
 from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
-from unicodedata import normalize
 
+from treeledger.collisions import collision_notes, collisions
 from treeledger.fs import problem_of
 from treeledger.fs.runs import SortedRuns
-from treeledger.model import File, Ignored, Problem, ProblemCode, Seen, Unknown
-from treeledger.names import ancestors, parent, shown
+from treeledger.model import File, Ignored, Problem, Seen, Unknown
+from treeledger.names import ancestors, parent
 from treeledger.protocols import DirectoryFilter, Entry, Tree
 
 if TYPE_CHECKING:
@@ -174,26 +174,17 @@ class _Walker:
 
     def _told_apart(self, base: str, rules: DirectoryFilter, entries: list[Entry]) -> list[Entry]:
         """Notes names that other systems would take for one; drops what a directory named twice."""
-        names = [entry[0] for entry in entries]
-        fold = str.casefold if all(map(str.isascii, names)) else _folded
-        if len(set(map(fold, names))) == len(names):
-            return entries
-        first: dict[str, str] = {}
         unique = {entry.name: entry for entry in entries}
-        for name in sorted(unique):
-            verdict = rules.check(name, unique[name].is_directory)
-            if verdict is not None and verdict.ignored:
-                continue
-            other = first.setdefault(fold(name), name)
-            if other != name:
-                message = f"differs only in case or normalisation from {shown(other)}"
-                self.notes.append(Problem(base + name, ProblemCode.NAMES_COLLIDE, message))
-        return list(unique.values())
+        found = collisions([entry[0] for entry in entries])
+        if found:
+            kept = [name for name in found if not _is_ignored(rules, unique[name])]
+            self.notes += collision_notes(base, kept)
+        return entries if len(unique) == len(entries) else list(unique.values())
 
 
-def _folded(name: str) -> str:
-    """Equal for names that differ in case or Unicode normalisation only (Unicode 3.13, D145)."""
-    return normalize("NFD", normalize("NFD", name).casefold())
+def _is_ignored(rules: DirectoryFilter, entry: Entry) -> bool:
+    verdict = rules.check(entry.name, entry.is_directory)
+    return verdict is not None and verdict.ignored
 
 
 def _in_order(rules: DirectoryFilter, files: list[Seen], subtrees: Iterable[_Subtree]) -> Iterator[_Step]:

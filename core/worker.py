@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -88,6 +89,15 @@ def walk_batches(spec: WorkSpec, prefixes: Sequence[str], batch_size: int = 1000
                     seen, notes = [], []
     if seen or notes:
         yield WalkBatch(seen, notes)
+
+
+def names(spec: WorkSpec, directories: Sequence[str], most: int) -> list[list[str] | None]:
+    """The names in each directory that no rule ignores; none where there is no such directory.
+
+    None for one that has more than `most`, or of which nothing can be said. Raises RootOffline.
+    """
+    with _borrowed(spec) as parts:
+        return [_names(parts, directory, most) for directory in directories]
 
 
 def read(spec: WorkSpec, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits) -> list[Read]:
@@ -201,6 +211,21 @@ def _ignore_file(tree: Tree, path: str) -> str | None:
     if len(text) > _LONGEST_IGNORE_FILE:
         raise OSError(errno.EFBIG, f"{shown(path)} is too long for an ignore file")
     return stored_from_bytes(text)
+
+
+def _names(parts: _Parts, directory: str, most: int) -> list[str] | None:
+    base = directory + "/" if directory else ""
+    try:
+        entries = list(islice(parts.tree.list(directory), most + 1))
+        return (
+            [e.name for e in entries if not _ignores(parts.rules.verdict(base + e.name, e.is_directory))]
+            if len(entries) <= most
+            else None
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError:
+        return None
 
 
 def _look(parts: _Parts, path: str, absent: dict[str, int | None]) -> Look:

@@ -14,7 +14,7 @@ from treeledger.engine.recorder import Recorder
 from treeledger.engine.roots import KnownRoot
 from treeledger.engine.run import Run
 from treeledger.engine.workers import Workers
-from treeledger.model import Lease, OperationType, Problem, Repository
+from treeledger.model import Lease, OperationType, Problem, ProblemCode, Repository
 from treeledger.protocols import Store
 from treeledger.reading import OVERTAKEN, Outcome, Read
 from treeledger.worker import WorkSpec
@@ -42,6 +42,7 @@ class Context:
     one_shot: bool
     troubled: set[str] = field(default_factory=set)  # paths the store has problems of
     large: anyio.CapacityLimiter = field(init=False)  # threads that read large files
+    colliding: dict[str, Problem] = field(default_factory=dict)  # the notes on names that collide, by path
     unread: set[str] = field(default_factory=set)  # those whose content is the trouble: a look proves nothing
 
     def __post_init__(self) -> None:
@@ -63,11 +64,13 @@ class Context:
     async def report(self, problems: list[Problem], healthy: list[str], run: Run | None = None) -> None:
         """Notes problems; forgets those of paths that are well again, as far as a look can tell."""
         again_well = [path for path in healthy if path in self.troubled and path not in self.unread]
+        problems = problems + [self.colliding[path] for path in again_well if path in self.colliding]
         if not problems and not again_well:
             return
         await self.store.report_problems(self.repository.id, problems, healthy=again_well)
         self.troubled.difference_update(again_well)
         self.troubled.update(problem.path for problem in problems)
+        self.colliding.update((p.path, p) for p in problems if p.code is ProblemCode.NAMES_COLLIDE)
         if run is not None:
             run.counts.problems += sum(not problem.code.is_note for problem in problems)
 

@@ -17,6 +17,7 @@ from treeledger.diff import Absent, Sight, change_of
 from treeledger.engine.content import corruption, wants_reading, with_read
 from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
+from treeledger.engine.neighbours import Neighbours
 from treeledger.engine.run import Run
 from treeledger.model import (
     Change,
@@ -72,6 +73,7 @@ class _Left(NamedTuple):
 class Inspector:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.neighbours = Neighbours(context)
 
     async def inspect(
         self,
@@ -131,6 +133,8 @@ class Inspector:
         ]
         run.corrupted += sum(problem.path in reads for problem in corrupted)
         await context.report_reads(reads.values(), corrupted, run)
+        if not manner.found_by_scan:  # a scan sees the names of a directory together
+            await self.neighbours.after(changes, run)
         unsteady = [read.path for read in reads.values() if manner.reread and read.outcome in OVERTAKEN]
         return _Left(overtaken, unsteady)
 

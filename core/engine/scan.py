@@ -25,6 +25,7 @@ from treeledger.model import (
     INT64_MAX,
     File,
     OperationType,
+    ProblemCode,
     RecordKey,
     ScanScope,
     SyncOperation,
@@ -99,6 +100,7 @@ class _Found:
     vanished: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     notes: int = 0
+    colliding: set[str] = field(default_factory=set)
 
     def take(self, nominations: Nominations, run: Run) -> None:
         run.counts.files_unchanged += nominations.unchanged
@@ -139,6 +141,8 @@ class Scanner:
             run.covered(scope)
             if began is not None:
                 await self._forget_problems(scope, began)
+        self._forget_collisions(outer, found)
+        await self._inspector.neighbours.look(outer, run)
         return Scanned(tuple(self._overtaken), look.is_empty)
 
     async def _began(self, prefixes: Sequence[str]) -> datetime | None:
@@ -147,6 +151,13 @@ class Scanner:
         if not any(within(prefix, path) for path in context.troubled for prefix in prefixes):
             return None
         return (await context.store.gone(context.repository.id, timedelta())).now
+
+    def _forget_collisions(self, prefixes: Sequence[str], found: _Found) -> None:
+        """Those that were not noted again, where everything was seen."""
+        colliding = self._context.colliding
+        for path in [path for path in colliding if path not in found.colliding]:
+            if any(within(one, path) for one in prefixes) and not any(within(u, path) for u in found.unknown):
+                del colliding[path]
 
     async def _forget_problems(self, scope: ScanScope, before: datetime) -> None:
         context = self._context
@@ -185,6 +196,7 @@ class Scanner:
             if note.code.is_note or not any(within(path, note.path) for path in found.unknown)
         ]
         found.notes += len(notes)
+        found.colliding.update(note.path for note in notes if note.code is ProblemCode.NAMES_COLLIDE)
         await self._context.report([*(item.problem for item in unknown), *notes], [], run)
 
     async def _start_inspection(

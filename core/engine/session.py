@@ -235,6 +235,11 @@ async def _session(
         content=ContentPolicy(reconciliation.calculate_hashes, reconciliation.max_hash_size),
         one_shot=one_shot,
         troubled={known.problem.path for known in problems},
+        colliding={
+            known.problem.path: known.problem
+            for known in problems
+            if known.problem.code is ProblemCode.NAMES_COLLIDE
+        },
         unread=await _unread(store, repository, [known.problem for known in problems]),
     )
     inspector = Inspector(context)

@@ -44,6 +44,9 @@ class Workers:
     async def look(self, spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
         return await self._run(self._looks, len(paths), worker.look, spec, paths)
 
+    async def names(self, spec: WorkSpec, directories: Sequence[str], most: int) -> list[list[str] | None]:
+        return await self._run(self._looks, 0, worker.names, spec, directories, most)
+
     async def read_small(
         self, spec: WorkSpec, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits
     ) -> list[Read]:

@@ -77,3 +77,56 @@ async def test_two_writers_of_which_one_scrubs(tree: Tree, monkeypatch: pytest.M
     assert record is not None
     assert record.last_verified is None
     assert await no_operation_runs(tree)
+
+
+COLLIDE = ProblemCode.NAMES_COLLIDE
+
+
+async def until_colliding(tree: Tree, *paths: str) -> None:
+    async def is_so() -> bool:
+        return sorted(await problems(tree, COLLIDE)) == sorted(paths)
+
+    await until(is_so, f"notes on {paths}")
+
+
+@fault(
+    "two names differ in case or normalisation only, found by scans",
+    "both are recorded, each with a note that names the other; it ends when one is gone",
+)
+async def test_colliding_names_found_by_scans(tree: Tree) -> None:
+    for path in ("d/IMG.jpg", "d/img.jpg", "caf\u00e9", "cafe\u0301", "Folder/x", "folder/x", "single"):
+        tree.write(path, path)
+    await tree.ledger.scan(tree.repository)
+    notes = await problems(tree, COLLIDE)
+    assert sorted(notes) == ["Folder", "cafe\u0301", "caf\u00e9", "d/IMG.jpg", "d/img.jpg", "folder"]
+    assert "img.jpg" in notes["d/IMG.jpg"]
+    assert "IMG.jpg" in notes["d/img.jpg"]
+    assert len(await tree.present()) == 7
+    (tree.root / "d/img.jpg").write_text("other")  # an edit ends nothing
+    await tree.ledger.scan(tree.repository)
+    assert sorted(await problems(tree, COLLIDE)) == sorted(notes)
+    for path in ("d/IMG.jpg", "caf\u00e9", "Folder/x"):
+        (tree.root / path).unlink()
+    (tree.root / "Folder").rmdir()
+    await tree.ledger.scan(tree.repository)
+    assert await problems(tree, COLLIDE) == {}
+
+
+@fault(
+    "two names that collide come, are edited and go while they are watched",
+    "each has a note at once, files and folders alike; it ends when one is gone",
+)
+async def test_colliding_names_live(tree: Tree) -> None:
+    tree.write("d/img.jpg")
+    tree.write("folder/x")
+    async with tree.watched():
+        tree.write("d/IMG.jpg")
+        await until_colliding(tree, "d/IMG.jpg", "d/img.jpg")
+        tree.write("d/img.jpg", "edited")
+        await tree.until_present("d/img.jpg", size=6)
+        tree.write("Folder/x")
+        await until_colliding(tree, "d/IMG.jpg", "d/img.jpg", "Folder", "folder")
+        (tree.root / "d/IMG.jpg").rename(tree.root / "d/other.jpg")
+        await until_colliding(tree, "Folder", "folder")
+        (tree.root / "Folder").rename(tree.root / "d/Folder")
+        await until_colliding(tree)
