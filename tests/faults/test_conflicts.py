@@ -7,7 +7,7 @@ from matrix import fault
 from support import Tree, until
 
 from treeledger.errors import LeaseLost
-from treeledger.model import OperationStatus, ProblemCode
+from treeledger.model import Lease, OperationStatus, ProblemCode
 
 pytestmark = pytest.mark.anyio
 OTHER = "elsewhere:7:watch"
@@ -27,9 +27,12 @@ async def no_operation_runs(tree: Tree) -> bool:
 
 
 async def taken_by_another(tree: Tree) -> None:
-    """Somebody claims the repository, as an engine does that takes its keeper for dead."""
-    lease = await tree.ledger.store.claim(tree.repository.id, OTHER, 30, takeover=True)
-    assert lease.owner == OTHER
+    """Its lease runs out, as a frozen engine's does, and for a moment somebody else has it."""
+    held = await tree.ledger.repository(tree.repository.id)
+    assert held.owner is not None
+    store = tree.ledger.store
+    await store.renew([Lease(held.id, held.owner, held.fence)], held.owner, -1.0)
+    await store.claim(held.id, OTHER, 1.0)
 
 
 @fault(
