@@ -25,7 +25,7 @@ from treeledger.pacing import Pace
 from treeledger.protocols import EPOCH, ScrubPlace
 
 _PAGE: Final = 2000  # records
-_BATCH: Final = 500  # files in one inspection
+_BATCH: Final = 1000  # files in one inspection
 _BATCH_BYTES: Final = 4 * SMALL_FILE
 _BATCH_SECONDS: Final = 1.0  # of a pace
 _ASTRAY: Final = timedelta(days=1)  # a time so far ahead was set by a clock that was wrong
