@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import anyio
 import pytest
@@ -279,3 +280,41 @@ async def test_the_engine_verifies_by_the_same_rule(blind: Tree, monkeypatch: py
     assert after.last_verified is not None
     assert before.read_at is not None
     assert after.last_verified > before.read_at
+
+
+async def test_what_a_scrub_finds_modified_it_does_not_read_twice(
+    blind: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was never verified, so it comes up again behind the others, before what was verified."""
+    monkeypatch.setattr("treeledger.engine.scrub._PAGE", 1)
+    for n in range(6):
+        blind.write(f"f{n}", "1234")
+    await blind.ledger.scan(blind.repository)
+    for n in range(3):
+        blind.write(f"f{n}", "12345")
+    done = await scrub(blind)
+    assert (done.files, done.modified) == (6, 3)
+
+
+class Ahead:
+    """A clock that is a year ahead."""
+
+    @staticmethod
+    def now(tz: tzinfo) -> datetime:
+        return datetime.now(tz) + timedelta(days=365)
+
+
+async def test_what_was_verified_by_a_clock_that_was_ahead_is_scrubbed_all_the_same(
+    blind: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        blind.write(f"f{n}", "1234")
+    await blind.ledger.scan(blind.repository)
+    with monkeypatch.context() as clock:
+        clock.setattr("treeledger.engine.inspector.datetime", Ahead)
+        await scrub(blind)
+    ahead = datetime.now(UTC) + timedelta(days=300)
+    assert all(one.last_verified and one.last_verified > ahead for one in (await blind.present()).values())
+    rot(blind, "f1", "12E4")
+    done = await scrub(blind)
+    assert (done.files, done.corrupted) == (3, 1)
