@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from treeledger.errors import RootOffline
 from treeledger.fs import problem_of, signed_inode, stat_of
-from treeledger.fs.root import ANOTHER
+from treeledger.fs.root import ANOTHER, open_directory
 from treeledger.hookspecs import impl
 from treeledger.model import Problem, ProblemCode
 from treeledger.names import os_from_stored, shown, stored_from_bytes
@@ -24,8 +24,7 @@ from treeledger.protocols import Entry, PartRef
 if TYPE_CHECKING:
     from treeledger.config.tables import PluginTables
 
-_ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_DIRECTORY: Final = _ROOT | os.O_NOFOLLOW
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_ATIME: Final = getattr(os, "O_NOATIME", 0)
 _FORMAT: Final = 0o170000
@@ -205,7 +204,7 @@ class LocalTree:
     def _open_root(self) -> _Directory:
         if self._root is None:
             try:
-                descriptor = os.open(os_from_stored(self._root_path), _ROOT)
+                descriptor = open_directory(self._root_path)
             except OSError as error:
                 raise RootOffline(
                     f"{shown(self._root_path)}: {error.strerror}. Nothing was changed."

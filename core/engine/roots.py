@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from treeledger.errors import RootOffline
 from treeledger.fs.mounts import Mount, identify, mounts_below
-from treeledger.fs.root import ANOTHER, RootLook, RootVerdict, judge_root, look_at_root
+from treeledger.fs.root import ANOTHER, RootLook, RootVerdict, judge_root, look_at_root, offline
 from treeledger.model import RecordState, Repository
 from treeledger.protocols import Store
 from treeledger.units import show_count
@@ -61,7 +61,10 @@ async def examine_root(
     Raises RootOffline if there is none. UNSURE leaves it to a sample of records (`sample_paths`).
     """
     look = await anyio.to_thread.run_sync(look_at_root, repository.root, marker)
-    identity = await anyio.to_thread.run_sync(identify, repository.root, repository.host)
+    try:
+        identity = await anyio.to_thread.run_sync(identify, repository.root, repository.host)
+    except OSError as error:  # it went away since
+        raise offline(repository.root, error, marker) from error
     number = await store.file_system(identity)
     verdict = judge_root(
         look,

@@ -12,6 +12,8 @@ from treeledger.fs.mounts import mount_of
 from treeledger.names import os_from_stored, shown
 
 ANOTHER: Final = "another directory than before: unmounted, or replaced. Nothing was changed."
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_THROUGH: Final = _DIRECTORY | getattr(os, "O_PATH", 0)  # needs no right to list it
 
 
 class RootLook(NamedTuple):
@@ -29,21 +31,41 @@ class RootVerdict(StrEnum):
     UNSURE = "unsure"  # nothing stable to know it by: a sample of records decides
 
 
+def open_directory(path: str) -> int:
+    """A descriptor of a directory (stored form) to which no symlink leads, in no part of the path.
+
+    So whoever owns a folder above a root cannot lead us elsewhere. Raises OSError.
+    """
+    above = os.open("/" if path.startswith("/") else ".", _THROUGH)
+    try:
+        names = os_from_stored(path).strip("/").split("/")
+        for name in names[:-1]:
+            below = os.open(name, _THROUGH, dir_fd=above)
+            os.close(above)
+            above = below
+        return os.open(names[-1] or ".", _DIRECTORY, dir_fd=above)
+    finally:
+        os.close(above)
+
+
 def look_at_root(root: str, marker: str | None = None) -> RootLook:
     """Looks at a root (absolute, stored form); `marker` is an entry without which it counts as offline.
 
     Raises RootOffline with a message for people.
     """
-    path = os_from_stored(root)
     try:
-        status = os.stat(path)
-        with os.scandir(path) as entries:
-            is_empty = next(entries, None) is None
-        if marker is not None:
-            os.lstat(os.path.join(path, os_from_stored(marker)))
+        descriptor = open_directory(root)
+        try:
+            status = os.fstat(descriptor)
+            with os.scandir(descriptor) as entries:
+                is_empty = next(entries, None) is None
+            if marker is not None:
+                os.stat(os_from_stored(marker), dir_fd=descriptor, follow_symlinks=False)
+        finally:
+            os.close(descriptor)
         mount = mount_of(root)
     except OSError as error:
-        raise RootOffline(_message(root, marker, error)) from error
+        raise offline(root, error, marker) from error
     return RootLook(status.st_dev, signed_inode(status.st_ino), is_empty, mount.type)
 
 
@@ -68,7 +90,8 @@ def judge_root(
     return RootVerdict.SAME if is_same else RootVerdict.REPLACED
 
 
-def _message(root: str, marker: str | None, error: OSError) -> str:
+def offline(root: str, error: OSError, marker: str | None = None) -> RootOffline:
+    """What went wrong when a root was looked at, for people."""
     name = shown(root)
     match error:
         case FileNotFoundError() if marker is not None and os.path.isdir(os_from_stored(root)):
@@ -77,9 +100,9 @@ def _message(root: str, marker: str | None, error: OSError) -> str:
         case FileNotFoundError():
             what, then = f"{name} is not there", "Mount or restore it"
         case NotADirectoryError():
-            what, then = f"{name} is no directory", "Put the directory back"
+            what, then = f"{name} is no directory, or a symlink leads to it", "Put the directory back"
         case PermissionError():
             what, then = f"{name} cannot be read ({error.strerror})", "Give this user the right to read it"
         case _:
             what, then = f"{name} cannot be read ({error.strerror})", "Check the disk or the connection"
-    return f"{what}. Nothing was changed. {then}; I look again by myself."
+    return RootOffline(f"{what}. Nothing was changed. {then}; I look again by myself.")
