@@ -99,6 +99,8 @@ class Reader(InotifyFD):
             self._inbox.put({"": EVERYTHING})
             self._inbox.end(self._reason(error))
         finally:
+            if self._tree is not None:
+                self._tree.rules.descent.close()
             with self._lock:
                 self._closed = True
                 self._close_resources()
@@ -133,6 +135,7 @@ class Reader(InotifyFD):
                 self._heard(tree, events)
             else:
                 self._put(dict.fromkeys(tree.fill_gaps(), EVERYTHING))
+            rules.descent.close()
 
     def _read(self, seconds: float | None) -> bytes:
         """What the kernel has; nothing when the time is over or the thread is to end. Raises OSError."""

@@ -14,7 +14,7 @@ from watchdog.observers.inotify_c import Mask, WatchDescriptor, inotify_add_watc
 
 from treeledger.errors import RootOffline
 from treeledger.ignoring import IGNORE_FILE_NAME
-from treeledger.names import bytes_from_stored, os_from_stored, parent, shown, stored_from_os
+from treeledger.names import os_from_stored, parent, shown, stored_from_os
 from treeledger.plugins.watchdog_source.directories import Directories, Directory
 from treeledger.plugins.watchdog_source.file_systems import silent_mounts
 from treeledger.plugins.watchdog_source.gaps import Gap, Gaps
@@ -23,8 +23,8 @@ from treeledger.plugins.watchdog_source.tree_rules import TreeRules
 # No open and no close-without-write: our own reading would flood the queue.
 _FILES: Final = C.IN_MODIFY | C.IN_ATTRIB | C.IN_CLOSE_WRITE
 _NAMES: Final = C.IN_CREATE | C.IN_DELETE | C.IN_MOVED_FROM | C.IN_MOVED_TO
-_DIRECTORY: Final = Mask(_FILES | _NAMES | C.IN_ONLYDIR | C.IN_DONT_FOLLOW | C.IN_EXCL_UNLINK)
-_ROOT: Final = Mask((_DIRECTORY | C.IN_DELETE_SELF | C.IN_MOVE_SELF) & ~C.IN_DONT_FOLLOW)
+_DIRECTORY: Final = Mask(_FILES | _NAMES | C.IN_ONLYDIR | C.IN_EXCL_UNLINK)
+_ROOT: Final = Mask(_DIRECTORY | C.IN_DELETE_SELF | C.IN_MOVE_SELF)
 _LIMIT: Final = Path("/proc/sys/fs/inotify/max_user_watches")
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _PIECE: Final = 1_000  # entries of a listing between two breaths
@@ -52,6 +52,7 @@ class WatchedTree:
         self.rules = rules
         self._descriptor = descriptor
         self._root = root.rstrip("/")
+        self._descent = rules.descent
         self.breathe = breathe
         self._mounts: dict[str, str] = {}
 
@@ -66,12 +67,10 @@ class WatchedTree:
             return
         if not path:
             self._mounts = silent_mounts(_MOUNTS.read_bytes())
-        pending: list[tuple[Directory | None, str]] = [(above, path.rpartition("/")[2])]
-        while pending:
-            self.breathe()
-            directory = self._watch(*pending.pop())
-            if directory is not None:
-                pending.extend((directory, name) for name in self._listed(directory.path))
+        try:
+            self._arm_below(above, path.rpartition("/")[2])
+        finally:
+            self._descent.close()
 
     def drop(self, directory: Directory) -> None:
         """Gives back the watches of a directory that is gone from its path, and of all below."""
@@ -101,6 +100,14 @@ class WatchedTree:
             if path not in self.gaps:
                 filled.append(path)
         return filled
+
+    def _arm_below(self, above: Directory | None, name: str) -> None:
+        pending = [(above, name)]
+        while pending:
+            self.breathe()
+            directory = self._watch(*pending.pop())
+            if directory is not None:
+                pending.extend((directory, name) for name in self._listed(directory.path))
 
     def _watch(self, above: Directory | None, name: str) -> Directory | None:
         """The directory with its watch, or None: it vanished or became a gap."""
@@ -138,7 +145,7 @@ class WatchedTree:
         """The subdirectories that are not ignored; none, and a gap, if they cannot be listed."""
         names = []
         try:
-            with os.scandir(os_from_stored(self._absolute(path))) as entries:
+            with os.scandir(self._descent.open(path)) as entries:
                 for number, entry in enumerate(entries):
                     if number % _PIECE == 0:
                         self.breathe()
@@ -164,9 +171,9 @@ class WatchedTree:
         return count
 
     def _add(self, path: str) -> WatchDescriptor:
-        """The descriptor of the directory at a path. Raises OSError."""
-        absolute = bytes_from_stored(self._absolute(path))
-        wd = inotify_add_watch(self._descriptor, absolute, _DIRECTORY if path else _ROOT)
+        """The watch of the directory at a path, exactly the one that was opened. Raises OSError."""
+        opened = b"/proc/self/fd/%d" % self._descent.open(path)
+        wd = inotify_add_watch(self._descriptor, opened, _DIRECTORY if path else _ROOT)
         if wd == -1:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))

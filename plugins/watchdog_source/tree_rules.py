@@ -9,6 +9,7 @@ from typing import Final
 
 from treeledger.ignoring import Rules, is_ignore_file
 from treeledger.names import os_from_stored, parent, stored_from_bytes, within
+from treeledger.plugins.watchdog_source.descent import Descent
 from treeledger.protocols import PartRef
 from treeledger.worker import build_part
 
@@ -17,11 +18,14 @@ _LONGEST: Final = 2**20  # bytes of an ignore file
 
 
 class TreeRules:
-    """Says what is ignored in the tree at a root (absolute, stored form). Belongs to one thread."""
+    """Says what is ignored in the tree at a root (absolute, stored form). Belongs to one thread.
+
+    Whoever asks closes `descent` when there is nothing more to ask for now.
+    """
 
     def __init__(self, root: str, filters: Sequence[PartRef]) -> None:
         """Builds the filters. Raises what building them raises."""
-        self._root = root
+        self.descent = Descent(root)
         self._rules = Rules([build_part(ref) for ref in filters], self._read)
         self._with_file: set[str] = set()  # the directories whose known rules come from an ignore file
 
@@ -45,8 +49,9 @@ class TreeRules:
             self.changed()
 
     def _read(self, path: str) -> str | None:
+        above, _, name = path.rpartition("/")
         try:
-            descriptor = os.open(os_from_stored(f"{self._root}/{path}"), _FLAGS)
+            descriptor = os.open(os_from_stored(name), _FLAGS, dir_fd=self.descent.open(above))
         except (FileNotFoundError, NotADirectoryError):
             return None
         with open(descriptor, "rb") as file:
