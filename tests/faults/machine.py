@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+_IN_ACCESS, _IN_OPEN = 0x1, 0x20  # inotify(7)
+_EVENT = struct.Struct("iIII")
 
 
 def needs_root() -> None:
@@ -76,3 +81,37 @@ def mounted(path: Path, size: str = "32m") -> Iterator[Path]:
         yield path
     finally:
         unmount_all(path)
+
+
+class Opened:
+    """Hears of every opening of some paths, by anybody, within its block (Linux)."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._paths = paths
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._descriptor = -1
+        self._by_watch: dict[int, str] = {}
+
+    def __enter__(self) -> Opened:
+        self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        for path in self._paths:
+            watch = self._libc.inotify_add_watch(self._descriptor, os.fsencode(path), _IN_OPEN | _IN_ACCESS)
+            assert watch > 0, os.strerror(ctypes.get_errno())
+            self._by_watch[watch] = path.name
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def names(self) -> list[str]:
+        """The names of what was opened or read, since the last call."""
+        try:
+            events = os.read(self._descriptor, 65536)
+        except BlockingIOError:
+            return []
+        watches = set()
+        while events:
+            watch, _, _, length = _EVENT.unpack_from(events)
+            watches.add(watch)
+            events = events[_EVENT.size + length :]
+        return sorted(self._by_watch.get(watch, "overflow") for watch in watches)
