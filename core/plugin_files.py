@@ -23,8 +23,7 @@ def load_plugin_file(path: Path) -> ModuleType:
     Raises ConfigurationError if it cannot be read or others could have written it. The source is
     compiled as it was read: no cached bytecode is trusted.
     """
-    path = path.resolve()
-    name = _module_name(path)
+    name = _module_name(path.resolve())
     with _loading:
         if name not in sys.modules:
             _run(name, path)
@@ -50,8 +49,8 @@ def _module_name(path: Path) -> str:
 
 def _run(name: str, path: Path) -> None:
     module = ModuleType(name)
-    module.__file__ = str(path)
-    code = compile(read_safely(path), str(path), "exec")
+    module.__file__ = str(path.resolve())
+    code = compile(read_safely(path), module.__file__, "exec")
     sys.modules[name] = module
     try:
         exec(code, module.__dict__)

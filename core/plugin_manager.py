@@ -18,7 +18,7 @@ import pluggy
 from treeledger import hookspecs
 from treeledger.config.configuration import Configuration
 from treeledger.config.reading import did_you_mean
-from treeledger.config.secrets import mask_url
+from treeledger.config.secrets import mask
 from treeledger.config.settings import RepositorySettings
 from treeledger.doctor import Check
 from treeledger.errors import ConfigurationError, PluginError
@@ -119,7 +119,7 @@ class PluginManager:
             for name in named & self._errors.keys():
                 raise PluginError(self._errors[name])
         raise ConfigurationError(
-            f"no plugin has a store for {mask_url(options.url)}; write sqlite:PATH or postgresql://..."
+            f"no plugin has a store for {mask(options.url)}; write sqlite:PATH or postgresql://..."
         )
 
     def explain(self, repository: Repository, path: str, record: FileRecord | None) -> list[str]:
@@ -207,7 +207,7 @@ class PluginManager:
 
     def _failure(self, name: str, error: Exception) -> str:
         candidate = self._candidates()[name]
-        text = str(error) or "no reason given"
+        text = mask(str(error)) or "no reason given"
         if isinstance(error, (pluggy.PluginValidationError, WrongAnswer)):
             return f"plugin {name!r} ({candidate.origin}): {text}"
         place = where(error)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from treeledger.config.configuration import Configuration
-from treeledger.config.files import check_owner
+from treeledger.config.files import check_way
 from treeledger.errors import ConfigurationError, PluginError
 from treeledger.plugin_files import load_plugin_file
 
@@ -58,8 +58,8 @@ def _distribution(point: importlib.metadata.EntryPoint) -> str:
 def _in_folders(configuration: Configuration) -> Iterator[Candidate]:
     for folder in configuration.plugin_dirs:
         try:
-            check_owner(folder, folder.stat())
-            files = sorted(folder.glob("*.py"))
+            check_way(folder)
+            files = sorted(path for path in folder.iterdir() if path.suffix == ".py")
         except OSError as error:
             raise ConfigurationError(
                 f"{configuration.label}: plugin_dirs: {folder}: {error.strerror}"

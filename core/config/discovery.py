@@ -14,6 +14,7 @@ import platformdirs
 from treeledger.config.environment import CONFIG
 from treeledger.config.files import read_safely, replace_text
 from treeledger.errors import ConfigurationError
+from treeledger.fs.safety import make_private
 
 FILE_NAME: Final = "plugins.toml"
 
@@ -65,8 +66,8 @@ def trust(path: Path) -> None:
     Raises ConfigurationError if others could write it, OSError if that cannot be remembered.
     """
     place = path.resolve()
-    trusted = _trusted() | {str(place): _digest(place)}
-    state_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    trusted = _trusted() | {str(place): _digest(path)}
+    make_private(str(state_folder()))
     replace_text(_memory(), json.dumps(trusted, indent=1) + "\n")
 
 
@@ -74,7 +75,7 @@ def is_trusted(path: Path) -> bool:
     """Whether this file was trusted, with exactly this content."""
     place = path.resolve()
     known = _trusted().get(str(place))
-    return known is not None and known == _digest(place)
+    return known is not None and known == _digest(path)
 
 
 def _memory() -> Path:

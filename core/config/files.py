@@ -2,47 +2,63 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from treeledger.errors import ConfigurationError
+from treeledger.fs.safety import weakness
 
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_LONGEST: Final = 2**22  # bytes
 
 
 def read_safely(path: Path) -> bytes:
     """The content of a configuration or plugin file that nobody else can have written.
 
-    Raises ConfigurationError if it cannot be read, if group or others may write it, or if it belongs
-    to another user than this one or root: what it says runs code here.
+    Raises ConfigurationError if it cannot be read or is longer than 4 MiB, and if it, or a folder or
+    symlink on the way to it, belongs to another user than this one or root, or can be written by others:
+    what it says runs code here.
     """
     try:
-        with path.open("rb") as file:
-            check_owner(path, os.fstat(file.fileno()))
-            return file.read()
+        content, status = read_regular(path, _LONGEST)
+        check_way(path)
+        if not os.path.samestat(status, path.stat()):
+            raise ConfigurationError(f"{path} was replaced while it was read; try again")
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    return content
 
 
-def check_owner(path: Path, status: os.stat_result) -> None:
-    """Raises ConfigurationError if somebody else can write what `status` describes."""
-    user = os.geteuid()
-    if status.st_uid not in (0, user):
+def read_regular(path: Path, longest: int) -> tuple[bytes, os.stat_result]:
+    """A regular file's content, and what fstat says of it. Never waits, as for a FIFO. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is no regular file")
+        content = file.read(longest + 1)
+    if len(content) > longest:
+        raise OSError(errno.EFBIG, f"is longer than {longest:,} bytes")
+    return content, status
+
+
+def check_way(path: Path) -> None:
+    """Raises ConfigurationError if somebody else can change what is at a path, OSError if that cannot be
+    told."""
+    found = weakness(str(path))
+    if found is not None:
+        where = "" if found.path == str(path) else f"{path}: "
         raise ConfigurationError(
-            f"{path} belongs to user {status.st_uid}, who could run code as you; not read. "
-            f"If you trust it: chown {user} {path}"
-        )
-    if status.st_mode & _OTHERS_MAY_WRITE:
-        raise ConfigurationError(
-            f"{path} can be written by others (mode {stat.S_IMODE(status.st_mode):04o}), "
-            f"who could run code as you; not read. Look at it, then: chmod go-w {path}"
+            f"{where}{found.path} {found.wrong}, who could run code as you; not read. "
+            f"Look at it, then: {found.advice}"
         )
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Writes a file as a whole or not at all, keeping its mode and owner; a new one has mode 0644.
+    """Writes a file as a whole or not at all, keeping its mode and owner; a new one has mode 0600.
 
     A symlink is followed. Raises OSError if the file or its folder cannot be written.
     """
@@ -58,7 +74,7 @@ def replace_text(path: Path, text: str) -> None:
             file.flush()
             if before is not None and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
                 os.fchown(file.fileno(), before.st_uid, before.st_gid)
-            os.fchmod(file.fileno(), 0o644 if before is None else stat.S_IMODE(before.st_mode))
+            os.fchmod(file.fileno(), 0o600 if before is None else stat.S_IMODE(before.st_mode))
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:

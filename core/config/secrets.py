@@ -7,19 +7,47 @@ anything else is the secret itself.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from treeledger.config.files import read_regular
 from treeledger.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
 
 MASK: Final = "********"
 _REFERENCE: Final = re.compile(r"(env|file|credential):.+")
-_SECRET_KEY: Final = re.compile(r"passw|secret|token|credential|authorization|api_?key", re.IGNORECASE)
-_URL_PASSWORD: Final = re.compile(r"(?P<start>[a-z][a-z0-9+.-]*://[^/?#\s]*?:)[^/?#\s]*(?=@)", re.IGNORECASE)
-_QUERY_PASSWORD: Final = re.compile(r"(?P<start>[?&](?:password|token|sslpassword)=)[^&\s]*", re.IGNORECASE)
+_LONGEST: Final = 2**16  # bytes of a secret's file
+_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_OF_CONTAINERS: Final = (Path("/run/secrets"), Path("/var/run/secrets"))
+"""Where containers find their secrets: readable by all, in a world that is theirs alone."""
+
+_SECRET_PARTS: Final = re.compile(
+    "passw|passphrase|secret|token|credential|authori[sz]ation|bearer|cookie|signature"
+    "|(api|private|access|auth|account)key"
+)
+_SECRET_WORDS: Final = frozenset(("pass", "pw", "pwd", "pin", "dsn", "sig", "auth", "headers"))
+_NO_LETTER: Final = re.compile(r"[^a-z0-9]+")
+
+# A password may hold anything; digits up to the next slash are a port.
+_URL_PASSWORD: Final = re.compile(
+    r"(?P<start>[a-z][a-z0-9+.-]*://[^/?#\s:@]*:)(?!\d+(?:[/?#\s]|$))\S*(?=@)", re.IGNORECASE
+)
+_HTTP_USER: Final = re.compile(r"(?P<start>https?://)[^/?#\s:@]+(?=@)", re.IGNORECASE)
+_QUERY: Final = re.compile(r"(?P<start>[?&;](?P<key>[^=&;?\s]+)=)[^&;#\s]+")
+_ASSIGNED: Final = re.compile(
+    r"(?P<start>\b(?:ssl)?passw(?:or)?d\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE
+)
+_HEADER: Final = re.compile(
+    r"(?P<start>\b(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:key|token))\s*:\s*)\S.*",
+    re.IGNORECASE,
+)
+_ADDRESS: Final = re.compile(r"(?P<start>https?://[^/?#\s]*).+", re.IGNORECASE | re.DOTALL)
 
 
 def is_reference(text: str) -> bool:
@@ -53,26 +81,60 @@ def _read_secret(text: str, path: Path) -> str:
     if not path.is_absolute():
         raise ConfigurationError(f"{text}: write an absolute path")
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
+        content, status = read_regular(path, _LONGEST)
+        _check_rights(text, path, status.st_mode)
+        return content.decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(f"{text}: cannot read the secret: {reason}") from None
 
 
-def mask_url(url: str) -> str:
-    """A URL without its password, for logs and screens."""
-    return _QUERY_PASSWORD.sub(rf"\g<start>{MASK}", _URL_PASSWORD.sub(rf"\g<start>{MASK}", url))
+def _check_rights(text: str, path: Path, mode: int) -> None:
+    """Raises ConfigurationError if others may write a secret's file; that they may read it is said."""
+    if mode & _OTHERS_MAY_WRITE:
+        raise ConfigurationError(
+            f"{text}: others can write this file (mode {stat.S_IMODE(mode):04o}); not read. "
+            f"If it holds what it should: chmod go-w {path}"
+        )
+    if mode & stat.S_IROTH and not any(path.is_relative_to(folder) for folder in _OF_CONTAINERS):
+        log.warning("%s: everybody on this machine can read this secret; chmod o-r %s", text, path)
 
 
-def shown_value(key: str, value: object) -> str:
-    """A value as TOML spells it, its secrets masked; a reference to a secret is shown as it is."""
-    if isinstance(value, str):
-        hidden = bool(_SECRET_KEY.search(key)) and not is_reference(value)
-        return MASK if hidden else json.dumps(mask_url(value), ensure_ascii=False)
+def is_secret_key(key: str) -> bool:
+    """Whether what stands under a key, header or query parameter of this name is a secret."""
+    lower = key.lower()
+    words = _NO_LETTER.split(lower)
+    return _SECRET_PARTS.search("".join(words)) is not None or not _SECRET_WORDS.isdisjoint(words)
+
+
+def mask(text: str) -> str:
+    """A text without the secrets that can be told by their place in it, for logs and screens.
+
+    Passwords of URLs and connection strings, the user of an HTTP URL, secret parameters of a query, and
+    headers that authorize.
+    """
+    for pattern in (_URL_PASSWORD, _HTTP_USER, _ASSIGNED, _HEADER):
+        text = pattern.sub(rf"\g<start>{MASK}", text)
+    return _QUERY.sub(lambda found: found["start"] + MASK if is_secret_key(found["key"]) else found[0], text)
+
+
+def shown_value(key: str, value: object, hidden: bool = False) -> str:
+    """A value as TOML spells it, its secrets masked; a reference to a secret is shown as it is.
+
+    `hidden`: it stands below a key whose values are secrets. Of an HTTP address only the host is shown.
+    """
+    hidden = hidden or is_secret_key(key)
+    if isinstance(value, Mapping):
+        parts = (f"{name} = {shown_value(name, part, hidden)}" for name, part in value.items())
+        return "{ " + ", ".join(parts) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(shown_value(key, part, hidden) for part in value) + "]"
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{name} = {shown_value(name, part)}" for name, part in value.items()) + " }"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(shown_value(key, part) for part in value) + "]"
-    return "none" if value is None else str(value)
+    if hidden and not (isinstance(value, str) and is_reference(value)):
+        return MASK
+    if isinstance(value, str):
+        return json.dumps(mask(_ADDRESS.sub(rf"\g<start>/{MASK}", value)), ensure_ascii=False)
+    return str(value)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from treeledger.config.configuration import Configuration
 from treeledger.config.layers import leaves
-from treeledger.config.secrets import is_reference, mask_url, shown_value
+from treeledger.config.secrets import is_reference, shown_value
 from treeledger.config.settings import Duration, StoreSettings
 from treeledger.config.stores import store_url
 from treeledger.units import write_duration
@@ -58,7 +58,7 @@ def _top(configuration: Configuration) -> Iterator[Row]:
 
 def _store(configuration: Configuration, flag: str | None, environ: Mapping[str, str]) -> Iterator[Row]:
     url, origin = store_url(configuration, flag, environ)
-    yield Row("store", "url", url if is_reference(url) else shown_value("url", mask_url(url)), origin)
+    yield Row("store", "url", url if is_reference(url) else shown_value("url", url), origin)
     written = configuration.written.get("store", {})
     for key in StoreSettings.__struct_fields__:
         if key != "url":

@@ -38,7 +38,7 @@ def sql(treeledger: CommandLine, statement: str, *values: str) -> None:
 def test_what_init_writes_is_right_and_found(treeledger: CommandLine) -> None:
     written = Path(treeledger("init", "--json").json[0]["file"])
     assert written == treeledger.home / "config/treeledger/plugins.toml"
-    assert written.stat().st_mode & 0o777 == 0o644
+    assert written.stat().st_mode & 0o777 == 0o600
     told = treeledger("config", "check").text
     assert re.fullmatch(r"plugins.toml is right: 0 repositories, \d+ plugins\n", told)
     assert treeledger("config", "show").lines[0] == f"# {written}"
