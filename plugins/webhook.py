@@ -16,6 +16,10 @@ A receiver gets changes in the order of `n`, and may get one again: it passes ov
 seen. Any answer 2xx means that it has them. While it is away or answers 3xx, 408, 425, 429 or 5xx,
 later changes wait; any other 4xx is final, the delivery is a dead job and the next one is sent.
 Redirects are not followed. Paths are in stored form (see `treeledger.names`).
+
+Receivers in the own network and on this machine are the normal case and allowed. Addresses that no
+receiver has are not, whatever name or redirect leads there: link-local ones, where clouds give their
+credentials to whoever asks, and those that stand for many or none.
 """
 
 from __future__ import annotations
@@ -30,7 +34,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
@@ -43,12 +46,11 @@ from treeledger.config.settings import Duration, Rule, Section
 from treeledger.errors import ConfigurationError, PermanentFailure, RetryLater
 from treeledger.hookspecs import impl
 from treeledger.model import ChangeKind, Job, JournalEntry, NewJob, Repository
+from treeledger.plugins.receivers import check_peer, checked_url, is_here
 from treeledger.protocols import Action, iterate_batches
 
 if TYPE_CHECKING:
     import ssl
-
-    import httpx
 
     from treeledger.config.tables import PluginTables
 
@@ -99,13 +101,9 @@ class Webhook(Action):
         self.name = name
         self.repositories = repositories
         self._options = options
-        self._url = _checked_url(options.url)
+        self._url = checked_url(options.url)
         self._tls: ssl.SSLContext | None = None
-        if (
-            (options.secret or options.headers)
-            and self._url.scheme == "http"
-            and not _is_here(self._url.host)
-        ):
+        if (options.secret or options.headers) and self._url.scheme == "http" and not is_here(self._url.host):
             log.warning("%s: anyone on the way to %s can read what http:// carries", name, self._url.host)
 
     def plan(self, entries: Sequence[JournalEntry], known: Mapping[UUID, Repository]) -> list[NewJob]:
@@ -143,7 +141,12 @@ class Webhook(Action):
         async with (
             httpx.AsyncClient(verify=self._tls, timeout=None) as client,
             client.stream(
-                "POST", self._url, content=body, headers=self._headers(job, body), follow_redirects=False
+                "POST",
+                self._url,
+                content=body,
+                headers=self._headers(job, body),
+                follow_redirects=False,
+                extensions={"trace": check_peer},
             ) as response,
         ):
             return response.status_code, response.headers
@@ -218,31 +221,6 @@ def _judge(host: str, status: int, headers: Mapping[str, str]) -> None:
     if 400 <= status < 500 and status not in _MAY_PASS:
         raise PermanentFailure(f"{said}; once that is mended: treeledger jobs retry")
     raise RetryLater(said, retry_after(headers.get("Retry-After"), datetime.now(UTC)))
-
-
-def _checked_url(text: str) -> httpx.URL:
-    """The address. Raises ValueError with a reason that does not quote it."""
-    import httpx
-
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        raise ValueError("url: is malformed") from None
-    if any(character.isspace() for character in text):
-        raise ValueError("url: has white space in it")
-    if url.scheme not in ("http", "https"):
-        raise ValueError("url: must start with http:// or https://")
-    if not url.host:
-        raise ValueError("url: names no host")
-    return url
-
-
-def _is_here(host: str) -> bool:
-    """Whether the host is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

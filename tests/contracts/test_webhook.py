@@ -23,6 +23,8 @@ from receiver import Receiver, receiving
 from treeledger.config.tables import PluginTables
 from treeledger.errors import ConfigurationError, PermanentFailure, RetryLater, TreeledgerError
 from treeledger.model import ChangeKind
+from treeledger.plugins import receivers
+from treeledger.plugins.receivers import is_never_a_receiver
 from treeledger.plugins.webhook import Options, Webhook, actions, retry_after
 from treeledger.protocols import Action
 from treeledger.testing.actions import PHOTOS, REMOVED, ActionContract, entry, job_of, journal
@@ -324,3 +326,59 @@ def test_it_is_an_action_in_order() -> None:
     [action] = configured(url="http://localhost/")
     assert isinstance(action, Action)
     assert action.ordered
+
+
+# --- where it may deliver to ---------------------------------------------------------------------
+
+METADATA = ("169.254.169.254", "169.254.170.2", "fe80::1", "::ffff:169.254.169.254", "fd00:ec2::254")
+ODD = ("100.100.100.200", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255")
+
+
+@pytest.mark.parametrize("address", METADATA + ODD)
+def test_an_address_that_is_never_a_receivers_is_refused(address: str) -> None:
+    host = f"[{address}]" if ":" in address else address
+    with pytest.raises(ConfigurationError, match="never a receiver's"):
+        configured(url=f"http://{host}/latest/meta-data")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "192.168.0.2", "10.1.2.3", "fd12::1", "8.8.8.8", "nas.lan"])
+def test_receivers_in_the_own_network_are_allowed(address: str) -> None:
+    assert not is_never_a_receiver(address)
+
+
+@pytest.mark.anyio
+async def test_nothing_is_sent_where_a_name_leads_to_such_an_address(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver stands for a metadata service: its address is declared to be one."""
+    monkeypatch.setattr(receivers, "_NEVER", frozenset(("127.0.0.1",)))
+    url = receiver.url.replace("127.0.0.1", "localhost")
+    action = Webhook("phone", Options(url=url, secret="hush"))
+    [job] = action.plan([entry(1)], KNOWN)
+    with pytest.raises(PermanentFailure, match=r"127\.0\.0\.1.* nothing was sent"):
+        await action.run(job_of("phone", job))
+    assert not receiver.deliveries
+
+
+@pytest.mark.anyio
+async def test_numbers_written_oddly_lead_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`http://2130706433/` is 127.0.0.1 to the resolver; what counts is what is reached."""
+    with receiving() as receiver:
+        monkeypatch.setattr(receivers, "_NEVER", frozenset(("127.0.0.1",)))
+        action = Webhook("phone", Options(url=receiver.url.replace("127.0.0.1", "2130706433")))
+        [job] = action.plan([entry(1)], KNOWN)
+        with pytest.raises(PermanentFailure, match="nothing was sent"):
+            await action.run(job_of("phone", job))
+        assert not receiver.deliveries
+
+
+@pytest.mark.anyio
+async def test_names_of_files_neither_break_the_json_nor_become_headers(receiver: Receiver) -> None:
+    action = webhook(receiver)
+    name = 'a\r\nX-Evil: 1\x00"}],"action":"\u2028\U0010ffff\x1b[31m'
+    [job] = action.plan([entry(1, path=name)], KNOWN)
+    await action.run(job_of("phone", job))
+    [delivery] = receiver.deliveries
+    assert "x-evil" not in delivery.headers
+    assert delivery.body.isascii()
+    assert (delivery.json["action"], delivery.json["changes"][0]["path"]) == ("phone", name)
