@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from psycopg.conninfo import make_conninfo
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from treeledger.errors import StoreVersionError, UsageError
+from treeledger.errors import ConfigurationError, StoreVersionError, UsageError
 from treeledger.migrations import Scripted, scripts
 from treeledger.model import Holder, Lease, OperationType, SyncOperation
 from treeledger.plugins.postgres import lock
@@ -28,6 +29,7 @@ from treeledger.plugins.sql.work import Work, ask, run
 from treeledger.protocols import Migration, StoreOptions
 
 _PASSWORD: Final = re.compile(r"(://[^/:@?]*):[^/?]*@")
+_PORTS: Final = re.compile(r"[0-9,]*")
 
 
 class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
@@ -134,7 +136,21 @@ def without_password(url: str) -> str:
 
 
 def _conninfo(options: StoreOptions) -> str:
-    """What psycopg connects with; a password of its own stands for the one in the URL."""
+    """What psycopg connects with; a password of its own stands for the one in the URL.
+
+    Raises ConfigurationError, without quoting it, for a URL in which a password is not where it belongs.
+    """
+    _, _, place = options.url.partition("?")[0].partition("://")
+    try:
+        given = conninfo_to_dict(options.url)
+        is_right = "@" not in place.partition("/")[2] and _PORTS.fullmatch(str(given.get("port", "")))
+    except ProgrammingError:
+        is_right = None
+    if not is_right:
+        raise ConfigurationError(
+            "the URL of the store is malformed: write postgresql://USER@HOST:PORT/DATABASE, the password in "
+            "`password` of [store], or in the URL with %40 for @, %2F for / and %25 for %"
+        )
     if options.password is None:
         return make_conninfo(options.url)
     return make_conninfo(options.url, password=options.password)
