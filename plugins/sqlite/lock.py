@@ -48,7 +48,7 @@ class EngineLock:
                 os.close(lost)
 
     def _take(self, said: dict[str, str | int]) -> str | None:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if not _lock(descriptor):
             os.close(descriptor)
             raise EngineLocked(_held_message(self._path, self.holder()))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from treeledger.errors import StoreError
 from treeledger.fs.mounts import is_network, mount_of
+from treeledger.fs.safety import make_private, weakness
 from treeledger.names import os_from_stored, stored_from_os
 
 
@@ -17,12 +18,27 @@ def prepare(path: Path) -> None:
     A file that exists is not opened: closing it again would end the locks that this process' connections
     have on it (POSIX; https://sqlite.org/howtocorrupt.html, 2.2).
 
-    Raises StoreError if the file would lie on a network file system, and OSError if it cannot be made.
+    Raises StoreError if the file would lie on a network file system or where others could replace it, and
+    OSError if it cannot be made.
     """
+    refuse_foreign(path)
     refuse_network(path, mount_of(stored_from_os(str(_existing(path)))).type)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(str(path.parent))
     with suppress(FileExistsError):
         os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raises StoreError for a ledger that another user has put there or could replace, as by a symlink.
+
+    The group of its folders may write them. Raises OSError.
+    """
+    found = weakness(str(path), group=True)
+    if found is not None:
+        raise StoreError(
+            f"the ledger {path} is not safe here: {found.path} {found.wrong}. Nothing was opened. "
+            f"Name another place with --store sqlite:PATH; or, if you trust what is there: {found.advice}"
+        )
 
 
 def refuse_network(path: Path, file_system_type: str) -> None:

@@ -67,6 +67,7 @@ class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operation
     async def migrations(self) -> list[Migration]:
         if not self._path.exists():
             return [Migration(script.version, script.name, None, True) for script in self._schema]
+        await to_thread.run_sync(place.refuse_foreign, self._path)
         return await migrating.listed(self.session, self._schema)
 
     async def migrate(self) -> list[Migration]:
