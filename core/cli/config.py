@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from treeledger.cli.options import Options
-from treeledger.cli.render import print_json
+from treeledger.cli.render import print_json, tell
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import chosen
 from treeledger.cli.unopened import configuration_of
@@ -38,7 +37,7 @@ def run(options: Options) -> int:
 def _show(options: Options) -> int:
     configuration = configuration_of(options)
     if not (options.json or options.quiet):
-        print(f"# {configuration.label if configuration.path else 'no plugins.toml is in use'}")
+        print(f"# {shown(configuration.label) if configuration.path else 'no plugins.toml is in use'}")
     _print_rows(rows(configuration, options.store, os.environ), options)
     _warn()
     return 0
@@ -111,4 +110,4 @@ def _trust(options: Options) -> int:
 
 def _warn() -> None:
     for sentence in unread_variables(os.environ):
-        print(f"treeledger: {sentence}", file=sys.stderr)
+        tell(sentence)

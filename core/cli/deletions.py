@@ -73,7 +73,7 @@ async def _hold(ledger: Ledger, id: int) -> HeldDeletion:
 async def _show(ledger: Ledger, options: Options) -> int:
     hold = await _hold(ledger, options.given.id)
     if not options.json and not options.quiet:
-        print(f"{hold.reason} ({hold.status.value})")
+        print(f"{shown(hold.reason)} ({hold.status.value})")
     after = 0
     while page := await ledger.store.gone_records(
         hold.repository_id, held_id=hold.id, since=None, limit=_PAGE, after=after
@@ -116,4 +116,4 @@ def _say(options: Options, hold: HeldDeletion, text: str) -> None:
     if options.json:
         print_json({"id": hold.id, "status": hold.status.value})
     elif not options.quiet:
-        print(text)
+        print(shown(text))

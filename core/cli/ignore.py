@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Final
 
 from treeledger.cli.ignore_edit import edit
 from treeledger.cli.options import Options
 from treeledger.cli.places import place_of, say
-from treeledger.cli.render import print_json, table
+from treeledger.cli.render import print_json, table, tell
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import chosen
 from treeledger.errors import RootOffline, TreeledgerError
@@ -27,7 +26,7 @@ def run(options: Options) -> int:
         try:
             return with_ledger(options, _check)
         except TreeledgerError as error:
-            print(f"treeledger: {error}", file=sys.stderr)
+            tell(str(error))
             return _FATAL
     return with_ledger(options, _list if options.given.action == "list" else edit)
 
@@ -67,13 +66,13 @@ async def _list(ledger: Ledger, options: Options) -> int:
         try:
             rules, problems = await (await looker(ledger, repository)).rules()
         except RootOffline as error:
-            print(f"treeledger: {repository.name}: {error}", file=sys.stderr)
+            tell(f"{repository.name}: {error}")
             code = RootOffline.exit_code
             continue
         _print_rules(repository, rules, options, heading=len(repositories) > 1)
         for problem in problems:
             where = os.path.join(repository.root, problem.path)
-            print(f"treeledger: {shown(where)}: {shown(problem.message)}", file=sys.stderr)
+            tell(f"{where}: {problem.message}")
     if not repositories:
         say(options, "no repositories")
     return code

@@ -12,7 +12,7 @@ import msgspec
 
 from treeledger.checksums import Checksum, write_line
 from treeledger.cli.places import on_disk
-from treeledger.cli.render import record_json
+from treeledger.cli.render import record_json, without_controls
 from treeledger.model import FileRecord, RecordState, Repository
 from treeledger.names import bytes_from_stored, shown
 from treeledger.units import show_size
@@ -31,7 +31,10 @@ def as_json() -> Write:
         values = record_json(record, repository)
         for name in _TIMES:
             values[name] = values[name] and values[name].isoformat()
-        sys.stdout.buffer.write(encode(values) + b"\n")
+        line = encode(values)
+        if not line.isascii() or b"\x7f" in line:
+            line = without_controls(line.decode()).encode()
+        sys.stdout.buffer.write(line + b"\n")
 
     return write
 

@@ -17,11 +17,12 @@ import time
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Final
+from typing import Any, Final
 
 from treeledger import __version__
 from treeledger.cli.options import Options, build_parser, split_globals
 from treeledger.errors import TreeledgerError, UsageError
+from treeledger.names import shown
 
 INTERRUPTED: Final = 130
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
@@ -177,9 +178,28 @@ def _speak_plainly(options: Options) -> None:
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
+class _Safe(logging.Formatter):
+    """Log lines without secrets; a message is one line, whatever names are in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = _safe(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, error: Any) -> str:
+        return "\n".join(map(_safe, super().formatException(error).split("\n")))
+
+
+def _safe(line: str) -> str:
+    from treeledger.config.secrets import mask
+
+    return shown(mask(line))
+
+
 def _log_to_stderr(options: Options) -> None:
     level = logging.ERROR if options.quiet else logging.DEBUG if options.verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Safe("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=level, handlers=[handler])
     for noisy in ("watchdog", "asyncio", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

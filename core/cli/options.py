@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -33,7 +32,9 @@ class Parser(argparse.ArgumentParser):
     """argparse, with a hint to the nearest command."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"treeledger: {_with_hint(message)}\nTry: {self.prog} --help", file=sys.stderr)
+        from treeledger.cli.render import tell
+
+        tell(f"{_with_hint(message)}\nTry: {self.prog} --help")
         raise SystemExit(2)
 
 

@@ -60,4 +60,4 @@ def on_disk(repository: Repository, path: str) -> str:
 def say(options: Options, text: str) -> None:
     """Tells a person something that is no result: on stderr, in text mode, unless quiet."""
     if not (options.json or options.quiet):
-        print(text, file=sys.stderr)
+        print(shown(text), file=sys.stderr)

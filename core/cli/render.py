@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
+from treeledger.config.secrets import mask
 from treeledger.model import ChangeKind, FileRecord, JournalEntry, Repository
 from treeledger.names import shown
 from treeledger.units import show_duration, show_size
 
+_CONTROLS: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _COLOURS: Final = {
     ChangeKind.ADDED: "32",
     ChangeKind.RESTORED: "32",
@@ -28,19 +31,25 @@ _COLOURS: Final = {
 
 
 def tell(message: str) -> None:
-    """A message for a person on stderr, made safe for a terminal; where nobody listens, no matter."""
-    lines = message.expandtabs(4).split("\n")
+    """A message for a person on stderr, without secrets and safe for a terminal; where nobody listens, no
+    matter."""
+    lines = mask(message).expandtabs(4).split("\n")
     with suppress(OSError):
         print("treeledger:", "\n".join(map(shown, lines)), file=sys.stderr, flush=True)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on a line of its own."""
+    """One JSON object on a line of its own, with nothing in it that moves a cursor."""
     sys.stdout.write(json_line(value) + "\n")
 
 
 def json_line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+    return without_controls(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def without_controls(text: str) -> str:
+    """The same JSON, characters escaped that are control characters to a terminal but not to JSON."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(value: object) -> str:
@@ -92,7 +101,7 @@ def entry_line(entry: JournalEntry, *, repository: str | None, colour: bool) -> 
     if entry.path_before is not None and entry.path_before != entry.path:
         path = f"{shown(entry.path_before)} → {path}"
     if repository is not None:
-        path = f"{repository}: {path}"
+        path = f"{shown(repository)}: {path}"
     known = entry.hash[:8] if entry.hash else "" if entry.kind is ChangeKind.IGNORED else "pending"
     kind = paint(f"{kind_word(entry.kind):<9}", _COLOURS[entry.kind], colour)
     when = entry.at.astimezone().strftime("%H:%M:%S")
@@ -129,8 +138,8 @@ def ago(moment: datetime | None, now: datetime) -> str:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Prints aligned columns; those in `right` are numbers."""
-    lines = [list(headers), *(list(row) for row in rows)]
+    """Prints aligned columns, made safe for a terminal; those in `right` are numbers."""
+    lines = [list(headers), *([shown(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
     for number, line in enumerate(lines):
         cells = [

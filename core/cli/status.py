@@ -84,9 +84,10 @@ def status_json(repository: Repository, status: SyncStatus, holder: Holder | Non
 async def _footer(ledger: Ledger, repositories: list[Repository], holder: Holder | None) -> None:
     if not repositories:
         print("No repository yet. Begin with: treeledger watch DIR")
-    print(f"ledger: {ledger.store.url}")
+    print(f"ledger: {shown(ledger.store.url)}")
     if holder is not None:
-        print(f"engine: {holder.command}, pid {holder.pid}, since {when(holder.since, datetime.now(UTC))}")
+        since = when(holder.since, datetime.now(UTC))
+        print(f"engine: {shown(holder.command)}, pid {holder.pid}, since {since}")
     else:
         print("engine: none is running; treeledger watch starts one")
     holds = await ledger.store.holds(None, statuses=(HoldStatus.OPEN,))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from treeledger.cli.options import Options
+from treeledger.cli.render import tell
 from treeledger.config.configuration import Configuration, load
 from treeledger.config.discovery import find
 from treeledger.config.stores import store_options
@@ -21,7 +21,7 @@ def configuration_of(options: Options) -> Configuration:
     """The configuration in effect. Raises ConfigurationError."""
     found = find(Path(options.config) if options.config else None, os.environ, Path.cwd())
     if found.hint and not options.quiet:
-        print(f"treeledger: {found.hint}", file=sys.stderr)
+        tell(found.hint)
     return load(found.path, os.environ)
 
 
