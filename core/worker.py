@@ -202,8 +202,9 @@ def _borrowed(spec: WorkSpec) -> Iterator[_Parts]:
 def _ignore_file(tree: Tree, path: str) -> str | None:
     """The text of an ignore file, None where there is none. Raises OSError if it cannot be read whole."""
     try:
-        if tree.entry(path).stat is None:
-            return None
+        entry = tree.entry(path)
+        if entry.stat is None:
+            raise OSError(errno.EINVAL, entry.problem.message if entry.problem else "it is a folder")
         with open(tree.open(path), "rb") as file:
             text = file.read(_LONGEST_IGNORE_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):

@@ -23,6 +23,7 @@ except ImportError:
 Matches = Callable[[str], "Sequence[int] | None"]
 """The numbers of the expressions that match a text: all of them, or the last one only."""
 
+_LONGEST: Final = 1 << 20  # characters of the expressions of one list
 _MEMORY_PER_RULE: Final = 16 << 10
 _LEAST_MEMORY: Final = 8 << 20
 """What re2 may use, in bytes, for the rules and for the states it has met; it starts afresh when full."""
@@ -66,18 +67,44 @@ def parse(lines: Iterable[Line]) -> tuple[RuleList | None, list[str]]:
                 by_path |= "/" in text.removesuffix("/")
     if not verdicts:
         return None, faults
-    return RuleList(tuple(verdicts), by_path, compiled(tuple(expressions))), faults
+    try:
+        matches = compiled(tuple(expressions))
+    except TooMuch as error:
+        return None, [*faults, str(error)]
+    return RuleList(tuple(verdicts), by_path, matches), faults
+
+
+class TooMuch(ValueError):
+    """Rules that would cost more than they may."""
 
 
 @lru_cache(maxsize=256)
 def compiled(expressions: tuple[str, ...]) -> Matches:
-    """A matcher by re2, or by `re` where that is missing or the list is too large for it."""
-    if re2 is None:
-        return with_re(expressions)
+    """A matcher by re2, or by `re` where that is missing. Raises TooMuch.
+
+    `re` never stands in for a list that is too large for re2: whoever may write into a tree could have it
+    search for years.
+    """
+    if sum(map(len, expressions)) > _LONGEST:
+        raise TooMuch(f"{len(expressions):,} rules are too many to match; none of this list holds")
+    return with_re(expressions) if re2 is None else _in_parts(re2, expressions)
+
+
+def _in_parts(engine: ModuleType, expressions: Sequence[str]) -> Matches:
+    """By re2, in as many parts as it takes. Raises TooMuch for a rule that alone is too large."""
     try:
-        return with_re2(re2, expressions)
-    except re2.error:
-        return with_re(expressions)
+        return with_re2(engine, expressions)
+    except engine.error:
+        if len(expressions) == 1:
+            raise TooMuch("a rule is too long to match; none of this list holds") from None
+    half = len(expressions) // 2
+    first, last = _in_parts(engine, expressions[:half]), _in_parts(engine, expressions[half:])
+
+    def matches(text: str) -> Sequence[int] | None:
+        numbers = last(text)
+        return [half + number for number in numbers] if numbers else first(text)
+
+    return matches
 
 
 def with_re2(engine: ModuleType, expressions: Sequence[str]) -> Matches:
