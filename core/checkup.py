@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import stat as modes
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from treeledger.protocols import Migration
 from treeledger.units import show_count, show_duration
 
 _LIMITS: Final = Path("/proc/sys/fs/inotify")
+_OTHERS: Final = modes.S_IRWXG | modes.S_IRWXO
 _FEW_DESCRIPTORS: Final = 1024
 _SKEW: Final = timedelta(minutes=1)
 _THIS_PROGRAM: Final = datetime(2026, 1, 1, tzinfo=UTC)  # no clock is before that which is right
@@ -126,6 +128,9 @@ def check_store_files(paths: Iterable[str]) -> Iterator[Check]:
         if blocked:
             advice = f"give this user (id {os.geteuid()}) the right to write there"
             yield Check("store", CheckState.FAIL, f"{blocked[0]} cannot be written", advice)
+        elif os.path.isfile(name) and (mode := modes.S_IMODE(os.stat(name).st_mode)) & _OTHERS:
+            message = f"{shown(path)} is open to others (mode {mode:04o}): names and hashes of all files"
+            yield Check("store", CheckState.WARN, message, f"chmod go= {name} {name}-wal {name}-shm")
         else:
             yield Check("store", CheckState.OK, f"{shown(path)} can be written")
 

@@ -71,3 +71,14 @@ def test_a_store_that_is_not_there_needs_a_folder_above_it_that_can_be_written(
     monkeypatch.setattr("os.access", lambda path, mode: path != str(tmp_path))  # root may write anywhere
     (check,) = check_store_files([f"{tmp_path}/a/b/ledger.db"])
     assert (check.state, check.message) == (FAIL, f"{tmp_path} cannot be written")
+
+
+def test_a_ledger_that_others_can_read_is_told(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.db"
+    ledger.touch()
+    for mode, state in ((0o600, OK), (0o640, WARN), (0o604, WARN), (0o666, WARN)):
+        ledger.chmod(mode)
+        (check,) = check_store_files([str(ledger)])
+        assert check.state is state
+    assert "0666" in check.message
+    assert "chmod go=" in (check.advice or "")
