@@ -51,8 +51,10 @@ def doctor_checks(tables):
     raise RuntimeError("cannot log in to https://me:CANARY@db/x?api_key=CANARY with password='CANARY'")
 """
 COMMANDS = (
-    "config show", "config show ", "config check", "plugins", "plugins ", "doctor", "doctor ", "status", "repo",
-    "changes", "jobs", "jobs show 1", "jobs show 2", "jobs show 1 ", "store check", "explain photos:a", "scan",
+    "config show", "config show ", "config check", "plugins", "plugins ", "doctor", "doctor ", "status",
+    "repo", "changes", "jobs", "jobs show 1", "jobs show 2", "jobs show 1 ", "store check",
+    "explain photos:a",
+    "scan",
 )  # fmt: skip
 AS_JSON = frozenset(("config show ", "plugins ", "doctor ", "jobs show 1 ", "status", "changes"))
 NAMES = (
