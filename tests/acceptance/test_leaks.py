@@ -106,7 +106,7 @@ def test_no_output_of_any_command_shows_a_secret(home: Executable, receiver: Rec
     }
     receiver.answers.extend([(404, {"X": CANARY}), (302, {"Location": f"http://x/{CANARY}"})] * 3)
     with home.started("-v", "watch", home.home / "photos", **environ) as watching:
-        watching.until("watching, ")
+        watching.until(r"watching, |is degraded")
         (home.home / "photos/b").write_text("b")
 
         def are_tried() -> bool:
@@ -155,7 +155,7 @@ def test_no_name_reaches_the_terminal_raw(home: Executable) -> None:
     Path(hostile.decode()).mkdir()
     outputs = []
     with home.started("-v", "watch", home.home / "photos", terminal=False) as watching:
-        watching.until("watching, ")
+        watching.until(r"watching, |is degraded")
         for name in NAMES:
             with open(root + b"/again" + name, "wb") as file:
                 file.write(name)
