@@ -89,11 +89,18 @@ class Tree:
         await until(is_so, f"{path} {state}")
 
     async def until_status(self, state: str) -> None:
+        said: list[str] = []
+
         async def is_so() -> bool:
             status = await self.ledger.sync_status(self.repository.id)
+            said[:] = [status.state, status.message]
             return status.state == state
 
-        await until(is_so, f"repository {state}")
+        try:
+            await until(is_so, f"repository {state}")
+        except BaseException as failure:
+            failure.add_note(f"it is: {' '.join(said)}")
+            raise
 
     async def until_offline(self) -> None:
         async def is_offline() -> bool:

@@ -23,7 +23,7 @@ from treeledger.protocols import EventSource
 log = logging.getLogger(__name__)
 _TROUBLE: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
 _KNOWN: Final = (RepositoryNotFound, RootOffline, LeaseLost, StoreError)
-ROOT_CHECK: Final = 30.0  # seconds between looks for a root that is offline
+ROOT_CHECK: Final = 30.0  # seconds between looks at a root, or for one that is offline
 _WENT_WELL: Final = 60.0  # seconds that a session lasted: what ended it is no trouble that goes on
 _MOUNTS_EVERY: Final = 1.0  # seconds between looks whether a mount was made
 
@@ -130,7 +130,7 @@ class Keeper:
     async def _keep(self) -> None:
         opening = open_session(self._tools, self.repository, self.settings, one_shot=False, patience=None)
         async with opening as session:
-            self._watching = Watching(session, self._sources, self._requests, self._say)
+            self._watching = Watching(session, self._sources, self._requests, self._say, self._root_check)
             try:
                 with ungrouped():
                     await self._watching.run()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import count
 from typing import Any, Final
 
 import anyio
@@ -22,8 +21,7 @@ from treeledger.protocols import EventSource, SourceHealth, Watch
 from treeledger.units import show_count
 
 _TICK: Final = 2.0  # seconds between looks at what other processes asked for
-_ROOT_EVERY: Final = 15  # ticks, unless a mount is made or ends
-_UNWATCHED_EVERY: Final = 30  # ticks between scans of what takes no watch
+_UNWATCHED_EVERY: Final = 60.0  # seconds between scans of what takes no watch
 
 
 class MountsChanged(Exception):
@@ -37,13 +35,20 @@ class Watching:
     """One session under watch. `run` ends only by an error or by cancellation."""
 
     def __init__(
-        self, session: Session, sources: Sequence[EventSource], requests: list[ScanRequest], say: Say
+        self,
+        session: Session,
+        sources: Sequence[EventSource],
+        requests: list[ScanRequest],
+        say: Say,
+        root_check: float,
     ) -> None:
+        """`root_check`: seconds between looks at the root; it is looked at when a mount changes, too."""
         self.session = session
         self._context = session.context
         self._sources = sources
         self._requests = requests
         self._say = say
+        self._root_check = root_check
         self._scans: Scans | None = None
         self._failure: Exception | None = None
         self._failed = anyio.Event()
@@ -121,20 +126,24 @@ class Watching:
         """Looks at what other processes asked for, at the root, and tells the store how things are."""
         store, repository = self._context.store, self._context.repository
         told: dict[str, Any] = {}
+        root_due = unwatched_due = anyio.current_time()
         with mount_changes() as have_mounts_changed:
-            for ticks in count():
+            while True:
+                now = anyio.current_time()
                 await hearing.load_marks()
                 await self._look_at_holds()
-                if have_mounts_changed() or ticks % _ROOT_EVERY == 0:
+                if have_mounts_changed() or now >= root_due:
                     await self._look_at_root(hearing)
-                if ticks % _UNWATCHED_EVERY == 0:
+                    root_due = now + self._root_check
+                if now >= unwatched_due:
                     hearing.mark(self._watch.health().unwatched)
+                    unwatched_due = now + _UNWATCHED_EVERY
                 self._say_state()
                 health = self._health()
                 if health != told:
                     await store.update_repository(repository.id, health=health, lease=self._context.lease)
                     told = health
-                await anyio.sleep(_TICK)
+                await anyio.sleep(min(_TICK, self._root_check))
 
     async def _look_at_root(self, hearing: Hearing) -> None:
         """Raises RootOffline, and MountsChanged where mounts are entered; else bars the mounts of now."""
