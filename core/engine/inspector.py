@@ -19,6 +19,7 @@ from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
 from treeledger.engine.neighbours import Neighbours
 from treeledger.engine.run import Run
+from treeledger.engine.twins import changed_twins
 from treeledger.model import (
     Change,
     File,
@@ -68,6 +69,7 @@ class _Left(NamedTuple):
 
     overtaken: list[str]  # by other writers of the ledger
     unsteady: list[str]  # by writers of the files, while these were read again
+    twins: dict[str, bool]  # other names of files that changed
 
 
 class Inspector:
@@ -94,9 +96,9 @@ class Inspector:
             left = await self._once(paths, run, manner)
             if left.unsteady:
                 left.overtaken.extend(await self.inspect(dict.fromkeys(left.unsteady, True), run))
-            if not left.overtaken:
+            paths = left.twins | dict.fromkeys(left.overtaken, True)
+            if not paths:
                 return []
-            paths = dict.fromkeys(left.overtaken, True)
         return list(paths)
 
     async def still_gone(self, records: Sequence[FileRecord]) -> set[str]:
@@ -120,6 +122,7 @@ class Inspector:
             for path, sight in sights.items()
             if (change := self._change(records.get(path), sight, manner, paths[path])) is not None
         ]
+        twins = {} if manner.found_by_scan else await changed_twins(context, changes, paths)
         changes = await self._paired(changes, looks, verify=manner.found_by_scan)
         changes, reads = await self._with_content(changes, paths, run, manner)
         written = [change for change in changes if change.kind or change.before != change.after]
@@ -136,7 +139,7 @@ class Inspector:
         if not manner.found_by_scan:  # a scan sees the names of a directory together
             await self.neighbours.after(changes, run)
         unsteady = [read.path for read in reads.values() if manner.reread and read.outcome in OVERTAKEN]
-        return _Left(overtaken, unsteady)
+        return _Left(overtaken, unsteady, twins)
 
     def _change(
         self, record: FileRecord | None, sight: Sight, manner: _Manner, written: bool

@@ -115,7 +115,7 @@ class LiveTree:
 
     def _is_busy(self) -> bool:
         keeper = self._engine.keepers[self._repository.id]
-        assert keeper.state in (RepositoryState.WATCHING, RepositoryState.SCANNING), keeper.message
+        assert keeper.state is not RepositoryState.OFFLINE, keeper.message
         session = keeper.lease_holder
         return session is None or session.deletions.is_busy()
 

@@ -245,6 +245,7 @@ def tree(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> Ite
     "ledger, disk and replayed journal are equal, hash for hash; what moved is what it was",
 )
 @pytest.mark.timeout(0)
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module")  # the engine does, in its own thread
 def test_ledger_disk_and_journal_are_equal(tree: LiveTree, tmp_path: Path) -> None:
     run_state_machine_as_test(
         lambda: Machine(tree, tmp_path / "away"),
