@@ -3,6 +3,7 @@
 # make test           the tests
 # make check          linters, types, import contracts
 # make reliability    the fault matrix, written into docs/reliability.md
+# make oracle         2,000 random sequences of file operations on each store; then all must be equal
 # make stress         ten minutes of faults and full speed on each store
 # make bench          what is fast, and by how much
 # make migrate-up     bring the ledger's schema up to date
@@ -11,7 +12,7 @@ BIN := .venv/bin
 PYTHON ?=
 TREE := build/check
 
-.PHONY: install run test check reliability stress bench migrate-up
+.PHONY: install run test check reliability oracle stress bench migrate-up
 .DELETE_ON_ERROR:
 
 install: .venv/installed
@@ -39,6 +40,12 @@ check: .venv/installed-dev
 
 reliability: .venv/installed-dev
 	$(BIN)/python -m pytest tests/faults --reliability docs/reliability.md
+
+oracle: .venv/installed-dev
+	@status=0; for store in sqlite postgres; do \
+	    TREELEDGER_ORACLE=2000 $(BIN)/python -m pytest tests/faults/test_oracle.py -k $$store & \
+	    pids="$$pids $$!"; \
+	done; for pid in $$pids; do wait $$pid || status=1; done; exit $$status
 
 stress: .venv/installed-dev
 	$(BIN)/python -m pytest tests/faults -m stress -s

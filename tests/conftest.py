@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from postgres_server import postgres_server, postgres_url
+from postgres_server import _shared_own_server, own_server, postgres_server, postgres_url
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["_shared_own_server", "own_server", "postgres_server", "postgres_url"]
 
 
 @pytest.fixture

@@ -6,11 +6,16 @@ platform) the tests that need one are skipped.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
@@ -65,3 +70,120 @@ def _execute(server: Server, *statements: str) -> None:
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
+
+
+class OwnServer:
+    """A server that a test may stop, start, freeze and reconfigure. Its data lie in `folder`/data.
+
+    The binaries are those of the wheel; as root they run as `nobody`, for PostgreSQL refuses root.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._bin = Path(_imported().__file__).parent / "pginstall18/bin"
+        self.folder = folder
+        self.data = folder / "data"
+        self.data.mkdir(mode=0o700)
+        self.own(folder)
+        self.own(self.data)
+        given = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
+        self._run("initdb", "-D", self.data, *given)
+        self.configure(
+            listen_addresses="", unix_socket_directories=str(folder), fsync="off", max_connections=30
+        )
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        subprocess.run(
+            [self._bin / program, *arguments],
+            check=True,
+            user="nobody" if os.geteuid() == 0 else None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def configure(self, **settings: object) -> None:
+        """Settings for the next start."""
+        with open(self.data / "postgresql.conf", "a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def start(self) -> None:
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.folder / "log", "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """`immediate` is a crash: the next start recovers."""
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-m", mode, "stop")
+
+    def restart(self, mode: str = "fast") -> None:
+        self.stop(mode)
+        self.start()
+
+    def url(self, database: str = "postgres", user: str = "postgres", password: str = "") -> str:
+        login = f"{user}:{password}" if password else user
+        return f"postgresql://{login}@/{database}?host={self.folder}"
+
+    def execute(self, *statements: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Runs statements as the superuser; the rows of the last."""
+        with psycopg.connect(self.url(database), autocommit=True, application_name="test") as connection:
+            for statement in statements:
+                cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def own(self, path: Path) -> None:
+        """Gives a folder to the user that the server runs as."""
+        if os.geteuid() == 0:
+            shutil.chown(path, "nobody")
+
+    def disconnect_all(self) -> int:
+        """Kills every connection but those of `execute`; how many there were."""
+        return len(
+            self.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE backend_type = 'client backend' AND application_name <> 'test'"
+            )
+        )
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stopped in the middle of whatever it does (SIGSTOP), all its processes; then continued."""
+        processes = self._processes()
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        """The postmaster, first, so that it starts no more, and what it started."""
+        postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        return [postmaster, *map(int, children)]
+
+    def is_running(self) -> bool:
+        return (self.data / "postmaster.pid").exists()
+
+
+@pytest.fixture(scope="session")
+def _shared_own_server() -> Iterator[OwnServer]:
+    _imported()
+    folder = Path(tempfile.mkdtemp(prefix="treeledger-own-postgres-"))
+    server = OwnServer(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        if server.is_running():
+            server.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_server(_shared_own_server: OwnServer) -> Iterator[OwnServer]:
+    """A running server for the rough tests, which have it one after another; it runs again in the end."""
+    server = _shared_own_server
+    server.execute("CREATE DATABASE ledger")
+    yield server
+    if not server.is_running():
+        server.start()
+    server.execute("DROP DATABASE IF EXISTS ledger WITH (FORCE)")

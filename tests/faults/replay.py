@@ -29,7 +29,6 @@ _FROM: Final = {
     ChangeKind.RESTORED: (_M, _D, _I),
     ChangeKind.IGNORED: (_P, _M),
 }
-_CONTENT_STAYS: Final = (ChangeKind.MOVED, ChangeKind.MISSING, ChangeKind.DELETED)
 _TO: Final = {ChangeKind.MISSING: _M, ChangeKind.DELETED: _D, ChangeKind.IGNORED: _I}
 
 
@@ -99,8 +98,9 @@ def _impossible(entry: JournalEntry, before: Told | None) -> list[str]:
         wrong.append("nothing was modified")
     if entry.kind is ChangeKind.HASHED and not (same_stat and before.hash is None and entry.hash):
         wrong.append("it was not hashed for the first time")
-    is_read_at_last = same_stat and before.hash is None and entry.kind is ChangeKind.MOVED
-    if entry.kind in _CONTENT_STAYS and not is_same and not is_read_at_last:
+    if entry.kind is ChangeKind.MOVED and not same_stat:
+        wrong.append("another file, by its stat")  # what was rewritten unseen and moved has another hash
+    if entry.kind in (ChangeKind.MISSING, ChangeKind.DELETED) and not is_same:
         wrong.append("its content changed by that")
     return wrong
 
