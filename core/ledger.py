@@ -32,6 +32,7 @@ from treeledger.config.stores import store_options
 from treeledger.engine.engine import Engine
 from treeledger.engine.foresee import Foreseen, foresee
 from treeledger.engine.hub import Hub
+from treeledger.engine.patience import patiently
 from treeledger.engine.reconcile import operation, scan_once
 from treeledger.engine.relocate import relocate
 from treeledger.engine.roster import Roster
@@ -42,7 +43,7 @@ from treeledger.engine.scrubbing import Judged, Scrubbed, accept_once, scrub_onc
 from treeledger.engine.seeding import Seeder, seeding
 from treeledger.engine.session import Session, Tools, open_session
 from treeledger.engine.workers import Workers
-from treeledger.errors import RepositoryNotFound, RootOffline, UsageError
+from treeledger.errors import RepositoryNotFound, RootOffline, StoreUnavailable, UsageError
 from treeledger.fs.mounts import host_id, place_of
 from treeledger.model import FileRecord, OperationType, RecordState, Repository, SyncOperation
 from treeledger.names import stored_from_os, within
@@ -99,11 +100,13 @@ class Ledger:
         config: str | os.PathLike[str] | None = None,
         environ: Mapping[str, str] = os.environ,
         processes: bool = False,
+        patience: float = 0.0,
     ) -> AsyncIterator[Ledger]:
         """Opens the ledger that the arguments, the environment and plugins.toml name.
 
         With `processes` much work is given to spawned processes; the program's main module then must be
-        importable without running it (`if __name__ == "__main__":`).
+        importable without running it (`if __name__ == "__main__":`). A store that is away is waited for
+        `patience` seconds, but not one that refuses.
         Raises ConfigurationError, PluginError, StoreUnavailable, StoreVersionError.
         """
         found = find(Path(config) if config is not None else None, environ, Path.cwd())
@@ -113,7 +116,7 @@ class Ledger:
         ledger.hint = found.hint
         ledger._processes = processes
         try:
-            await ledger.store.open()
+            await patiently(ledger.store.open, patience)
             yield ledger
         finally:
             with anyio.CancelScope(shield=True):
@@ -329,7 +332,8 @@ class Ledger:
         try:
             yield Tools(self.store, self.plugins, self.hub, Workers(processes=self._processes), owner)
         finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(2):
+            # If the store is away, the lock ends by itself.
+            with anyio.move_on_after(1, shield=True), suppress(StoreUnavailable):
                 await self.store.unlock_engine(owner)
 
     async def trigger_reconciliation(

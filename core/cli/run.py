@@ -20,14 +20,22 @@ T = TypeVar("T")
 _COLLECT: Final = (50_000, 20, 20)
 
 
-def with_ledger(options: Options, body: Callable[[Ledger, Options], Awaitable[int]]) -> int:
-    """Opens the ledger that the options name, runs the body, returns its exit code."""
+def with_ledger(
+    options: Options, body: Callable[[Ledger, Options], Awaitable[int]], *, patience: float = 0.0
+) -> int:
+    """Opens the ledger that the options name, runs the body, returns its exit code.
+
+    A store that is away is waited for `patience` seconds.
+    """
     gc.set_threshold(*_COLLECT)
-    return anyio.run(partial(_with_ledger, options, body))
+    return anyio.run(partial(_with_ledger, options, body, patience))
 
 
-async def _with_ledger(options: Options, body: Callable[[Ledger, Options], Awaitable[int]]) -> int:
-    async with Ledger.open(store=options.store, config=options.config, processes=True) as ledger:
+async def _with_ledger(
+    options: Options, body: Callable[[Ledger, Options], Awaitable[int]], patience: float
+) -> int:
+    opening = Ledger.open(store=options.store, config=options.config, processes=True, patience=patience)
+    async with opening as ledger:
         if ledger.hint and not options.quiet:
             tell(ledger.hint)
         return await body(ledger, options)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from math import inf
 from operator import attrgetter
 from typing import Final
 from uuid import UUID
@@ -35,6 +36,7 @@ from treeledger.units import show_count, show_duration, show_number, show_size
 _SILENT: Final = frozenset((ChangeKind.MISSING,))  # becomes "removed", or comes back
 _MOST_LINES: Final = 200  # of one batch; the rest is counted
 _WARNINGS: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
+_UNSURE: Final = frozenset((RepositoryState.DEGRADED, RepositoryState.STOPPED))  # what was heard may wait
 _LEFT: Final = frozenset((RepositoryState.PAUSED, RepositoryState.STOPPED))  # by another process' word
 
 
@@ -44,7 +46,7 @@ def run(options: Options) -> int:
     handlers, logs.handlers = logs.handlers, [LogOutlet(outlet)]
     code = 0
     try:
-        code = with_ledger(options, partial(_watch, outlet))
+        code = with_ledger(options, partial(_watch, outlet), patience=inf)
     except KeyboardInterrupt:
         pass
     finally:
@@ -116,7 +118,8 @@ class _Printer:
     def bid_farewell(self) -> None:
         self.close()
         if not (self._options.quiet or self._options.json):
-            self._note("stopped; everything settled is written")
+            is_sure = _UNSURE.isdisjoint(self._says.values())
+            self._note("stopped; everything settled is written" if is_sure else "stopped")
 
     # the journal
 

@@ -15,7 +15,7 @@ import anyio
 
 from treeledger.config.reading import did_you_mean
 from treeledger.engine.alarm import Alarm
-from treeledger.engine.patience import delays, patiently
+from treeledger.engine.patience import delays, patiently, unsaid
 from treeledger.errors import CursorExpired, PermanentFailure, RetryLater, StoreError, TreeledgerError
 from treeledger.model import Cursor, Job, JournalEntry, Repository
 from treeledger.names import shown
@@ -216,4 +216,4 @@ class ActionRunner:
 
 async def _insist(call: Callable[[], Awaitable[T]]) -> T:
     """The result of a store call, however long the store is away."""
-    return await patiently(call, None)
+    return await patiently(call, None, unsaid())

@@ -9,6 +9,7 @@ import anyio
 
 from treeledger.config.settings import RepositorySettings
 from treeledger.diff import ContentPolicy, SameStat
+from treeledger.engine.farewell import Farewell
 from treeledger.engine.hub import Hub
 from treeledger.engine.recorder import Recorder
 from treeledger.engine.roots import KnownRoot
@@ -40,6 +41,7 @@ class Context:
     same: SameStat
     content: ContentPolicy
     one_shot: bool
+    farewell: Farewell = field(default_factory=Farewell)
     troubled: set[str] = field(default_factory=set)  # paths the store has problems of
     large: anyio.CapacityLimiter = field(init=False)  # threads that read large files
     colliding: dict[str, Problem] = field(default_factory=dict)  # the notes on names that collide, by path

@@ -16,11 +16,11 @@ from treeledger.config.settings import RepositorySettings
 from treeledger.engine.actions import ActionRunner
 from treeledger.engine.hub import Committed, Event, RepositoryState
 from treeledger.engine.keeper import Keeper
-from treeledger.engine.patience import delays
+from treeledger.engine.patience import patiently, unsaid
 from treeledger.engine.scans import ScanRequest
 from treeledger.engine.session import LEASE_SECONDS, Tools
 from treeledger.errors import EngineLocked, StoreError
-from treeledger.model import JournalEntry, Repository
+from treeledger.model import JournalEntry, Lease, Repository
 from treeledger.protocols import Action, EventSource
 
 log = logging.getLogger(__name__)
@@ -111,24 +111,24 @@ class Engine:
 
     async def _heartbeat(self) -> None:
         """Renews the leases at a third of their time; a keeper that lost its own stops."""
-        waits = delays(1.0, LEASE_SECONDS / 3)
         while True:
             await anyio.sleep(LEASE_SECONDS / 3)
-            leases = {
-                id: keeper.lease_holder.context.lease
-                for id, keeper in self.keepers.items()
-                if keeper.lease_holder is not None
-            }
             try:
-                lost = await self.tools.store.renew(list(leases.values()), self.tools.owner, LEASE_SECONDS)
+                lost = await patiently(self._renew, None, unsaid())
             except EngineLocked:
-                lost = list(leases.values())  # a keeper that tries to claim again says who has the lock
+                lost = self._leases()  # a keeper that tries to claim again says who has the lock
             except StoreError as error:
                 log.warning("the leases could not be renewed: %s", error)
-                await anyio.sleep(next(waits))
                 continue
             for id in {lease.repository_id for lease in lost} & self.keepers.keys():
                 self.keepers[id].lose()
+
+    async def _renew(self) -> list[Lease]:
+        return await self.tools.store.renew(self._leases(), self.tools.owner, LEASE_SECONDS)
+
+    def _leases(self) -> list[Lease]:
+        holders = [keeper.lease_holder for keeper in self.keepers.values()]
+        return [holder.context.lease for holder in holders if holder is not None]
 
     async def _tell_recorded(self, recorded: Recorded) -> None:
         """Passes committed batches to the `recorded` hooks in a worker thread; best effort."""

@@ -99,7 +99,7 @@ async def foresee(
         tools.store, repository, settings.marker, settings.shown_as, cross_mounts=settings.cross_mounts
     )
     spec = build_spec(tools, repository, settings, root)
-    await accept(tools, repository, root, spec, verdict)
+    await accept(tools, tools.store, repository, root, spec, verdict)
     lease = Lease(repository.id, tools.owner, 0)
     recorder = _Notebook(tools.store, repository, lease, tools.hub)
     recorder.foreseen = Foreseen()

@@ -11,7 +11,7 @@ import anyio
 from treeledger.config.settings import RepositorySettings
 from treeledger.engine.groups import ungrouped
 from treeledger.engine.hub import RepositoryState, StateChanged
-from treeledger.engine.patience import delays
+from treeledger.engine.patience import Absence, delays
 from treeledger.engine.scans import ScanRequest
 from treeledger.engine.session import Session, Tools, open_session
 from treeledger.engine.watching import MountsChanged, Watching
@@ -44,6 +44,8 @@ class Keeper:
         self.settings = settings
         self.state = RepositoryState.STOPPED
         self.message = ""
+        self._said = (self.state, self.message)
+        self._absence = Absence(self._tell)
         self._tools = tools
         self._sources = sources
         self._root_check = root_check
@@ -128,7 +130,14 @@ class Keeper:
             log.debug("%s: its state could not be noted: %s", self.repository.name, error)
 
     async def _keep(self) -> None:
-        opening = open_session(self._tools, self.repository, self.settings, one_shot=False, patience=None)
+        opening = open_session(
+            self._tools,
+            self.repository,
+            self.settings,
+            one_shot=False,
+            patience=None,
+            absence=self._absence,
+        )
         async with opening as session:
             self._watching = Watching(session, self._sources, self._requests, self._say, self._root_check)
             try:
@@ -144,6 +153,13 @@ class Keeper:
             request.done.set()
 
     def _say(self, state: RepositoryState, message: str = "") -> None:
+        self._said = state, message
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tells what was said last; while the store is away, that."""
+        away = self._absence.reason
+        state, message = self._said if away is None else (RepositoryState.DEGRADED, away)
         is_news = state is not self.state or (state in _TROUBLE and message != self.message)
         self.state, self.message = state, message
         if is_news:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-import anyio
-
+from treeledger.engine.context import Context
 from treeledger.engine.hub import Finished
 from treeledger.engine.run import Run
 from treeledger.engine.scan import Scanned, Told
 from treeledger.engine.session import Session
+from treeledger.errors import StoreUnavailable
 from treeledger.model import OperationType, SyncOperation
 
 _GIVE_UP_AFTER = 4  # readings of a file that changes every time
@@ -21,18 +21,23 @@ async def operation(session: Session, type: OperationType, scope: str = "") -> A
     """A run that is closed in any case: as failed, with the error's words, if its body raises."""
     context = session.context
     run = context.run(type, scope)
-    error: str | None = "interrupted"
+    error = "interrupted"
     try:
         yield run
-        error = None
+        await _finish(context, run, None)
     except Exception as failure:
         error = str(failure) or failure.__class__.__name__
         raise
     finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(2):
-            finished = await run.finish(error)
-            if finished is not None:
-                context.hub.tell(Finished(context.repository, finished))
+        if run.operation is not None:
+            with context.farewell.step(), suppress(StoreUnavailable):
+                await _finish(context, run, error)
+
+
+async def _finish(context: Context, run: Run, error: str | None) -> None:
+    finished = await run.finish(error)
+    if finished is not None:
+        context.hub.tell(Finished(context.repository, finished))
 
 
 async def reconcile(

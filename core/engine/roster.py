@@ -12,7 +12,7 @@ import anyio
 from treeledger.config.settings import RepositorySettings
 from treeledger.engine.engine import Engine
 from treeledger.engine.hub import RepositoryState, StateChanged
-from treeledger.engine.patience import patient
+from treeledger.engine.patience import patient, unsaid
 from treeledger.errors import ConfigurationError
 from treeledger.model import Repository
 
@@ -63,7 +63,7 @@ class Roster:
 
     async def follow(self) -> None:
         """Does what each new listing asks for, until cancelled; patient while the store is away."""
-        store = patient(self._engine.tools.store, None)
+        store = patient(self._engine.tools.store, None, unsaid())
         while True:
             await anyio.sleep(_EVERY)
             listed = [one for one in await store.repositories() if self._wanted(one)]

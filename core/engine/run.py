@@ -73,6 +73,9 @@ class Run:
         """Closes the operation; None if nothing ever happened."""
         if self.operation is None:
             return None
-        operation, self.operation = self.operation, None
         scopes = () if error else tuple(self._scopes.values())
-        return await self._store.finish_operation(operation.id, self.counts, error=error, scopes=scopes)
+        finished = await self._store.finish_operation(
+            self.operation.id, self.counts, error=error, scopes=scopes
+        )
+        self.operation = None
+        return finished

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
@@ -15,17 +15,18 @@ from treeledger.config.settings import RepositorySettings
 from treeledger.diff import ContentPolicy, same_stat
 from treeledger.engine.context import Context
 from treeledger.engine.deletions import Deletions
+from treeledger.engine.farewell import Farewell
 from treeledger.engine.hashes import Cost, Hashes
-from treeledger.engine.hub import Hub
+from treeledger.engine.hub import Hub, RepositoryState, StateChanged
 from treeledger.engine.inspector import Inspector
-from treeledger.engine.patience import patient
+from treeledger.engine.patience import Absence, patient
 from treeledger.engine.recorder import Recorder
 from treeledger.engine.rivals import report_rival
 from treeledger.engine.roots import KnownRoot, examine_root, replaced, sample_paths
 from treeledger.engine.scan import Scanner, Told
 from treeledger.engine.scrub import Scrubber
 from treeledger.engine.workers import Workers
-from treeledger.errors import ConfigurationError, LeaseLost, RepositoryNotFound
+from treeledger.errors import ConfigurationError, LeaseLost, RepositoryNotFound, StoreUnavailable
 from treeledger.fs.root import RootVerdict
 from treeledger.model import Lease, Problem, ProblemCode, Repository
 from treeledger.names import within
@@ -33,6 +34,7 @@ from treeledger.protocols import PartRef, Store
 from treeledger.worker import WorkSpec
 
 LEASE_SECONDS: Final = 30.0
+_UNRELEASED: Final = "the ledger was away in the end; the next start scans, so nothing is lost"
 _specs: Final = count(1)
 _OF_CONTENT: Final = (ProblemCode.CORRUPTED, ProblemCode.HASH_TIMEOUT, ProblemCode.CHANGED_WHILE_READ)
 _OF_STAT_OR_CONTENT: Final = (ProblemCode.UNREADABLE, ProblemCode.IO_ERROR)
@@ -90,21 +92,23 @@ async def open_session(
     *,
     one_shot: bool,
     patience: float | None,
+    absence: Absence | None = None,
 ) -> AsyncIterator[Session]:
     """Takes a repository in hand. Raises RootOffline, LeaseLost, EngineLocked, StoreUnavailable.
 
     Leaving in order, or when told to stop with all settled, marks it clean; leaving by an error leaves
-    the mark that makes the next start scan.
+    the mark that makes the next start scan. `patience` in seconds and `absence` are for a store that is
+    away.
     """
-    store = patient(tools.store, patience)
+    store = patient(tools.store, patience, absence)
     repository = await current(store, repository.id)
     root, verdict = await examine_root(
         store, repository, settings.marker, settings.shown_as, cross_mounts=settings.cross_mounts
     )
     spec = build_spec(tools, repository, settings, root)
-    await accept(tools, repository, root, spec, verdict)
+    await accept(tools, store, repository, root, spec, verdict)
     lease = await store.claim(repository.id, tools.owner, LEASE_SECONDS)
-    clean = False
+    clean, farewell = False, Farewell()
     try:
         before = repository.root_file_system
         if before is not None and before != root.file_system:
@@ -112,6 +116,7 @@ async def open_session(
         identity = (root.file_system, root.inode)
         await store.update_repository(repository.id, root_identity=identity, lease=lease)
         session = await _session(tools, store, repository, settings, root, spec, lease, one_shot)
+        farewell = session.context.farewell
         try:
             yield session
             clean = True
@@ -123,9 +128,18 @@ async def open_session(
             await report_rival(tools.store, lease)
         raise
     finally:
-        with anyio.move_on_after(2, shield=True):
+        with farewell.step():
             await tools.workers.release(spec)
-            await tools.store.release(lease, clean=clean)
+        if not await _released(tools.store, lease, farewell, clean=clean):
+            tools.hub.tell(StateChanged(repository, RepositoryState.STOPPED, _UNRELEASED))
+
+
+async def _released(store: Store, lease: Lease, farewell: Farewell, *, clean: bool) -> bool:
+    """Gives the lease back; False if the store is away, so that the repository stays marked as unclean."""
+    with farewell.step(), suppress(StoreUnavailable):
+        await store.release(lease, clean=clean)
+        return True
+    return False
 
 
 async def current(store: Store, repository_id: UUID) -> Repository:
@@ -137,7 +151,12 @@ async def current(store: Store, repository_id: UUID) -> Repository:
 
 
 async def accept(
-    tools: Tools, repository: Repository, root: KnownRoot, spec: WorkSpec, verdict: RootVerdict
+    tools: Tools,
+    store: Store,
+    repository: Repository,
+    root: KnownRoot,
+    spec: WorkSpec,
+    verdict: RootVerdict,
 ) -> None:
     """Accepts a root of unproven identity if the files on record are in it. Raises RootOffline."""
     if verdict is RootVerdict.SAME:
@@ -147,7 +166,7 @@ async def accept(
     is_same_place = (root.file_system, root.inode) == (repository.root_file_system, repository.root_inode)
     if is_same_place and (await root.check()).is_empty:
         return  # emptied, or a mount that is away: no record goes without a person's word
-    sample = await sample_paths(tools.store, repository)
+    sample = await sample_paths(store, repository)
     looks = await tools.workers.look(spec, [path for path, _, _ in sample])
     stats = {look.path: look.stat[:2] for look in looks if look.stat is not None}
     if is_same_place:

@@ -89,7 +89,7 @@ class Watching:
                     tasks.start_soon(self._tick, hearing)
                     tasks.start_soon(self._wait_for_failure)
             finally:
-                with anyio.move_on_after(2, shield=True):
+                with self._context.farewell.step():
                     await burst.end()
                     await hearing.leave()
                     self.session.is_settled = scans.is_complete and not hearing.is_interrupted
