@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +12,16 @@ from stat import S_ISREG
 import anyio
 
 from treeledger.engine.engine import Engine
-from treeledger.engine.hub import RepositoryState
+from treeledger.engine.hub import Event, RepositoryState, StateChanged
+from treeledger.errors import StoreUnavailable
 from treeledger.ledger import Ledger
-from treeledger.model import ChangeKind, FileRecord, JournalEntry, RecordState, Repository
+from treeledger.model import (
+    ChangeKind,
+    FileRecord,
+    JournalEntry,
+    RecordState,
+    Repository,
+)
 from treeledger.protocols import FileQuery
 
 WITHIN = 15.0  # seconds that anything may take on a busy machine
@@ -23,10 +31,17 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, within: flo
     """Waits for a condition, asked for again and again; fails with its name."""
     try:
         with anyio.fail_after(within):
-            while not await condition():  # noqa: ASYNC110 - what is waited for is in a store
+            while not await _holds(condition):  # noqa: ASYNC110 - what is waited for is in a store
                 await anyio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"not within {within:g} s: {what}") from None
+
+
+async def _holds(condition: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await condition()
+    except StoreUnavailable:  # which some faults are about
+        return False
 
 
 class Tree:
@@ -37,6 +52,12 @@ class Tree:
         self.ledger = ledger
         self.repository: Repository
         self.engine: Engine
+        self.said: list[tuple[RepositoryState, str]] = []  # every state that was told, and why
+        ledger.hub.listen(self._listen)
+
+    def _listen(self, event: Event) -> None:
+        if isinstance(event, StateChanged):
+            self.said.append((event.state, event.message))
 
     def write(self, path: str, text: str = "text") -> Path:
         file = self.root / path
@@ -117,6 +138,32 @@ class Tree:
             await self.until_status("watching")
             yield engine
 
+    async def until_told(self, state: RepositoryState, words: str = "") -> None:
+        """Until a state is the last that was told, with these words in its message."""
+
+        async def is_so() -> bool:
+            return bool(self.said) and self.said[-1][0] is state and words in self.said[-1][1]
+
+        await until(is_so, f"told that it is {state}: {words}")
+
+    async def until_equal(self) -> None:
+        """Until the ledger holds what is on the disk, hash for hash."""
+
+        async def is_equal() -> bool:
+            recorded = {path: record.content_hash for path, record in (await self.present()).items()}
+            return recorded == {path: digest for path, (_, _, digest) in on_disk(self.root).items()}
+
+        await until(is_equal, "the ledger equals the disk", within=2 * WITHIN)
+
+    async def check_sound(self) -> None:
+        """As `assert_sound`; and the journal has no gap, and no record was added twice."""
+        await assert_sound(self.ledger, self.repository)
+        journal = await self.journal()
+        assert [entry.n for entry in journal] == list(range(1, len(journal) + 1))
+        assert (await self.ledger.store.head()).n == len(journal)
+        added = [entry.record_id for entry in journal if entry.kind is ChangeKind.ADDED]
+        assert len(added) == len(set(added))
+
 
 _LEFT_BY = {
     ChangeKind.MISSING: RecordState.MISSING,
@@ -169,3 +216,14 @@ async def assert_true(ledger: Ledger, repository: Repository, root: Path) -> Non
     assert recorded == on_disk(root)
     await assert_sound(ledger, repository)
     assert await ledger.store.problems(repository.id, notes=False, limit=10) == []
+
+
+@asynccontextmanager
+async def tree_on(root: Path, store_url: str) -> AsyncIterator[Tree]:
+    """A tree at `root`, which is made if it is missing, under the care of a ledger."""
+    await anyio.Path(root).mkdir(exist_ok=True)
+    environ = {**os.environ, "TREELEDGER_CONFIG": ""}
+    async with Ledger.open(store=store_url, environ=environ) as ledger:
+        tree = Tree(root, ledger)
+        tree.repository = await ledger.add_repository(root)
+        yield tree

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
 from weakref import WeakSet
 
+import psycopg
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
@@ -14,6 +16,9 @@ from psycopg.types.string import TextLoader
 from treeledger.plugins.sql.work import Row
 
 Connection = AsyncConnection[Row]
+
+# What it warns of, lost connections, is in the errors that are raised.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 _CONNECTIONS: Final = 5
 _CONNECT_TIMEOUT: Final = 10  # seconds
@@ -56,7 +61,10 @@ class Pool:
         """A connection for one transaction; `give` it back."""
         await self._free.acquire()
         try:
-            return self._idle.pop() if self._idle else await self.open()
+            while self._idle:
+                if _is_alive(connection := self._idle.pop()):
+                    return connection
+            return await self.open()
         except BaseException:
             self._free.release()
             raise
@@ -78,6 +86,15 @@ class Pool:
         self._is_closed = True
         for connection in self._open:
             connection.pgconn.finish()
+
+
+def _is_alive(connection: Connection) -> bool:
+    """Whether nothing was said meanwhile that ended it, as a server that stops does."""
+    try:
+        connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return False
+    return not connection.closed
 
 
 async def _configure(connection: Connection) -> None:

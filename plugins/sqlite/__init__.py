@@ -15,4 +15,4 @@ def stores(options: StoreOptions) -> Store | None:
         return None
     from treeledger.plugins.sqlite.store import SqliteStore
 
-    return SqliteStore(path)
+    return SqliteStore(path, may_migrate=options.options.get("auto_migrate") is not False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 from itertools import compress
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 from uuid import UUID
 
 import anyio
@@ -22,14 +24,19 @@ from treeledger.plugins.sql.queries import load
 from treeledger.plugins.sql.values import MICROSECOND, micros
 from treeledger.plugins.sql.work import Each, Params, Query, Row, Step, Work, drive
 from treeledger.plugins.sqlite.dialect import numbered, translate
-from treeledger.plugins.sqlite.errors import ERRORS, wrapped
+from treeledger.plugins.sqlite.errors import ERRORS, is_locked, wrapped
+from treeledger.plugins.sqlite.file import LedgerFile
 
 T = TypeVar("T")
 
 _PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.sqlite")
 _LARGE: Final = 50  # rows
+_PATIENCE: Final = 5.0  # seconds to wait for a file that another program has locked
+_FAREWELL: Final = 1.0  # seconds that a transaction under way has to end when the store closes
+_WRITE: Final = ("BEGIN IMMEDIATE",)
+_READ: Final = ("BEGIN", "SELECT rootpage FROM sqlite_schema LIMIT 1")  # from here on it waits for nobody
 _SETTINGS: Final = (
-    "PRAGMA busy_timeout = 5000",
+    "PRAGMA busy_timeout = 200",
     "PRAGMA page_size = 8192",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -45,8 +52,9 @@ class SqliteSession:
     poll = 0.2
 
     def __init__(self, path: Path) -> None:
-        self._writer = Connection(path, "BEGIN IMMEDIATE")
-        self._reader = Connection(path, "BEGIN")
+        file = LedgerFile(path)
+        self._writer = Connection(file, _WRITE)
+        self._reader = Connection(file, _READ)
         self._announced = anyio.Event()
 
     async def read(self, work: Work[T]) -> T:
@@ -73,9 +81,11 @@ class SqliteSession:
 class Connection:
     """A connection that lives in one thread, which opens it at its first use."""
 
-    def __init__(self, path: Path, begin: str) -> None:
-        self._path = path
+    def __init__(self, file: LedgerFile, begin: Sequence[str]) -> None:
+        self._file = file
+        self._path = file.path
         self._begin = begin
+        self._is_closing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._queries = load(_PACKAGES, translate)
         self._connection: sqlite3.Connection | None = None
@@ -86,9 +96,11 @@ class Connection:
         return await self._in_thread(lambda: self._transact(work))
 
     async def aclose(self) -> None:
-        with suppress(StoreUnavailable):  # it is closed already
+        """Waits a moment for what is under way; what a disk that hangs holds up is not waited for."""
+        self._is_closing = True
+        with suppress(StoreUnavailable), anyio.move_on_after(_FAREWELL, shield=True):
             await self._in_thread(self._close)
-        self._thread.shutdown()
+        self._thread.shutdown(wait=False)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         try:
@@ -99,18 +111,40 @@ class Connection:
 
     def _transact(self, work: Work[T]) -> T:
         try:
-            connection = self._connection = self._connection or self._connect()
-            connection.execute(self._begin)
-        except ERRORS as error:
-            raise wrapped(error, self._path) from error
-        self._now = time.time_ns() // 1000
-        try:
+            connection = self._begun()
+            self._now = time.time_ns() // 1000
             result = drive(work, self._execute)
             self._commit(connection)
+        except StoreUnavailable:
+            self._close()  # rolled back; the next try opens the file anew, as it is then
+            raise
         except BaseException:
-            connection.rollback()
+            self._roll_back()
             raise
         return result
+
+    def _begun(self) -> sqlite3.Connection:
+        """The connection in a transaction; waits while another program has the file locked."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            self._file.check()
+            try:
+                connection = self._connection = self._connection or self._connect()
+                for statement in self._begin:
+                    connection.execute(statement).fetchall()
+            except ERRORS as error:
+                self._roll_back()
+                if not is_locked(error) or self._is_closing or time.monotonic() > end:
+                    raise wrapped(error, self._path) from error
+            else:
+                return connection
+
+    def _roll_back(self) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.rollback()
+            except sqlite3.Error:  # it ends with the connection
+                self._close()
 
     def _commit(self, connection: sqlite3.Connection) -> None:
         try:
@@ -119,7 +153,9 @@ class Connection:
             raise wrapped(error, self._path) from error
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None)
+        """Never makes a file: that is done once, when a ledger begins."""
+        uri = f"file:{quote(os.fsencode(self._path))}?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
         try:
             for setting in _SETTINGS:
                 connection.execute(setting)
@@ -130,8 +166,9 @@ class Connection:
         return connection
 
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _execute(self, step: Step) -> Sequence[Row]:
         assert self._connection is not None

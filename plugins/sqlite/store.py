@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sqlite3
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from anyio import to_thread
 
-from treeledger.errors import StoreError, StoreUnavailable, UsageError
+from treeledger.errors import StoreError, StoreRefused, StoreUnavailable, StoreVersionError, UsageError
 from treeledger.migrations import Scripted, scripts
 from treeledger.model import Holder, Lease
 from treeledger.names import os_from_stored, stored_from_os
@@ -34,15 +35,21 @@ from treeledger.protocols import Migration
 
 
 class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
-    """A `treeledger.protocols.Store` in one file, for one machine. `schema` is what it is migrated to."""
+    """A `treeledger.protocols.Store` in one file, for one machine. `schema` is what it is migrated to.
+
+    Opening migrates an older ledger, after a backup, unless it may not.
+    """
 
     session: SqliteSession
 
-    def __init__(self, path: Path, schema: Sequence[Scripted] | None = None) -> None:
+    def __init__(
+        self, path: Path, schema: Sequence[Scripted] | None = None, *, may_migrate: bool = True
+    ) -> None:
         self.url = f"sqlite:{path}"
         self.session = SqliteSession(path)
         self._path = path
         self._schema = scripts("sqlite") if schema is None else schema
+        self._may_migrate = may_migrate
         self._lock = EngineLock(path.with_name(path.name + ".lock"))
 
     # life and schema
@@ -51,14 +58,21 @@ class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operation
         await to_thread.run_sync(self._prepare)
         known = await self.migrations()
         migrating.refuse_newer(known, self.url)
-        if migrating.missing(known):
+        missing = migrating.missing(known)
+        if missing and not (self._may_migrate or migrating.is_empty(known)):
+            raise StoreVersionError(
+                f"{self.url} has an older schema than this treeledger ({missing[0].version} is missing),"
+                " and auto_migrate = false. Nothing was changed. Run `treeledger migrate up`."
+            )
+        if missing:
             await self.migrate()
 
     def _prepare(self) -> None:
         try:
             place.prepare(self._path)
         except OSError as error:
-            raise StoreUnavailable(f"the ledger {self._path} cannot be made: {error.strerror}") from error
+            kind = StoreUnavailable if error.errno == errno.ENOSPC else StoreRefused
+            raise kind(f"the ledger {self._path} cannot be made: {error.strerror}") from error
 
     async def aclose(self) -> None:
         await self.session.aclose()

@@ -184,7 +184,7 @@ def picture(path: Path) -> Iterator[Path]:
 
 @pytest.mark.anyio
 async def test_what_is_no_database_says_so(picture: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="not a ledger"):
+    with pytest.raises(StoreError, match="not a ledger"):
         await opened(picture)
 
 

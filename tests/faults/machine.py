@@ -7,7 +7,7 @@ import os
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -115,3 +115,10 @@ class Opened:
             watches.add(watch)
             events = events[_EVENT.size + length :]
         return sorted(self._by_watch.get(watch, "overflow") for watch in watches)
+
+
+def fill(ballast: Path) -> None:
+    """Fills the disk of a file with it."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
