@@ -1,8 +1,13 @@
 """PostgreSQL: a server that stops, crashes, hangs, is full or lets nobody in, under a running engine."""
 
+# ruff: noqa: ASYNC220 - what is done to the machine is done at once
+
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -319,3 +324,53 @@ async def test_odd_settings(tmp_path: Path, own_server: OwnServer) -> None:
                 tree.write("d2/2", "changed")
                 await tree.until_equal()
             await tree.check_sound()
+
+
+@pytest.fixture
+async def pooler(own_server: OwnServer) -> AsyncIterator[str]:
+    """The URL of a PgBouncer in transaction mode, with few connections to the server."""
+    program = shutil.which("pgbouncer")
+    if program is None:
+        pytest.skip("NOT TESTED: needs pgbouncer")
+    folder = own_server.folder / "pooler"
+    folder.mkdir()
+    own_server.own(folder)
+    settings = folder / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\nledger = host={own_server.folder} dbname=ledger user=postgres\n"
+        f"[pgbouncer]\nlisten_addr =\nunix_socket_dir = {folder}\nlisten_port = 6432\nauth_type = any\n"
+        "pool_mode = transaction\ndefault_pool_size = 3\n"
+    )
+    user = {"user": "nobody"} if os.geteuid() == 0 else {}
+    url = f"postgresql://keeper@/ledger?host={folder}&port=6432"
+    process = subprocess.Popen([program, "-q", settings], stderr=subprocess.DEVNULL, **user)
+    try:
+        await until(partial(_answers, url), "the pooler answers")
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder)
+
+
+async def _answers(url: str) -> bool:
+    try:
+        with psycopg.connect(url):
+            return True
+    except psycopg.OperationalError:
+        return False
+
+
+@fault("a pooler in transaction mode stands between, and its server restarts", "all is as without it")
+async def test_behind_a_pooler(tmp_path: Path, own_server: OwnServer, pooler: str) -> None:
+    grown = tmp_path / "tree"
+    async with tree_on(grown, pooler) as tree:
+        grow(tree, 500)
+        async with tree.watched():
+            await tree.until_equal()
+            await anyio.to_thread.run_sync(own_server.restart, "immediate")
+            grow(tree, 600)
+            (tree.root / "d1/1").rename(tree.root / "moved")
+            (tree.root / "d2/2").unlink()
+            await tree.until_equal()
+        await tree.check_sound()
