@@ -13,6 +13,7 @@ from matrix import Row, write
 from support import Tree
 
 from treeledger.ledger import Ledger
+from treeledger.model import OperationStatus
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,3 +71,12 @@ async def tree(tmp_path: Path, store_url: str) -> AsyncIterator[Tree]:
         one = Tree(root, ledger)
         one.repository = await ledger.add_repository(root)
         yield one
+
+
+@pytest.fixture
+async def nothing_left_behind(tree: Tree, caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """In the end no operation of `tree` runs on, and no error was logged."""
+    yield
+    operations = await tree.ledger.sync_operations(limit=1000)
+    assert [one for one in operations if one.status is OperationStatus.RUNNING] == []
+    assert [entry for entry in caplog.records if entry.exc_info or entry.levelname == "ERROR"] == []

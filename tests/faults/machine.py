@@ -40,8 +40,13 @@ def bind(source: Path, path: Path) -> None:
 
 def unmount_all(path: Path) -> None:
     """Unmounts whatever is mounted at a path, even while it is in use."""
-    while os.path.ismount(path):
+    while _is_mounted(path):
         unmount(path, lazily=True)
+
+
+def _is_mounted(path: Path) -> bool:
+    """Also where it is a bind mount of the same file system, which `os.path.ismount` does not see."""
+    return any(line.split()[4] == str(path) for line in Path("/proc/self/mountinfo").read_text().splitlines())
 
 
 class Disk:

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from support import Tree, until
 
-from treeledger.model import ChangeKind, HashState, HoldStatus, RecordState
+from treeledger.model import ChangeKind, HashState, RecordState
 
 pytestmark = pytest.mark.anyio
 
@@ -83,65 +83,6 @@ async def test_a_swap_keeps_identities(tree: Tree) -> None:
     await tree.ledger.scan(tree.repository)
     after = await tree.present()
     assert (after["a"].id, after["b"].id) == (before["b"].id, before["a"].id)
-
-
-async def test_mass_deletion_is_held_and_approved(tree: Tree) -> None:
-    for n in range(30):
-        tree.write(f"d/f{n}")
-    tree.write("kept")
-    await tree.ledger.scan(tree.repository)
-    for n in range(30):
-        (tree.root / f"d/f{n}").unlink()
-    operation = await tree.ledger.scan(tree.repository)
-    assert operation.counts.files_removed == 0
-    (hold,) = await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,))
-    assert (hold.gone, hold.live) == (30, 31)
-    assert await tree.state("d/f1") is RecordState.MISSING
-    await tree.ledger.store.set_hold(hold.id, HoldStatus.APPROVED, by="test")
-    assert await tree.ledger.settle_deletions(tree.repository) == 30
-    assert await tree.state("d/f1") is RecordState.DELETED
-    assert await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,)) == []
-
-
-async def test_an_emptied_root_is_held_however_few_files(tree: Tree) -> None:
-    tree.write("only")
-    await tree.ledger.scan(tree.repository)
-    (tree.root / "only").unlink()
-    await tree.ledger.scan(tree.repository)
-    assert await tree.state("only") is RecordState.MISSING
-    assert len(await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,))) == 1
-    tree.write("only")
-    await tree.ledger.scan(tree.repository)
-    assert await tree.state("only") is RecordState.PRESENT
-    assert await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,)) == []
-
-
-async def test_a_rejected_deletion_stays_missing_and_is_not_asked_again(tree: Tree) -> None:
-    for n in range(30):
-        tree.write(f"f{n}")
-    tree.write("kept")
-    await tree.ledger.scan(tree.repository)
-    for n in range(30):
-        (tree.root / f"f{n}").unlink()
-    await tree.ledger.scan(tree.repository)
-    (hold,) = await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,))
-    await tree.ledger.store.set_hold(hold.id, HoldStatus.REJECTED, by="test")
-    await tree.ledger.scan(tree.repository)
-    assert await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,)) == []
-    assert await tree.state("f1") is RecordState.MISSING
-
-
-async def test_a_deleted_file_that_returns_is_restored(tree: Tree) -> None:
-    tree.write("other")
-    tree.write("a", "one")
-    async with tree.watched():
-        before = await tree.until_present("a")
-        (tree.root / "a").unlink()
-        await tree.until_state("a", RecordState.DELETED)
-        tree.write("a", "again")
-        after = await tree.until_present("a", size=5)
-        assert after.id == before.id
-    assert ChangeKind.RESTORED in await tree.kinds("a")
 
 
 async def test_a_rule_hides_and_reveals(tree: Tree) -> None:
@@ -238,23 +179,3 @@ async def test_folders_that_come_and_go_within_one_burst_leave_nothing_behind(tr
             return set(await tree.present()) == {"last"}
 
         await until(is_clean, "only the last file present")
-
-
-async def test_a_live_mass_deletion_is_held_whole_however_it_comes_in(tree: Tree) -> None:
-    for n in range(1500):
-        tree.write(f"gone/d{n % 50}/f{n}", "x")
-    for n in range(200):
-        tree.write(f"kept/f{n}", "x")
-    async with tree.watched():
-        shutil.rmtree(tree.root / "gone")
-
-        async def is_held() -> bool:
-            holds = await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,))
-            missing = await tree.ledger.store.gone_records(
-                tree.repository.id, held_id=holds[0].id if holds else None, since=None, limit=2000
-            )
-            return bool(holds) and len(missing) == 1500
-
-        await until(is_held, "all 1,500 in one hold")
-    deleted = [entry for entry in await tree.journal() if entry.kind is ChangeKind.DELETED]
-    assert deleted == []
