@@ -14,10 +14,12 @@ from treeledger.model import File, FileStat, Ignored, RecordKey, RecordState, Se
 
 @dataclass(slots=True)
 class Nominations:
-    """Paths to inspect: `changed` were seen and differ, `vanished` have a record and were not seen,
-    `ignored` have a record that a rule hides now."""
+    """Paths to inspect: `changed` were seen and differ, `replaced` likewise, by another file than on record
+    (which may be elsewhere now), `vanished` have a record and were not seen, `ignored` have a record
+    that a rule hides now."""
 
     changed: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     unchanged: int = 0
@@ -78,7 +80,8 @@ class Merge:
             or key.state != RecordState.PRESENT
             or self._differs(key, item.stat)
         ):
-            found.changed.append(item.path)
+            is_other = key is not None and key[4:6] != item.stat[3:5]
+            (found.replaced if is_other else found.changed).append(item.path)
         else:
             found.unchanged += 1
 

@@ -276,7 +276,7 @@ class Observation(NamedTuple):
 
     `subtree`: look at the directory and everything below it. `at_once`: nothing more is expected
     soon (closed after writing, moved, removed), so the settle time may be skipped. `written`: the
-    content may have changed, whatever the stat says.
+    content may have changed, whatever the stat says, or is gone for good: nothing moved from here.
     """
 
     path: str

@@ -6,13 +6,15 @@ inode: inodes are reused at once, so an inode alone proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from treeledger.model import Change, ChangeKind, FileRecord, FileStat, HashState, RecordState
 
 # What a path holds now, as far as a move needs to know: (file system, inode), or None for nothing.
 Held = tuple[int, int] | None
+# Whether what seems to have moved from one path to another may be another file in the same inode.
+Doubt = Callable[[str, str], bool]
 
 
 class _Likeness(NamedTuple):
@@ -50,13 +52,14 @@ def pair_moves(
     candidates: Iterable[FileRecord],
     holds: Mapping[str, Held],
     *,
-    verify: bool,
+    doubt: Doubt,
 ) -> list[Change]:
     """The changes with each arrival whose source is known turned into a move.
 
     `candidates` are records that had the inode of an arrival; `holds` says what each of their paths
-    holds now (a path left out is not judged, so its record is no source). With `verify`, as for
-    moves that only a scan found, the content of what moved is to be read again.
+    holds now (a path left out is not judged, so its record is no source). Where there is `doubt`, as
+    of moves that only a scan found, the content of what moved is to be read again. Changes that need
+    each other (swaps, cycles, chains) come out side by side.
     """
     sources = _sources(candidates, holds)
     moves: dict[str, FileRecord] = {}
@@ -69,7 +72,7 @@ def pair_moves(
     if not moves:
         return list(changes)
     kept = _without_overwrites(changes, moves)
-    return _rewritten(changes, moves, kept, verify)
+    return _side_by_side(_rewritten(changes, moves, kept, doubt))
 
 
 def _sources(
@@ -107,23 +110,36 @@ def _rewritten(
     changes: Iterable[Change],
     moves: Mapping[str, FileRecord],
     kept: Mapping[str, FileRecord],
-    verify: bool,
+    doubt: Doubt,
 ) -> list[Change]:
     moved_ids = {source.id for source in kept.values()}
     rewritten = []
     for change in changes:
         path = change.after.path
         if path in kept:
-            rewritten.append(_move(kept[path], change.after, verify))
+            rewritten.append(_move(kept[path], change.after, verify=doubt(kept[path].path, path)))
         elif change.before is not None and change.before.id in moved_ids:
             if change.after.state is RecordState.PRESENT:  # another file came to where it was
                 newcomer = change.after._replace(id=0, version=0, created_at=None)
                 rewritten.append(Change(ChangeKind.ADDED, None, _as_new(newcomer)))
         elif path in moves:
+            verify = doubt(moves[path].path, path)
             rewritten.append(change._replace(after=_with_content_of(moves[path], change.after, verify)))
         else:
             rewritten.append(change)
     return rewritten
+
+
+def _side_by_side(changes: Sequence[Change]) -> list[Change]:
+    """Each change is followed by the one whose record held its path, so that a batch seldom parts the two."""
+    leaving = {change.before.path: index for index, change in enumerate(changes) if change.before is not None}
+    ordered: dict[int, Change] = {}
+    for start in range(len(changes)):
+        index: int | None = start
+        while index is not None and index not in ordered:
+            ordered[index] = changes[index]
+            index = leaving.get(changes[index].after.path)
+    return list(ordered.values())
 
 
 def _as_new(record: FileRecord) -> FileRecord:
@@ -136,7 +152,7 @@ def _unread(state: HashState) -> HashState:
     return HashState.SKIPPED if state is HashState.SKIPPED else HashState.PENDING
 
 
-def _move(source: FileRecord, target: FileRecord, verify: bool) -> Change:
+def _move(source: FileRecord, target: FileRecord, *, verify: bool) -> Change:
     after = source._replace(
         path=target.path,
         stat=target.stat,

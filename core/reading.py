@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from treeledger.errors import RootOffline
 from treeledger.fs import problem_of, stat_of
 from treeledger.model import FileStat, Problem, ProblemCode
 from treeledger.protocols import Digest, Hasher, Tree
@@ -22,6 +24,7 @@ from treeledger.protocols import Digest, Hasher, Tree
 _CHUNK: Final = 2**20
 _ONE_READ: Final = 2**16  # bytes; up to here a file is read into an object of its own
 _SOMETHING_ELSE: Final = (errno.ELOOP, errno.ENXIO)  # a symlink, a socket
+_DIGEST: Final = re.compile("(?:[0-9a-f]{2}){4,}")
 _SECOND: Final = 1_000_000_000
 _LONGEST_WAIT: Final = 2 * _SECOND + 20_000_000  # nanoseconds; a coarse clock of 2 s and a tick of ours
 _COARSE_CLOCK: Final = 5 if sys.platform == "linux" else None  # CLOCK_REALTIME_COARSE
@@ -125,7 +128,7 @@ class _Reader:
         self._tree = tree
         self._clock = clock
         self._new = [hasher.new for hasher in hashers]
-        self._names = [hasher.name for hasher in hashers[1:]]
+        self._names = [hasher.name for hasher in hashers]
         self._limits = limits
         self._buffer: memoryview | None = None
 
@@ -147,6 +150,11 @@ class _Reader:
                 message = "no regular file is there any more"
                 return _not_done(path, stat, Outcome.CHANGED, ProblemCode.CHANGED_WHILE_READ, message)
             return Read(path, stat, Outcome.FAILED, problem=problem_of(path, error))
+        except RootOffline:
+            raise
+        except Exception as error:  # of a hasher, which is anybody's code, or a MemoryError
+            message = f"it cannot be hashed: {error!r}"
+            return _not_done(path, stat, Outcome.FAILED, ProblemCode.IO_ERROR, message)
         return Read(path, stat, Outcome.DONE, digest, extra)
 
     def read_racy(self, path: str, stat: FileStat) -> Read:
@@ -187,7 +195,7 @@ class _Reader:
             _check(descriptor, stat, "changed while it was read")
         finally:
             os.close(descriptor)
-        return found[0], tuple(zip(self._names, found[1:], strict=True)) if self._names else ()
+        return found[0], tuple(zip(self._names[1:], found[1:], strict=True))
 
     def _digested(self, descriptor: int, stat: FileStat) -> list[str]:
         digests = [new() for new in self._new]
@@ -201,7 +209,11 @@ class _Reader:
                 raise _too_short(descriptor, stat)
             for digest in digests:
                 digest.update(data)
-        return [digest.hexdigest() for digest in digests]
+        found = [digest.hexdigest() for digest in digests]
+        for name, answer in zip(self._names, found, strict=True):
+            if not (isinstance(answer, str) and _DIGEST.fullmatch(answer)):
+                raise ValueError(f"{name} answered {answer!r}, which is no digest")
+        return found
 
     def _await(self, size: int) -> None:
         """Waits until so many bytes may be read at once."""

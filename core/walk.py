@@ -15,7 +15,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from treeledger.collisions import collision_notes, collisions
-from treeledger.fs import problem_of
+from treeledger.errors import RootOffline
+from treeledger.fs import fault_of, problem_of
 from treeledger.fs.runs import SortedRuns
 from treeledger.model import File, Ignored, Problem, Seen, Unknown
 from treeledger.names import ancestors, parent
@@ -128,6 +129,11 @@ class _Walker:
         except OSError as error:
             yield [Unknown(path, problem_of(path, error, directory=True), True)]
             return
+        except RootOffline:
+            raise
+        except Exception as error:  # of a plugin's walker or filter, or a MemoryError
+            yield [Unknown(path, fault_of(path, error), True)]
+            return
         yield from steps
 
     def _listed(self, base: str, rules: DirectoryFilter, listing: Iterable[Entry]) -> Iterator[_Step]:
@@ -151,9 +157,12 @@ class _Walker:
         check, check_stat, new = rules.check, self._rules.check_stat, tuple.__new__
         for name, is_directory, stat, problem in entries:
             path = base + name
-            verdict = check(name, is_directory)
-            if stat is not None and (verdict is None or not verdict.ignored):
-                verdict = check_stat(path, stat)
+            try:
+                verdict = check(name, is_directory)
+                if stat is not None and (verdict is None or not verdict.ignored):
+                    verdict = check_stat(path, stat)
+            except Exception as error:  # of a plugin's filter, or a MemoryError
+                verdict, stat, problem = None, None, fault_of(path, error)
             if verdict is not None and verdict.ignored:
                 if is_directory:
                     subtrees.append((path + "/", Ignored(path, verdict.rule, True)))

@@ -17,8 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from treeledger.errors import PluginError, TreeledgerError
-from treeledger.fs import problem_of
+from treeledger.errors import PluginError, RootOffline, TreeledgerError
+from treeledger.fs import fault_of, problem_of
 from treeledger.ignoring import Rules
 from treeledger.model import FileStat, Problem, Seen
 from treeledger.names import parent, shown, stored_from_bytes
@@ -247,6 +247,10 @@ def _look(parts: _Parts, path: str, absent: dict[str, int | None]) -> Look:
         return Look(path, gone=True, parent_file_system=_file_system_above(tree, path, absent))
     except OSError as error:
         return Look(path, problem=problem_of(path, error))
+    except RootOffline:
+        raise
+    except Exception as error:  # of a plugin's walker or filter, or a MemoryError
+        return Look(path, problem=fault_of(path, error))
     if _ignores(verdict):
         return Look(path, verdict=verdict)
     if entry.stat is not None:

@@ -37,7 +37,8 @@ class Chores:
             recorder.unread = anyio.Event()
             async with operation(self._session, OperationType.REALTIME) as run:
                 await self._hashes.drain(run)
-            with anyio.move_on_after(self._hashes.next_try() or _RETRY_EVERY):
+            delay = self._hashes.next_try()
+            with anyio.move_on_after(_RETRY_EVERY if delay is None else delay):
                 await recorder.unread.wait()
 
     async def settle_deletions(self) -> None:

@@ -104,8 +104,8 @@ def corruption(repository: Repository, record: FileRecord, read: Read | None) ->
 def wants_reading(change: Change, *, written: bool) -> bool:
     """Whether the content should be read before this change is committed.
 
-    What is new or modified always; what only a chmod or a backup touched if it was `written` to, or
-    a person's scan asked. The rest is verified later, within a budget: `chmod -R` reads nothing.
+    What is new or modified always; what only a chmod or a backup touched, or a scan took for a move, if
+    it is to be verified `at_once`. The rest is verified later, within a budget: `chmod -R` reads nothing.
     """
     state = change.after.hash_state
     return state is HashState.PENDING or (written and state in (HashState.VERIFY, HashState.CORRUPTED))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
 
 import anyio
 
@@ -19,6 +21,8 @@ from treeledger.model import Lease, OperationType, Problem, ProblemCode, Reposit
 from treeledger.protocols import Store
 from treeledger.reading import OVERTAKEN, Outcome, Read
 from treeledger.worker import WorkSpec
+
+_MOST_URGENT: Final = 100_000
 
 
 @dataclass(slots=True)
@@ -45,6 +49,7 @@ class Context:
     troubled: set[str] = field(default_factory=set)  # paths the store has problems of
     large: anyio.CapacityLimiter = field(init=False)  # threads that read large files
     colliding: dict[str, Problem] = field(default_factory=dict)  # the notes on names that collide, by path
+    urgent: set[str] = field(default_factory=set)  # paths whose content is to be verified before others
     unread: set[str] = field(default_factory=set)  # those whose content is the trouble: a look proves nothing
 
     def __post_init__(self) -> None:
@@ -58,6 +63,13 @@ class Context:
     def run(self, type: OperationType, scope: str = "") -> Run:
         return Run(self.store, self.lease, type, scope)
 
+    def ask_for(self, paths: Iterable[str]) -> None:
+        """Has contents verified soon by the hash queue; beyond what is kept in memory, in their turn."""
+        if self.content.hashing:
+            self.urgent.update(islice(paths, _MOST_URGENT - len(self.urgent)))
+        if self.urgent:
+            self.recorder.unread.set()
+
     async def current(self) -> Repository:
         """The repository with its counters as they are now."""
         repositories = await self.store.repositories()
@@ -65,7 +77,10 @@ class Context:
 
     async def report(self, problems: list[Problem], healthy: list[str], run: Run | None = None) -> None:
         """Notes problems; forgets those of paths that are well again, as far as a look can tell."""
-        again_well = [path for path in healthy if path in self.troubled and path not in self.unread]
+        refused = self.recorder.refused
+        self.troubled |= refused
+        unwell = self.unread | refused
+        again_well = [path for path in healthy if path in self.troubled and path not in unwell]
         problems = problems + [self.colliding[path] for path in again_well if path in self.colliding]
         if not problems and not again_well:
             return

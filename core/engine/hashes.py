@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
@@ -14,7 +14,7 @@ from treeledger.engine.content import with_read
 from treeledger.engine.context import Context
 from treeledger.engine.inspector import READY_WITHIN, SMALL_FILE, Inspector
 from treeledger.engine.run import Run
-from treeledger.model import Change, FileRecord, Problem, ProblemCode
+from treeledger.model import Change, FileRecord, HashState, Problem, ProblemCode, RecordState
 from treeledger.reading import OVERTAKEN, Outcome, Read, ReadLimits
 
 _PAGE: Final = 1000
@@ -23,6 +23,14 @@ _LONGEST_HOLD_OFF: Final = 300.0
 _NEVER: Final = float("inf")
 
 Cost = Callable[[str, float], None]
+
+
+class _HeldOff(NamedTuple):
+    """A file that changed under our eyes: not before `until` again, so many `times` by now."""
+
+    until: float = 0.0
+    delay: float = _HOLD_OFF / 2
+    times: int = 0
 
 
 class Hashes:
@@ -40,8 +48,8 @@ class Hashes:
         self._cost = cost or (lambda path, seconds: None)
         self._told = told or (lambda run: None)
         self._busy: set[int] = set()  # ids in the hands of a thread
-        self._held_off: dict[int, tuple[float, float]] = {}  # until, and how long
-        self._asked = 0.0
+        self._held_off: dict[int, _HeldOff] = {}
+        self._tries: int | None = None
         self._progress = anyio.Event()
 
     async def drain(self, run: Run, *, tries: int | None = None) -> None:
@@ -49,14 +57,12 @@ class Hashes:
 
         `tries`: give up on a file after it changed so many times while it was read, and say so.
         """
-        attempts: dict[int, int] = {}
+        self._tries = tries
         async with anyio.create_task_group() as tasks:
             while True:
                 records = await self._next()
                 if records:
                     await self._read(records, run, tasks)
-                    if tries is not None:
-                        await self._give_up(records, attempts, tries, run)
                 elif self._busy:
                     self._progress = anyio.Event()
                     await self._progress.wait()
@@ -66,26 +72,40 @@ class Hashes:
                     return
 
     def next_try(self) -> float | None:
-        """Seconds until a file that was held off may be tried again; None if there is none.
-
-        One that was due when the store was last asked is read by now, or gone.
-        """
-        untils = [until for until, _ in self._held_off.values() if self._asked < until != _NEVER]
+        """Seconds until a file that was held off may be tried again; None if there is none."""
+        untils = [held.until for held in self._held_off.values() if held.until != _NEVER]
         return max(0.0, min(untils) - time.monotonic()) if untils else None
 
     async def _next(self) -> list[FileRecord]:
         context = self._context
-        now = self._asked = time.monotonic()
-        waiting = [id for id, (until, _) in self._held_off.items() if until > now]
-        for id in [id for id, (until, _) in self._held_off.items() if until <= now - _LONGEST_HOLD_OFF]:
-            del self._held_off[id]
-        return await context.store.records_to_hash(
+        now = time.monotonic()
+        over = {id for id, held in self._held_off.items() if held.until <= now}
+        records = await context.store.records_to_hash(
             context.repository.id,
             verify=False,
             priority=context.settings.priority,
-            skip=[*self._busy, *waiting],
+            skip=[*self._busy, *(self._held_off.keys() - over)],
             limit=_PAGE,
         )
+        for id in over.difference(record.id for record in records):
+            del self._held_off[id]  # its inspection has read it meanwhile, or it is gone
+        return records or await self._urgent()
+
+    async def _urgent(self) -> list[FileRecord]:
+        """Records that somebody waits for to be verified; those asked for are forgotten."""
+        context = self._context
+        paths = [context.urgent.pop() for _ in range(min(_PAGE, len(context.urgent)))]
+        records = await context.store.records_at(context.repository.id, paths) if paths else {}
+        waiting = {path for path, record in records.items() if record.id in self._held_off}
+        context.urgent.update(waiting)
+        return [
+            record
+            for record in records.values()
+            if record.state is RecordState.PRESENT
+            and record.hash_state is HashState.VERIFY
+            and record.id not in self._busy
+            and record.path not in waiting
+        ]
 
     async def _read(self, records: Sequence[FileRecord], run: Run, tasks: TaskGroup) -> None:
         small = [record for record in records if record.stat.size <= SMALL_FILE]
@@ -130,30 +150,50 @@ class Hashes:
                 changes.append(change)
         if changes:
             await self._context.recorder.apply(changes, run)
+            self._hold_off_refused(changes)
         run.count_read([read.stat.size for read in reads if read.outcome is Outcome.DONE])
         self._told(run)
         await self._context.report_reads(reads, [], run)
+        self._context.ask_for(
+            read.path
+            for read in reads
+            if read.outcome is Outcome.LATER and by_path[read.path].hash_state is HashState.VERIFY
+        )
         await self._look_again([by_path[r.path] for r in reads if r.outcome in OVERTAKEN], run)
+
+    def _hold_off_refused(self, changes: Sequence[Change]) -> None:
+        """What the store cannot take is not read again and again for it."""
+        until = time.monotonic() + _LONGEST_HOLD_OFF if self._tries is None else _NEVER
+        for change in changes:
+            if change.after.path in self._context.recorder.refused:
+                self._held_off[change.after.id] = _HeldOff(until, _LONGEST_HOLD_OFF)
 
     async def _look_again(self, records: Sequence[FileRecord], run: Run) -> None:
         """Files that are not as recorded any more: inspected now, read again a little later."""
         if not records:
             return
         for record in records:
-            _, last = self._held_off.get(record.id, (0.0, _HOLD_OFF / 2))
-            delay = min(2 * last, _LONGEST_HOLD_OFF)
-            self._held_off[record.id] = (time.monotonic() + delay, delay)
+            _, delay, times = self._held_off.get(record.id, _HeldOff())
+            delay = min(2 * delay, _LONGEST_HOLD_OFF)
+            self._held_off[record.id] = _HeldOff(time.monotonic() + delay, delay, times + 1)
         await self._inspector.inspect({record.path: True for record in records}, run)
+        await self._give_up([record for record in records if self._is_hopeless(record.id)], run)
 
-    async def _give_up(
-        self, records: Sequence[FileRecord], attempts: dict[int, int], tries: int, run: Run
-    ) -> None:
+    def _is_hopeless(self, id: int) -> bool:
+        held = self._held_off.get(id)
+        return self._tries is not None and held is not None and held.times >= self._tries
+
+    async def _give_up(self, records: Sequence[FileRecord], run: Run) -> None:
+        now = await self._context.store.records_at(
+            self._context.repository.id, [record.path for record in records]
+        )
+        message = "it kept changing while it was read; its content is not known"
+        problems = []
         for record in records:
-            if record.id not in self._held_off:
-                continue
-            attempts[record.id] = attempts.get(record.id, 0) + 1
-            if attempts[record.id] >= tries:
-                self._held_off[record.id] = (_NEVER, _LONGEST_HOLD_OFF)
-                message = "it kept changing while it was read; its hash stays pending"
-                problem = Problem(record.path, ProblemCode.CHANGED_WHILE_READ, message)
-                await self._context.report_reads([], [problem], run)
+            self._held_off[record.id] = self._held_off[record.id]._replace(until=_NEVER)
+            if record.path in now and now[record.path].hash_state in _UNREAD:
+                problems.append(Problem(record.path, ProblemCode.CHANGED_WHILE_READ, message))
+        await self._context.report_reads([], problems, run)
+
+
+_UNREAD: Final = (HashState.PENDING, HashState.VERIFY)

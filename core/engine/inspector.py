@@ -41,6 +41,7 @@ READY_WITHIN: Final = 2.0  # seconds a commit waits for hashes
 SMALL_FILE: Final = 16 * 2**20  # bytes; larger files are committed pending and read in a lane of their own
 _TRIES: Final = 5
 _DOUBTFUL: Final = (HashState.VERIFY, HashState.CORRUPTED)  # read again where the content may be another
+_UNREAD: Final = (HashState.PENDING, HashState.FAILED, HashState.VERIFY)
 _MOUNT_GONE: Final = "the file system it was on is not mounted here, or is covered; its record is kept"
 
 
@@ -123,10 +124,16 @@ class Inspector:
             if (change := self._change(records.get(path), sight, manner, paths[path])) is not None
         ]
         twins = {} if manner.found_by_scan else await changed_twins(context, changes, paths)
-        changes = await self._paired(changes, looks, verify=manner.found_by_scan)
-        changes, reads = await self._with_content(changes, paths, run, manner)
+        changes = await self._paired(changes, looks, paths, manner)
+        to_read = {
+            change.after.path: change.after.stat
+            for change in changes
+            if self._wants_reading(change, paths, manner)
+        }
+        changes, reads = await self._with_content(changes, to_read, run, manner)
         written = [change for change in changes if change.kind or change.before != change.after]
         applied = await context.recorder.apply(written, run) if written else None
+        context.ask_for(c.after.path for c in changes if c.after.path in to_read and _is_doubtful(c.after))
         await self._report(looks, sights, run)
         overtaken = [change.after.path for change in applied.conflicts] if applied else []
         corrupted = [
@@ -147,7 +154,10 @@ class Inspector:
         context = self._context
         change = change_of(context.repository.id, record, sight, same=context.same, content=context.content)
         if change is None and isinstance(sight, File) and record is not None:
-            if manner.reread:
+            is_stale = (
+                record.hash_state in _UNREAD and record.stat != sight.stat
+            )  # only an exact stat is read
+            if manner.reread or is_stale:
                 return Change(None, record, record._replace(stat=sight.stat))
             if written and record.hash_state in _DOUBTFUL:  # somebody took note of its stat before
                 return Change(None, record, record)
@@ -175,7 +185,10 @@ class Inspector:
             problem = Problem(look.path, ProblemCode.MOUNT_GONE, _MOUNT_GONE)
         return Unknown(look.path, problem, False)
 
-    async def _paired(self, changes: list[Change], looks: Iterable[Look], *, verify: bool) -> list[Change]:
+    async def _paired(
+        self, changes: list[Change], looks: Iterable[Look], paths: Mapping[str, bool], manner: _Manner
+    ) -> list[Change]:
+        """The changes with moves paired. What was written to, or left its place otherwise, may be no move."""
         newcomers = arrivals(changes)
         if not newcomers:
             return changes
@@ -188,22 +201,20 @@ class Inspector:
         others = sorted({record.path for record in candidates} - known.keys())
         if others:
             known.update((look.path, look) for look in await context.workers.look(context.spec, others))
-        return pair_moves(changes, candidates, _holds(known.values()), verify=verify)
+
+        def doubt(source: str, target: str) -> bool:
+            return manner.found_by_scan or paths.get(source, True) or paths.get(target, True)
+
+        return pair_moves(changes, candidates, _holds(known.values()), doubt=doubt)
 
     async def _with_content(
-        self, changes: list[Change], paths: Mapping[str, bool], run: Run, manner: _Manner
+        self, changes: list[Change], wanted: Mapping[str, FileStat], run: Run, manner: _Manner
     ) -> tuple[list[Change], dict[str, Read]]:
         context = self._context
-        if not context.content.hashing:
+        small = [one for one in wanted.items() if manner.reread or one[1].size <= SMALL_FILE]
+        if not small or not context.content.hashing:
             return changes, {}
-        wanted = [
-            (change.after.path, change.after.stat)
-            for change in changes
-            if self._wants_reading(change, paths.get(change.after.path, True), manner)
-        ]
-        if not wanted:
-            return changes, {}
-        reads = {read.path: read for read in await self._read(wanted, manner)}
+        reads = {read.path: read for read in await self._read(small, manner)}
         run.count_read([read.stat.size for read in reads.values() if read.outcome is Outcome.DONE])
         now = datetime.now(UTC)
         accept = manner.reread is not None and manner.reread.accept
@@ -215,11 +226,12 @@ class Inspector:
         ]
         return changes, reads
 
-    def _wants_reading(self, change: Change, written: bool, manner: _Manner) -> bool:
-        wants = wants_reading(change, written=written or self._context.one_shot)
-        if manner.reread is not None:
-            return wants or change.kind is None
-        return wants and change.after.stat.size <= SMALL_FILE
+    def _wants_reading(self, change: Change, paths: Mapping[str, bool], manner: _Manner) -> bool:
+        """Doubts about a content are settled now if events told of it, or a person asked."""
+        is_told = change.kind is not None and not manner.found_by_scan
+        at_once = self._context.one_shot or is_told or paths.get(change.after.path, True)
+        wants = wants_reading(change, written=at_once)
+        return wants or (manner.reread is not None and change.kind is None)
 
     async def _read(self, wanted: Sequence[tuple[str, FileStat]], manner: _Manner) -> list[Read]:
         """Small files in one go, large ones each in a thread."""
@@ -259,6 +271,10 @@ class Inspector:
         gone = [path for path, sight in sights.items() if isinstance(sight, Absent)]
         self._context.unread.difference_update(gone)
         await self._context.report(problems, healthy, run)
+
+
+def _is_doubtful(record: FileRecord) -> bool:
+    return record.hash_state is HashState.VERIFY
 
 
 def _is_corrupted(record: FileRecord) -> bool:

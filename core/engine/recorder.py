@@ -45,6 +45,7 @@ class Recorder:
         self.generation = repository.generation
         self.unread = anyio.Event()  # set when something was committed without its hash
         self.lost = anyio.Event()  # set when something went missing
+        self.refused: set[str] = set()  # paths whose last change the store could not take
 
     async def apply(self, changes: Sequence[Change], run: Run) -> Applied:
         """Commits changes, tells who listens, and counts them in the run."""
@@ -58,7 +59,7 @@ class Recorder:
             applied = await self._commit(changes, run)
         except (StoreDataError, MemoryError) as error:
             if len(changes) == 1:
-                await self._reject(changes[0], error)
+                await self._reject(changes[0], error, run)
                 return
             size = min(self._unit, (len(changes) + 1) // 2)
             for part in iterate_batches(changes, size):
@@ -67,6 +68,7 @@ class Recorder:
         total.entries.extend(applied.entries)
         total.records.extend(applied.records)
         total.conflicts.extend(applied.conflicts)
+        self.refused.difference_update(record.path for record in applied.records)
         self._signal(applied.records)
         if applied.entries:
             run.count(applied.entries)
@@ -86,6 +88,8 @@ class Recorder:
             self._lease, changes, operation_id=operation.id, generation=self.generation
         )
 
-    async def _reject(self, change: Change, error: Exception) -> None:
-        problem = Problem(change.after.path, ProblemCode.REJECTED_BY_STORE, str(error))
+    async def _reject(self, change: Change, error: Exception, run: Run) -> None:
+        self.refused.add(change.after.path)
+        run.counts.problems += 1
+        problem = Problem(change.after.path, ProblemCode.REJECTED_BY_STORE, str(error) or repr(error))
         await self._store.report_problems(self._repository.id, [problem])

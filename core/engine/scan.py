@@ -36,6 +36,7 @@ from treeledger.walk import WalkBatch
 
 _PAGE: Final = 5000  # records
 _BATCH: Final = 1000  # paths in one inspection
+_SWAPS: Final = 20_000  # of those that may have changed places, which are inspected together
 _IN_FLIGHT: Final = 16  # inspections, each READY_WITHIN at most: a scan commits at walking speed
 _MOST_NOTES: Final = 10_000
 
@@ -97,6 +98,7 @@ class _Found:
     """What a scan still has to look at, and what it could not see."""
 
     changed: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     notes: int = 0
@@ -106,6 +108,7 @@ class _Found:
         run.counts.files_unchanged += nominations.unchanged
         self.changed += nominations.changed
         self.changed += nominations.ignored
+        self.replaced += nominations.replaced
         self.vanished += nominations.vanished
 
 
@@ -177,15 +180,18 @@ class Scanner:
                         run.counts.files_scanned += sum(isinstance(item, File) for item in batch.seen)
                         records = await keys.until(position(batch.seen[-1]))
                         found.take(merge.step(batch.seen, records), run)
-                    while len(found.changed) >= _BATCH:
-                        await self._start_inspection(tasks, limiter, found.changed[:_BATCH], run, rehash)
-                        del found.changed[:_BATCH]
+                    for waiting, size in ((found.changed, _BATCH), (found.replaced, _SWAPS)):
+                        while len(waiting) >= size:
+                            await self._start_inspection(tasks, limiter, waiting[:size], run, rehash)
+                            del waiting[:size]
                     self._told(run)
             found.take(merge.step([], await keys.until(None)), run)
             for start in range(0, len(found.changed), _BATCH):
                 await self._start_inspection(
                     tasks, limiter, found.changed[start : start + _BATCH], run, rehash
                 )
+        if found.replaced:  # after the rest, so that what moved to a free place has left its own
+            await self._look_at(found.replaced, run, rehash)
 
     async def _take_notes(self, batch: WalkBatch, found: _Found, run: Run) -> None:
         unknown = [item for item in batch.seen if isinstance(item, Unknown)]
@@ -209,14 +215,17 @@ class Scanner:
         self, limiter: anyio.CapacityLimiter, token: object, paths: list[str], run: Run, rehash: bool
     ) -> None:
         try:
-            deadline = time.monotonic() + READY_WITHIN
-            hints = dict.fromkeys(paths, rehash)
-            self._overtaken += await self._inspector.inspect(
-                hints, run, found_by_scan=True, reread=Reread() if rehash else None, deadline=deadline
-            )
-            self._told(run)
+            await self._look_at(paths, run, rehash)
         finally:
             limiter.release_on_behalf_of(token)
+
+    async def _look_at(self, paths: list[str], run: Run, rehash: bool) -> None:
+        deadline = time.monotonic() + READY_WITHIN
+        hints = dict.fromkeys(paths, rehash)
+        self._overtaken += await self._inspector.inspect(
+            hints, run, found_by_scan=True, reread=Reread() if rehash else None, deadline=deadline
+        )
+        self._told(run)
 
     async def _inspect_vanished(self, vanished: list[str], run: Run) -> None:
         """Last, so that whatever moved within the scan has been found at its new place."""

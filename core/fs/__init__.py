@@ -38,6 +38,11 @@ def signed_inode(inode: int) -> int:
     return inode if inode <= INT64_MAX else inode - 2**64
 
 
+def fault_of(path: str, error: Exception) -> Problem:
+    """The trouble with a path at which a part (a filter, a walker) failed, or memory ran out."""
+    return Problem(path, ProblemCode.IO_ERROR, f"it cannot be looked at: {error!r}")
+
+
 def problem_of(path: str, error: OSError, *, directory: bool = False) -> Problem:
     """The trouble with a path that an OSError means. EXDEV stands for a mount that is not crossed."""
     code = _CODES.get(error.errno or 0, ProblemCode.IO_ERROR)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from treeledger.model import Change, FileRecord, JournalEntry, RecordState
+
+_PETABYTE: Final = 2**50
 
 
 class Standing(NamedTuple):
@@ -162,11 +164,17 @@ def tally(before: Sequence[Standing], after: Sequence[FileRecord]) -> Tally:
     present = RecordState.PRESENT
     return Tally(
         files=new_states.count(present) - states.count(present),
-        bytes=sum(record.stat.size for record in after if record.state is present)
-        - sum(standing.size for standing in before if standing.state == present),
+        bytes=sum(_counted(record.stat.size) for record in after if record.state is present)
+        - sum(_counted(standing.size) for standing in before if standing.state == present),
         missing=new_states.count(RecordState.MISSING) - states.count(RecordState.MISSING),
         ignored=new_states.count(RecordState.IGNORED) - states.count(RecordState.IGNORED),
     )
+
+
+def _counted(size: int) -> int:
+    """What a file adds to the bytes of its repository: at most a petabyte, so that sparse files cannot
+    take the sum beyond 64 bits."""
+    return min(size, _PETABYTE)
 
 
 def entry(

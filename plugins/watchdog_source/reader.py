@@ -32,7 +32,7 @@ _HINTS: Final[dict[int, int]] = {
     C.IN_MODIFY: WRITTEN,
     C.IN_CREATE: WRITTEN,
     C.IN_ATTRIB: 0,
-    C.IN_DELETE: AT_ONCE,
+    C.IN_DELETE: AT_ONCE | WRITTEN,
     C.IN_MOVED_FROM: AT_ONCE,
     C.IN_MOVED_TO: AT_ONCE,
 }

@@ -79,7 +79,7 @@ class TestWatchdogSource(EventSourceContract):
             (lambda root: os.truncate(root / "a/file", 0), "a/file", False, True),
             (lambda root: os.link(root / "a/file", root / "link"), "link", False, True),
             (lambda root: os.chmod(root / "a/file", 0o600), "a/file", False, False),
-            (lambda root: os.unlink(root / "a/file"), "a/file", True, False),
+            (lambda root: os.unlink(root / "a/file"), "a/file", True, True),
             (lambda root: os.rename(root / "a/file", root / "to"), "a/file", True, False),
             (lambda root: os.rename(root / "a/file", root / "to"), "to", True, False),
             (lambda root: os.rename(root / "a/file", root / "a/other"), "a/other", True, False),

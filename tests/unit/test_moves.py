@@ -38,7 +38,7 @@ def changes_between(
     found = [change_of(REPOSITORY, records.get(sight.path), sight) for sight in sights]
     changes = [change for change in found if change is not None]
     holds: dict[str, Held] = {p: (1, tree[p]) if p in tree else None for p in paths}
-    return pair_moves(changes, records.values(), holds, verify=verify), records
+    return pair_moves(changes, records.values(), holds, doubt=lambda source, target: verify), records
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_a_reused_inode_is_no_move() -> None:
     new = FileStat(100 + 1, 5555, 1, 1, 1, 0o100644)  # same inode, other mtime
     added = change_of(REPOSITORY, None, File("b", new))
     assert added is not None
-    assert pair_moves([added], records.values(), {"a": None}, verify=False) == [added]
+    assert pair_moves([added], records.values(), {"a": None}, doubt=lambda source, target: False) == [added]
 
 
 def test_a_path_that_nobody_looked_at_is_no_source() -> None:
     records = ledger("a:1")
     added = change_of(REPOSITORY, None, File("b", stat(1)))
     assert added is not None
-    assert pair_moves([added], records.values(), {}, verify=False) == [added]
+    assert pair_moves([added], records.values(), {}, doubt=lambda source, target: False) == [added]

@@ -1,0 +1,180 @@
+"""Parts and rows: what one part or one row refuses stays with that file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import anyio
+import psycopg
+import pytest
+from matrix import fault
+from support import Tree, until
+
+from treeledger.ignoring import DirectoryRules
+from treeledger.model import HashState, OperationStatus, ProblemCode
+from treeledger.plugins.sha256 import Sha256
+from treeledger.plugins.sqlite.store import SqliteStore
+from treeledger.plugins.walker import LocalTree
+from treeledger.protocols import Entry, Verdict
+
+pytestmark = pytest.mark.anyio
+
+
+async def execute(tree: Tree, sqlite: str, postgres: str) -> None:
+    """Runs SQL on the ledger beside the store, as another program might."""
+    store = tree.ledger.store
+    if isinstance(store, SqliteStore):
+        await store.session._writer._in_thread(lambda: store.session._writer._connection.execute(sqlite))
+    else:
+        async with await psycopg.AsyncConnection.connect(store.url, autocommit=True) as connection:
+            await connection.execute(postgres)
+
+
+@asynccontextmanager
+async def poisoned(tree: Tree, event: str) -> AsyncIterator[None]:
+    """The store refuses to insert or to update the row of the path `poison`."""
+    await execute(
+        tree,
+        f"CREATE TRIGGER poison BEFORE {event} ON file_records WHEN NEW.file_path = 'poison' "
+        "BEGIN SELECT RAISE(ABORT, 'this row is poison'); END",
+        "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.file_path = 'poison' THEN RAISE check_violation; END IF; "
+        f"RETURN NEW; END $$; CREATE TRIGGER poison BEFORE {event} ON file_records "
+        "FOR EACH ROW EXECUTE FUNCTION poison()",
+    )
+    try:
+        yield
+    finally:
+        await execute(tree, "DROP TRIGGER poison", "DROP FUNCTION poison CASCADE")
+
+
+async def problems(tree: Tree) -> dict[str, ProblemCode]:
+    known = await tree.ledger.store.problems(tree.repository.id, notes=False, limit=100)
+    return {one.problem.path: one.problem.code for one in known}
+
+
+@fault(
+    "the store refuses one row of a batch, new or hashed",
+    "that row is a problem, all others are written, and it heals when the store takes it again",
+)
+@pytest.mark.parametrize("event", ["INSERT", "UPDATE"])
+async def test_poison_row(tree: Tree, event: str) -> None:
+    for n in range(300):
+        tree.write(f"f{n}", str(n))
+    # A large file is committed without its hash, so only the hash is refused.
+    (tree.root / "poison").write_bytes(bytes(1 if event == "INSERT" else 17 * 2**20))
+    async with poisoned(tree, event):
+        for _ in range(2):  # the second knows of the problem already
+            with anyio.fail_after(20):
+                operation = await tree.ledger.scan(tree.repository)
+            assert operation.counts.problems == 1
+            assert await problems(tree) == {"poison": ProblemCode.REJECTED_BY_STORE}
+            present = await tree.present()
+            assert sum(one.hash_state is HashState.DONE for one in present.values()) >= 300
+    await tree.ledger.scan(tree.repository)
+    assert await problems(tree) == {}
+    record = await tree.record("poison")
+    assert record is not None
+    assert record.content_hash == hashlib.sha256((tree.root / "poison").read_bytes()).hexdigest()
+
+
+class Strange:
+    """A hasher with a fault that shows at files that begin with `bad`."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+        self._digest = hashlib.sha256()
+        self._is_bad = False
+
+    def update(self, data: memoryview | bytes) -> None:
+        self._digest.update(data)
+        self._is_bad = bytes(data[:3]) == b"bad"
+        if self._is_bad and self._fault == "raises":
+            raise ValueError("a fault of the hasher")
+        if self._is_bad and self._fault == "runs out of memory":
+            raise MemoryError
+
+    def hexdigest(self) -> str:
+        if self._is_bad and self._fault == "answers rubbish":
+            return None  # type: ignore[return-value]
+        return self._digest.hexdigest()
+
+
+@fault(
+    "a hasher raises, answers rubbish or runs out of memory at one file",
+    "that file is a problem without a hash, all others are hashed, and it heals",
+)
+@pytest.mark.parametrize("how", ["scan", "watch"])
+@pytest.mark.parametrize("trouble", ["raises", "answers rubbish", "runs out of memory"])
+async def test_strange_hasher(tree: Tree, monkeypatch: pytest.MonkeyPatch, trouble: str, how: str) -> None:
+    for n in range(20):
+        tree.write(f"f{n}", str(n))
+    tree.write("bad", "bad")
+
+    async def is_contained() -> bool:
+        present = await tree.present()
+        unhashed = [path for path, one in present.items() if one.hash_state is not HashState.DONE]
+        return (
+            len(present) == 21
+            and unhashed == ["bad"]
+            and await problems(tree) == {"bad": ProblemCode.IO_ERROR}
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sha256, "new", lambda self: Strange(trouble))
+        if how == "scan":
+            operation = await tree.ledger.scan(tree.repository)
+            assert operation.counts.problems == 1
+        else:
+            async with tree.watched():
+                await until(is_contained, "all but one hashed")
+        assert await is_contained()
+    tree.write("bad", "bad, but well again")
+    await tree.ledger.scan(tree.repository)
+    assert await problems(tree) == {}
+    assert (await tree.present())["bad"].hash_state is HashState.DONE
+
+
+@fault(
+    "an ignore filter raises at one name, or the walker while it lists a directory",
+    "what it concerns is unknown and a problem, nothing is taken for gone, and it heals",
+)
+@pytest.mark.parametrize("error", [ValueError("a fault of the part"), MemoryError()], ids=["fault", "memory"])
+@pytest.mark.parametrize("part", ["filter", "walker"])
+async def test_strange_filter_and_walker(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, part: str, error: Exception
+) -> None:
+    for n in range(5):
+        tree.write(f"good/f{n}", str(n))
+        tree.write(f"bad/f{n}", str(n))
+    await tree.ledger.scan(tree.repository)
+    before = set(await tree.present())
+    check, listed = DirectoryRules.check, LocalTree.list
+
+    def failing_check(self: DirectoryRules, name: str, is_directory: bool) -> Verdict | None:
+        if name == "bad":
+            raise error
+        return check(self, name, is_directory)
+
+    def failing_list(self: LocalTree, path: str) -> Iterator[Entry]:
+        for number, entry in enumerate(listed(self, path)):
+            if path == "bad" and number == 2:
+                raise error
+            yield entry
+
+    with monkeypatch.context() as patch:
+        if part == "filter":
+            patch.setattr(DirectoryRules, "check", failing_check)
+        else:
+            patch.setattr(LocalTree, "list", failing_list)
+        tree.write("good/new")
+        tree.write("bad/new")
+        operation = await tree.ledger.scan(tree.repository)
+        assert operation.status is OperationStatus.COMPLETED
+        assert set(await tree.present()) == before | {"good/new"}
+        assert await problems(tree) == {"bad": ProblemCode.IO_ERROR}
+    await tree.ledger.scan(tree.repository)
+    assert set(await tree.present()) == before | {"good/new", "bad/new"}
+    assert await problems(tree) == {}
