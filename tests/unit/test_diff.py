@@ -108,9 +108,9 @@ def test_the_merge_nominates_what_the_diff_changes(
         bound = position(part[-1])
         found = merge.step(part, [key for key in keys if key.path <= bound])
         keys = [key for key in keys if key.path > bound]
-        nominated.update(found.changed, found.vanished, found.ignored)
+        nominated.update(found.changed, found.replaced, found.vanished, found.ignored)
     found = merge.step([], keys)
-    nominated.update(found.changed, found.vanished, found.ignored)
+    nominated.update(found.changed, found.replaced, found.vanished, found.ignored)
     changed = {change.after.path for change in diff(records, seen, REPOSITORY)}
     assert changed <= nominated
 
