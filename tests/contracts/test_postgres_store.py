@@ -23,8 +23,8 @@ from treeledger.protocols import FileQuery, Store, StoreOptions
 from treeledger.testing.store_shelf import Shelf, all_files
 from treeledger.testing.stores import StoreContract
 
-LATER = Scripted(2, "notes", "CREATE TABLE notes (text text); INSERT INTO notes VALUES ('a; b%');")
-BROKEN = Scripted(2, "broken", "CREATE TABLE notes (text text); CREATE TABLE jobs (id integer);")
+LATER = Scripted(99, "notes", "CREATE TABLE notes (text text); INSERT INTO notes VALUES ('a; b%');")
+BROKEN = Scripted(99, "broken", "CREATE TABLE notes (text text); CREATE TABLE jobs (id integer);")
 HOLD_LOCK = """
 import asyncio, sys
 from treeledger.model import OperationType
@@ -124,7 +124,7 @@ async def test_older_ledger_is_migrated_only_when_told(postgres_url: str) -> Non
     with pytest.raises(StoreVersionError, match="auto_migrate"):
         await opened(postgres_url, newer)
     store = PostgresStore(StoreOptions(postgres_url), newer)
-    assert [migration.version for migration in await store.migrate()] == [2]
+    assert [migration.version for migration in await store.migrate()] == [99]
     await store.aclose()
     await opened(postgres_url, newer)
 
@@ -150,7 +150,7 @@ async def test_many_open_a_fresh_ledger_at_once(postgres_url: str) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
             tasks.start_soon(opened, postgres_url)
-    assert ask(postgres_url, "SELECT count(*) FROM schema_migrations") == [(1,)]
+    assert ask(postgres_url, "SELECT count(*) FROM schema_migrations") == [(len(scripts("postgres")),)]
 
 
 @pytest.fixture

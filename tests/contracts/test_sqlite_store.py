@@ -23,8 +23,8 @@ from treeledger.protocols import FileQuery, Store, StoreOptions
 from treeledger.testing.store_shelf import Shelf, all_files
 from treeledger.testing.stores import StoreContract
 
-LATER = Scripted(2, "notes", "CREATE TABLE notes (text text);\nINSERT INTO notes VALUES ('a; b');\n")
-BROKEN = Scripted(2, "broken", "CREATE TABLE notes (text text);\nCREATE TABLE jobs (id integer);\n")
+LATER = Scripted(99, "notes", "CREATE TABLE notes (text text);\nINSERT INTO notes VALUES ('a; b');\n")
+BROKEN = Scripted(99, "broken", "CREATE TABLE notes (text text);\nCREATE TABLE jobs (id integer);\n")
 HOLD_LOCK = """
 import sys
 from pathlib import Path
@@ -126,7 +126,7 @@ async def test_newer_ledger_is_refused(path: Path) -> None:
 async def test_older_ledger_is_backed_up_and_migrated(path: Path) -> None:
     await opened(path)
     await opened(path, [*scripts("sqlite"), LATER])
-    [backup] = path.parent.glob("ledger.db.backup-1-*")
+    [backup] = path.parent.glob(f"ledger.db.backup-{scripts('sqlite')[-1].version}-*")
     assert backup.stat().st_mode & 0o777 == 0o600
     assert "notes" in tables(path)
     assert "notes" not in tables(backup)
