@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from executable import Executable, Running
 from matrix import fault
@@ -161,3 +162,41 @@ def test_not_let_in(
         done = program(*command, code=4)
         assert words in done.err
         assert "wrong-one" not in done.err
+
+
+@fault(
+    "the database is dropped under a running watch",
+    "said so; an empty one in its place is not taken for a ledger",
+)
+def test_dropped(tmp_path: Path, own_server: OwnServer) -> None:
+    program = Executable(tmp_path, store=own_server.url("ledger"))
+    root = tmp_path / "tree"
+    root.mkdir()
+    with program.started("watch", root) as running:
+        running.until("watching, ")
+        own_server.execute("DROP DATABASE ledger WITH (FORCE)")
+        running.until("does not let me in")
+        program("status", code=4)
+        own_server.execute("CREATE DATABASE ledger")
+        running.until("holds no ledger any more")
+        assert running.wait() == 4
+    tables = own_server.execute(
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'", database="ledger"
+    )
+    assert tables == [(0,)]
+
+
+@fault("the ledger was written by a newer program", "every command refuses it, and nothing is changed")
+def test_newer_schema(tmp_path: Path, store_url: str) -> None:
+    program = Executable(tmp_path, store=store_url)
+    (tmp_path / "tree").mkdir()
+    program("scan", "tree")
+    newer = "INSERT INTO schema_migrations VALUES (9999, 'later', {})"
+    if store_url.startswith("sqlite:"):
+        with closing(sqlite3.connect(store_url.removeprefix("sqlite:"))) as ledger, ledger:
+            ledger.execute(newer.format("0"))
+    else:
+        with psycopg.connect(store_url) as server:
+            server.execute(newer.format("now()").encode())
+    for command in (("status",), ("scan", "tree"), ("watch", "tree"), ("migrate", "up")):
+        assert "newer treeledger" in program(*command, code=4).err
