@@ -90,6 +90,7 @@ class Ledger:
         self.hint: str | None = None  # about a configuration file that was passed over
         self._engine: Engine | None = None
         self._processes = False
+        self._patience = 0.0  # seconds to wait for a store that is away when something starts
 
     @classmethod
     @asynccontextmanager
@@ -115,6 +116,7 @@ class Ledger:
         ledger = cls(configuration, plugins, plugins.store_for(store_options(configuration, store, environ)))
         ledger.hint = found.hint
         ledger._processes = processes
+        ledger._patience = patience
         try:
             await patiently(ledger.store.open, patience)
             yield ledger
@@ -328,7 +330,8 @@ class Ledger:
 
     @asynccontextmanager
     async def _tools(self, command: str) -> AsyncIterator[Tools]:
-        owner = await self.store.lock_engine(self.host, command)
+        lock = partial(self.store.lock_engine, self.host, command)
+        owner = await patiently(lock, max(self._patience, _ONE_SHOT_PATIENCE))
         try:
             yield Tools(self.store, self.plugins, self.hub, Workers(processes=self._processes), owner)
         finally:
