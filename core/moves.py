@@ -124,7 +124,7 @@ def _rewritten(
                 rewritten.append(Change(ChangeKind.ADDED, None, _as_new(newcomer)))
         elif path in moves:
             verify = doubt(moves[path].path, path)
-            rewritten.append(change._replace(after=_with_content_of(moves[path], change.after, verify)))
+            rewritten.append(_overwritten(change, moves[path], verify))
         else:
             rewritten.append(change)
     return rewritten
@@ -161,6 +161,15 @@ def _move(source: FileRecord, target: FileRecord, *, verify: bool) -> Change:
         hash_state=_moved_state(source.hash_state, verify),
     )
     return Change(ChangeKind.MOVED, source, after)
+
+
+def _overwritten(change: Change, source: FileRecord, verify: bool) -> Change:
+    """A record over which another was renamed; its content is new even where size and mtime are equal."""
+    after = _with_content_of(source, change.after, verify)
+    kind, before = change.kind, change.before
+    if kind is None and before is not None and before.content_hash != after.content_hash:
+        kind = ChangeKind.HASHED if before.content_hash is None else ChangeKind.MODIFIED
+    return Change(kind, before, after)
 
 
 def _with_content_of(source: FileRecord, target: FileRecord, verify: bool) -> FileRecord:

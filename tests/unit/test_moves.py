@@ -91,3 +91,14 @@ def test_a_path_that_nobody_looked_at_is_no_source() -> None:
     added = change_of(REPOSITORY, None, File("b", stat(1)))
     assert added is not None
     assert pair_moves([added], records.values(), {}, doubt=lambda source, target: False) == [added]
+
+
+def test_a_rename_over_a_file_of_equal_size_and_mtime_is_told() -> None:
+    records = ledger("a:1 b:2")
+    target = records["b"]._replace(stat=stat(1)._replace(inode=2))
+    change = change_of(REPOSITORY, target, File("b", stat(1)))
+    assert change is not None
+    (told,) = pair_moves(
+        [change], [records["a"], target], {"a": None, "b": (1, 1)}, doubt=lambda source, target: False
+    )
+    assert (told.kind, told.after.id, told.after.content_hash) == (ChangeKind.MODIFIED, 2, "h1")
