@@ -71,7 +71,11 @@ class Sequence:
         if wrong:
             told = "\n".join(hands.told)
             journal = "\n".join(self._entries)
-            pytest.fail("\n".join([*wrong, "\n--- in", self.folder, told, "--- the journal", journal]))
+            pytest.fail(
+                "\n".join(
+                    [*wrong, self._tree.says(), "\n--- in", self.folder, told, "--- the journal", journal]
+                )
+            )
         self._records = records
         hands.history[:] = [hands.look()]
         hands.told.append("# all is quiet")
