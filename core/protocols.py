@@ -208,8 +208,9 @@ class Watch(Protocol):
     def health(self) -> SourceHealth: ...
 
     def scanned(self, seconds: float) -> None:
-        """The engine ended a scan that took this long; a source that asks for scans leaves time between them.
+        """The engine ended a scan of the whole tree that took so many seconds.
 
+        A source that asks for scans leaves time between them, and asks for no second one before that.
         Does nothing for a source that inherits from this protocol and does not say otherwise.
         """
         return

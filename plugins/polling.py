@@ -57,31 +57,39 @@ class PollingSource(EventSource):
 
 
 class PollingWatch(Watch):
-    """Reports everything when the interval is over, and not before the rest after a scan is."""
+    """Reports everything when the interval is over, once for each scan, and not before the rest after it."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
         self._due = time.monotonic() + interval
-        self._closed = anyio.Event()
+        self._asked = False
+        self._changed = anyio.Event()
+        self._closed = False
 
     async def observations(self) -> AsyncIterator[Sequence[Observation]]:
-        while True:
-            while (wait := self._due - time.monotonic()) > 0:
-                with anyio.move_on_after(wait):
-                    await self._closed.wait()
-                    return
+        while not self._closed:
+            wait = self._due - time.monotonic()
+            if self._asked or wait > 0:
+                with anyio.move_on_after(None if self._asked else wait):
+                    await self._changed.wait()
+                    self._changed = anyio.Event()
+                continue
+            self._asked = True
             self._due = time.monotonic() + self._interval
             yield _EVERYTHING
 
     def scanned(self, seconds: float) -> None:
+        self._asked = False
         self._due = max(self._due, time.monotonic() + _REST * seconds)
+        self._changed.set()
 
     def health(self) -> SourceHealth:
         return SourceHealth()
 
     def close(self) -> None:
         """Ends the observations."""
-        self._closed.set()
+        self._closed = True
+        self._changed.set()
 
 
 @impl(trylast=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -14,6 +15,13 @@ from treeledger.engine.run import Run
 from treeledger.model import OperationType
 
 _QUIET: Final = 1.0  # seconds without use that end a burst
+_LONGEST_REST: Final = 0.2  # seconds
+
+
+async def rest_after(started: float) -> None:
+    """Rests as long as the work since `started` (of `time.monotonic`) took: in a burst more comes together,
+    and who writes the files gets half of the disk."""
+    await anyio.sleep(min(time.monotonic() - started, _LONGEST_REST))
 
 
 class Burst:

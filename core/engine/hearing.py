@@ -1,4 +1,4 @@
-"""From what a source hears to what is inspected: settling, and the scans of dirty subtrees."""
+"""From what a source hears to what is inspected: settling, and handing on what is dirty."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Final
 import anyio
 
 from treeledger.dirty import collapse
-from treeledger.engine.burst import Burst
+from treeledger.engine.burst import Burst, rest_after
 from treeledger.engine.session import Session
+from treeledger.engine.subtrees import Subtrees
 from treeledger.ignoring import is_ignore_file
-from treeledger.model import DirtyPath, Observation
+from treeledger.model import Observation
 from treeledger.names import parent
 from treeledger.protocols import Watch, iterate_batches
 from treeledger.settle import Settle
 
 _BURST: Final = 2000  # paths in one inspection
 _MOST_DIRTY: Final = 1000
-_LONGEST_REST: Final = 0.2  # seconds
 
 
 class SourceDied(OSError):
@@ -31,15 +31,13 @@ class Hearing:
 
     def __init__(self, session: Session, watch: Watch, burst: Burst, debounce: float) -> None:
         self.settle = Settle(debounce)
+        self.subtrees = Subtrees(session, watch, burst, self.look_again)
         self._session = session
         self._context = session.context
         self._watch = watch
         self._burst = burst
         self._wake = anyio.Event()
-        self._looking = False
-        self._scanning = False
-        self._dirty: dict[str, DirtyPath | None] = {}
-        self._dirty_wake = anyio.Event()
+        self._in_hand: Sequence[Observation] = ()  # being looked at
 
     async def listen(self) -> None:
         """Takes what the source reports. Raises SourceDied or RootOffline, all being marked as dirty."""
@@ -58,67 +56,40 @@ class Hearing:
         own = self._context.spec.own
         now = time.monotonic()
         heard = [o for o in batch if not o.path.startswith(own)] if own else batch
-        for observation in heard:
-            if is_ignore_file(observation.path):
-                self._reload_rules(observation.path, now)
+        rules = [parent(o.path) for o in heard if is_ignore_file(o.path)]
         self.settle.observe(heard, now)
+        self.settle.observe([Observation(folder, subtree=True) for folder in rules], now)
         self._wake.set()
-
-    def _reload_rules(self, path: str, now: float) -> None:
-        """An ignore file changed: new rules for every worker, and a look at what they cover."""
-        spec = self._context.spec
-        self._context.spec = spec._replace(key=f"{spec.key}+")
-        self.settle.observe([Observation(parent(path), subtree=True)], now)
 
     def is_busy(self) -> bool:
         """Whether anything that was heard still has to be looked at."""
-        return self._looking or self._scanning or len(self.settle) > 0 or bool(self._dirty)
+        return bool(self._in_hand) or len(self.settle) > 0 or self.subtrees.is_busy()
 
     @property
     def is_interrupted(self) -> bool:
         """Whether it was stopped in the middle of a look or a scan, so that nobody knows what is left."""
-        return self._looking or self._scanning
+        return bool(self._in_hand) or self.subtrees.is_scanning
 
     def look_again(self, paths: Iterable[str]) -> None:
         """Has paths looked at once more, a little later."""
         self.settle.observe([Observation(path) for path in paths], time.monotonic())
         self._wake.set()
 
-    def mark(self, prefixes: Iterable[str]) -> None:
-        """Has subtrees scanned soon."""
-        for prefix in prefixes:
-            self._dirty.setdefault(prefix, None)
-            self._dirty_wake.set()
-
-    async def load_marks(self) -> None:
-        """Takes up what was marked as dirty in the store: by another process, or before a stop."""
-        for mark in await self._context.store.dirty(self._context.repository.id):
-            self._dirty[mark.prefix] = mark
-            self._dirty_wake.set()
-
     async def serve(self) -> None:
         """Inspects what has settled, as it becomes due."""
         while True:
             await self._wait_for_due()
             started = time.monotonic()
-            due = self.settle.due(started)
-            self._looking = True
-            self.mark(observation.path for observation in due if observation.subtree)
+            self._in_hand = due = self.settle.due(started)
+            self.subtrees.mark(observation.path for observation in due if observation.subtree)
             files = [observation for observation in due if not observation.subtree]
             for part in iterate_batches(files, _BURST):
                 with self._burst.use() as run:
                     hints = {observation.path: observation.written for observation in part}
                     self.look_again(await self._session.inspector.inspect(hints, run))
-            self._looking = False
-            await self._rest(started)
-
-    async def _rest(self, started: float) -> None:
-        """As long as the work took: in a burst more comes together, and who writes gets half of the disk.
-
-        Not while enough is waiting for a full batch anyway.
-        """
-        if len(self.settle) < _BURST:
-            await anyio.sleep(min(time.monotonic() - started, _LONGEST_REST))
+            self._in_hand = ()
+            if len(self.settle) < _BURST:  # else a full batch waits already
+                await rest_after(started)
 
     async def _wait_for_due(self) -> None:
         while (due := self.settle.next_due()) is None or due > time.monotonic():
@@ -126,37 +97,11 @@ class Hearing:
                 await self._wake.wait()
                 self._wake = anyio.Event()
 
-    async def serve_dirty(self) -> None:
-        """Scans dirty subtrees as they come, beside a full scan if one is running."""
-        while True:
-            await self._dirty_wake.wait()
-            self._dirty_wake = anyio.Event()
-            taken, self._dirty = self._dirty, {}
-            if taken:
-                self._scanning = True
-                started = time.monotonic()
-                await self._scan(taken)
-                self._scanning = False
-                await self._rest(started)
-
-    async def _scan(self, taken: dict[str, DirtyPath | None]) -> None:
-        started = time.monotonic()
-        context = self._context
-        prefixes = collapse(taken, _MOST_DIRTY)
-        with self._burst.use() as run:
-            scanned = await self._session.scanner().scan(prefixes, run)
-        marks = [mark for mark in taken.values() if mark is not None]
-        if marks:
-            await context.store.clear_dirty(context.repository.id, marks)
-        self.look_again(scanned.overtaken)
-        if "" in prefixes:
-            self._watch.scanned(time.monotonic() - started)
-
     async def leave(self) -> None:
-        """Marks as dirty what has not settled yet."""
-        waiting = self.settle.due(float("inf"))
+        """Marks as dirty what was heard and has not been looked at yet."""
+        waiting = [*self._in_hand, *self.settle.due(float("inf"))]
         heard = {o.path if o.subtree else parent(o.path) for o in waiting}
-        prefixes = collapse(heard | self._dirty.keys(), _MOST_DIRTY)
+        prefixes = collapse(heard | self.subtrees.prefixes(), _MOST_DIRTY)
         if prefixes:
             marks = [(prefix, "stopped before it was looked at") for prefix in prefixes]
             await self._context.store.mark_dirty(self._context.repository.id, marks)

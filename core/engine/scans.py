@@ -1,10 +1,12 @@
-"""Full scans: at the start, when somebody asks, and on schedule; one at a time."""
+"""Full scans: at the start, when somebody asks, on schedule, after a loss; one at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Final
 
 import anyio
 
@@ -12,9 +14,11 @@ from treeledger.engine.hearing import Hearing
 from treeledger.engine.hub import Progress
 from treeledger.engine.reconcile import operation, reconcile
 from treeledger.engine.run import Run
-from treeledger.engine.schedule import next_reconciliation
+from treeledger.engine.schedule import local_now, next_reconciliation
 from treeledger.engine.session import Session
 from treeledger.model import OperationType, SyncOperation
+
+_CLOCK_CHECK: Final = 60.0  # seconds between looks at the wall clock, which may jump
 
 
 @dataclass(slots=True)
@@ -49,9 +53,10 @@ class Scans:
         self._changed = changed
         self._wake = anyio.Event()
         self._last: datetime | None = None
+        hearing.subtrees.on_whole = self.wake
 
     def wake(self) -> None:
-        """Says that there is a new request."""
+        """Says that there is a new request, or that the whole tree is dirty."""
         self._wake.set()
 
     async def serve(self) -> None:
@@ -61,18 +66,27 @@ class Scans:
         while True:
             while self._requests:
                 await self._answer(self._requests.pop(0))
-            now = datetime.now().astimezone()
+            if self._hearing.subtrees.whole_is_dirty:
+                await self._scan(OperationType.REALTIME, ("",))
+                continue
+            now = local_now()
+            self._last = self._last and min(self._last, now)  # the clock may have been put back
             self.upcoming = next_reconciliation(settings, self._last, now)
             if await self._is_due(now):
                 await self._scan(OperationType.RECONCILIATION, ("",))
 
     async def _is_due(self, now: datetime) -> bool:
-        """Waits for the scheduled time; False if somebody asked for a scan before."""
-        delay = None if self.upcoming is None else (self.upcoming - now).total_seconds()
-        with anyio.move_on_after(delay):
-            await self._wake.wait()
-            self._wake = anyio.Event()
-            return False
+        """Waits for the scheduled time by the wall clock; False if something else is to be done before."""
+        upcoming = self.upcoming
+        while upcoming is None or now < upcoming:
+            delay = _CLOCK_CHECK if upcoming is None else (upcoming - now).total_seconds()
+            with anyio.move_on_after(min(delay, _CLOCK_CHECK)):
+                await self._wake.wait()
+                self._wake = anyio.Event()
+                return False
+            before, now = now, local_now()
+            if now < before:
+                return False
         return True
 
     async def _answer(self, request: ScanRequest) -> None:
@@ -88,23 +102,32 @@ class Scans:
         self, type: OperationType, prefixes: Sequence[str], *, rehash: bool = False
     ) -> SyncOperation:
         context = self._context
+        is_live = type is OperationType.REALTIME
         expected = (await context.current()).files
+
+        def told(run: Run) -> None:
+            seconds = anyio.current_time() - run.started
+            context.hub.tell(Progress(context.repository, type, run.counts, expected, seconds))
+
         is_whole = "" in prefixes
+        covering = self._hearing.subtrees.scanning_whole() if is_whole else nullcontext()
         self.is_complete = self.is_complete and not is_whole
-        self._set_scanning(True)
+        self._set_scanning(not is_live)
         try:
             async with operation(self._session, type, " ".join(prefixes)) as run:
-
-                def told(run: Run) -> None:
-                    seconds = anyio.current_time() - run.started
-                    context.hub.tell(Progress(context.repository, type, run.counts, expected, seconds))
-
-                scanned = await reconcile(self._session, run, prefixes, rehash=rehash, told=told)
+                tell = None if is_live else told
+                async with covering:
+                    scanned = await reconcile(
+                        self._session, run, prefixes, rehash=rehash, told=tell, settle=False
+                    )
+                if scanned.root_is_empty or not is_live:
+                    await self._session.deletions.settle(run, was_emptied=scanned.root_is_empty)
                 begun = await run.begin()
         finally:
             self._set_scanning(False)
         self.is_complete = self.is_complete or is_whole
-        self._last = datetime.now(UTC)
+        if not is_live:
+            self._last = local_now()
         self._hearing.look_again(scanned.overtaken)
         return begun
 

@@ -9,6 +9,11 @@ from cronsim import CronSim
 from treeledger.config.settings import ReconciliationSettings
 
 
+def local_now() -> datetime:
+    """What the wall clock says, in the local zone."""
+    return datetime.now().astimezone()
+
+
 def next_reconciliation(
     settings: ReconciliationSettings, last: datetime | None, now: datetime
 ) -> datetime | None:

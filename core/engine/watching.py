@@ -14,14 +14,15 @@ from treeledger.engine.hearing import Hearing
 from treeledger.engine.hub import RepositoryState
 from treeledger.engine.scans import ScanRequest, Scans
 from treeledger.engine.session import Session, with_barred
+from treeledger.engine.subtrees import UNWATCHED_EVERY
 from treeledger.errors import PluginError
 from treeledger.fs.mounts import mount_changes
 from treeledger.model import HoldStatus
 from treeledger.protocols import EventSource, SourceHealth, Watch
-from treeledger.units import show_count
+from treeledger.units import show_count, show_duration
 
 _TICK: Final = 2.0  # seconds between looks at what other processes asked for
-_UNWATCHED_EVERY: Final = 60.0  # seconds between scans of what takes no watch
+_BETTER_EVERY: Final = 60.0  # seconds between tries to arm the source that could not be
 
 
 class MountsChanged(Exception):
@@ -29,6 +30,14 @@ class MountsChanged(Exception):
 
 
 Say = Callable[[RepositoryState, str], None]
+
+
+class NoSource(OSError):
+    """No event source could be armed now; one may be later."""
+
+
+class SourceReturned(OSError):
+    """The event source that should listen can do so again."""
 
 
 class Watching:
@@ -53,6 +62,8 @@ class Watching:
         self._failure: Exception | None = None
         self._failed = anyio.Event()
         self._is_held = False
+        self._better: EventSource | None = None
+        self._instead = ""  # why another source listens than the one that should
 
     def wake_scans(self) -> None:
         """Says that there is a new request for a scan."""
@@ -71,6 +82,7 @@ class Watching:
             debounce = self._context.settings.file_watcher.debounce
             burst = Burst(self._context)
             hearing = Hearing(self.session, watch, burst, source.debounce if debounce is None else debounce)
+            self._subtrees = hearing.subtrees
             scans = self._scans = Scans(self.session, hearing, self._requests, self._say_state)
             self.session.deletions.is_busy = hearing.is_busy
             chores = Chores(self.session, burst, self.session.hashes(hearing.settle.hashed))
@@ -79,7 +91,8 @@ class Watching:
                     for task in (
                         hearing.listen,
                         hearing.serve,
-                        hearing.serve_dirty,
+                        hearing.subtrees.serve,
+                        hearing.subtrees.serve_unwatched,
                         burst.serve,
                         scans.serve,
                     ):
@@ -87,6 +100,7 @@ class Watching:
                     for task in (chores.hash, chores.settle_deletions, chores.verify, chores.purge):
                         tasks.start_soon(task)
                     tasks.start_soon(self._tick, hearing)
+                    tasks.start_soon(self._wait_for_better)
                     tasks.start_soon(self._wait_for_failure)
             finally:
                 with self._context.farewell.step():
@@ -96,10 +110,13 @@ class Watching:
 
     @asynccontextmanager
     async def _armed(self) -> AsyncIterator[tuple[EventSource, Watch]]:
-        """The first source that suits the root and can be armed."""
+        """The first source that suits the root and can be armed.
+
+        Raises NoSource if there may be one later, PluginError if not.
+        """
         root, filters = self._context.root, self._context.spec.filters
         wanted = self._context.settings.file_watcher.source
-        reasons = []
+        reasons: list[str] = []
         async with AsyncExitStack() as stack:
             for source in self._sources:
                 if wanted not in ("auto", source.name):
@@ -110,12 +127,28 @@ class Watching:
                         watch = await stack.enter_async_context(source.watch(root.path, filters))
                     except OSError as error:
                         reason = str(error)
+                        self._better = self._better or source
                     else:
+                        self._instead = "; ".join(reasons) if self._better else ""
                         yield source, watch
                         return
                 reasons.append(f"{source.name}: {reason}")
         why = "; ".join(reasons) or f"{wanted!r} is not loaded"
-        raise PluginError(f"no event source for {self._context.repository.name}: {why}")
+        message = f"no event source for {self._context.repository.name}: {why}"
+        raise PluginError(message) if self._better is None else NoSource(message)
+
+    async def _wait_for_better(self) -> None:
+        """Tries to arm the source that could not be. Raises SourceReturned once it can."""
+        root, filters, better = self._context.root.path, self._context.spec.filters, self._better
+        while better is not None:
+            await anyio.sleep(_BETTER_EVERY)
+            try:
+                async with better.watch(root, filters):
+                    raise SourceReturned(f"{better.name} can listen again")
+            except SourceReturned:
+                raise
+            except OSError as error:
+                self._instead = f"{better.name}: {error}"
 
     async def _wait_for_failure(self) -> None:
         await self._failed.wait()
@@ -126,18 +159,15 @@ class Watching:
         """Looks at what other processes asked for, at the root, and tells the store how things are."""
         store, repository = self._context.store, self._context.repository
         told: dict[str, Any] = {}
-        root_due = unwatched_due = anyio.current_time()
+        root_due = anyio.current_time()
         with mount_changes() as have_mounts_changed:
             while True:
                 now = anyio.current_time()
-                await hearing.load_marks()
+                await hearing.subtrees.load_marks()
                 await self._look_at_holds()
                 if have_mounts_changed() or now >= root_due:
                     await self._look_at_root(hearing)
                     root_due = now + self._root_check
-                if now >= unwatched_due:
-                    hearing.mark(self._watch.health().unwatched)
-                    unwatched_due = now + _UNWATCHED_EVERY
                 self._say_state()
                 health = self._health()
                 if health != told:
@@ -154,7 +184,7 @@ class Watching:
             return
         if context.settings.cross_mounts:
             raise MountsChanged(f"{context.repository.name}: other mounts are below {root.shown_as} now")
-        hearing.mark(context.root.relative(set(context.root.mounts) ^ set(root.mounts)))
+        hearing.subtrees.mark(context.root.relative(set(context.root.mounts) ^ set(root.mounts)))
         context.root, context.spec = root, with_barred(context.spec, root.barred)
 
     async def _look_at_holds(self) -> None:
@@ -170,9 +200,20 @@ class Watching:
             return RepositoryState.SCANNING, ""
         if self._is_held:
             return RepositoryState.HELD, "deletions wait for your decision: treeledger deletions list"
-        if health.degraded is not None:
-            return RepositoryState.DEGRADED, health.degraded
+        if trouble := self._trouble(health):
+            return RepositoryState.DEGRADED, trouble
         return RepositoryState.WATCHING, _heard(self._source, health)
+
+    def _trouble(self, health: SourceHealth) -> str:
+        """What is not heard at the moment, and what is done instead; "" if all is."""
+        troubles = []
+        if self._instead:
+            troubles.append(f"{self._instead}; meanwhile it goes by {self._source.name}")
+        if health.degraded is not None:
+            troubles.append(f"{health.degraded}; they are scanned every {show_duration(UNWATCHED_EVERY)}")
+        if self._subtrees.lost is not None:
+            troubles.append(self._subtrees.lost)
+        return "; ".join(troubles)
 
     def _say_state(self) -> None:
         self._say(*self._state())

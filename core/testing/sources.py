@@ -104,6 +104,8 @@ class Follower:
                 batch = await anext(self._stream)
                 self.heard.extend(batch)
                 await anyio.to_thread.run_sync(self._follow, batch)
+                if any(not observation.path for observation in batch):
+                    self.watch.scanned(0.0)
 
     async def until_true(self) -> None:
         """Follows until the tree is known as it is."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -70,6 +71,7 @@ class Reader(InotifyFD):
         self._backlog_size = 0
         self._events = self._ignored = self._overflows = 0
         self._last_event: float | None = None
+        self._retry_at = 0.0  # of time.monotonic
 
     def health(self) -> SourceHealth:
         """From any thread."""
@@ -99,12 +101,16 @@ class Reader(InotifyFD):
             self._inbox.put({"": EVERYTHING})
             self._inbox.end(self._reason(error))
         finally:
-            if self._tree is not None:
-                self._tree.rules.descent.close()
-            with self._lock:
-                self._closed = True
-                self._close_resources()
+            self._release()
             self.armed.set()
+
+    def _release(self) -> None:
+        if self._tree is not None:
+            self._tree.rules.descent.close()
+        with self._lock:
+            self._closed = True
+            with suppress(OSError):  # somebody else closed a descriptor: then the thread ended for that
+                self._close_resources()
 
     def on_thread_stop(self) -> None:
         with self._lock:
@@ -130,12 +136,17 @@ class Reader(InotifyFD):
                 events = self._backlog.popleft()
                 self._backlog_size -= len(events)
             else:
-                events = self._read(self._retry_after if tree.gaps else None)
+                events = self._read(self._until_retry(tree))
             if events:
                 self._heard(tree, events)
-            else:
+            if tree.gaps and time.monotonic() >= self._retry_at:
                 self._put(dict.fromkeys(tree.fill_gaps(), EVERYTHING))
+                self._retry_at = time.monotonic() + self._retry_after
             rules.descent.close()
+
+    def _until_retry(self, tree: WatchedTree) -> float | None:
+        """Seconds until gaps are tried again; None if there are none."""
+        return max(0.001, self._retry_at - time.monotonic()) if tree.gaps else None
 
     def _read(self, seconds: float | None) -> bytes:
         """What the kernel has; nothing when the time is over or the thread is to end. Raises OSError."""
@@ -166,9 +177,9 @@ class Reader(InotifyFD):
             directory = tree.directories.get(wd)
             if directory is None:  # the queue's own event, or a late one of a watch that was given back
                 if mask & C.IN_Q_OVERFLOW:
-                    self._overflows += 1
-                    tree.rebuild()
-                    hints[""] = EVERYTHING
+                    self._start_afresh(tree)
+                    hints = {"": EVERYTHING}
+                    break
             elif name and not mask & C.IN_ISDIR:
                 path = directory.base + stored_from_bytes(name)
                 hints[path] = hints.get(path, 0) | _HINTS.get(mask, 0)
@@ -179,6 +190,13 @@ class Reader(InotifyFD):
         self._events += count
         self._last_event = time.time()
         self._put(self._kept(tree, hints))
+
+    def _start_afresh(self, tree: WatchedTree) -> None:
+        """The queue overflowed: what still waits is older than what is found now, and tells nothing more."""
+        self._overflows += 1
+        self._backlog.clear()
+        self._backlog_size = 0
+        tree.rebuild()
 
     def _directory_heard(
         self, tree: WatchedTree, above: Directory, name: str, mask: int, hints: dict[str, int]

@@ -26,6 +26,7 @@ class TestPollingSource(EventSourceContract):
             with anyio.fail_after(PATIENCE):
                 for _ in range(3):
                     assert list(await anext(stream)) == [Observation("", subtree=True, at_once=True)]
+                    watch.scanned(0.0)
 
     async def test_after_a_scan_it_rests_ten_times_as_long(self, source: EventSource) -> None:
         async with source.watch("/data", ()) as watch:
