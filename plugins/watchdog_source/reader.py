@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import threading
@@ -156,7 +157,10 @@ class Reader(InotifyFD):
             return b""
         if seconds != 0:
             time.sleep(_GATHER)
-        return os.read(self._inotify_fd, _READ_SIZE)
+        events = os.read(self._inotify_fd, _READ_SIZE)
+        if not events:  # inotify never reads as empty
+            raise OSError(errno.EBADF, "its descriptor is not inotify's any more")
+        return events
 
     def _breathe(self) -> None:
         """Between the steps of a walk: takes events out of the kernel's queue, which is short."""

@@ -1,17 +1,20 @@
-"""What the fault tests do to the machine: mounts, other users. All of it is undone."""
+"""What the fault tests do to the machine: mounts, other users, limits. All of it is undone."""
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import struct
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+LIMITS = Path("/proc/sys/fs/inotify")
 _IN_ACCESS, _IN_OPEN = 0x1, 0x20  # inotify(7)
 _EVENT = struct.Struct("iIII")
 
@@ -127,3 +130,31 @@ def fill(ballast: Path) -> None:
     with ballast.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(b"x" * 4096)
+
+
+@contextmanager
+def limit(name: str, value: int) -> Iterator[None]:
+    """Sets a limit of inotify for a while, for the whole machine; one test run at a time."""
+    file = LIMITS / name
+    with open(Path(tempfile.gettempdir()) / "treeledger-test-limits.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = file.read_text()
+        try:
+            file.write_text(str(value))
+        except OSError:
+            pytest.skip("NOT TESTED: may not set limits of the system; CI runs it")
+        try:
+            yield
+        finally:
+            file.write_text(before)
+
+
+def watches_held() -> int:
+    """The inotify watches that all processes hold, as the limit counts them."""
+    held = 0
+    for info in Path("/proc").glob("[0-9]*/fdinfo/*"):
+        try:
+            held += sum(line.startswith("inotify wd:") for line in info.read_text().splitlines())
+        except OSError:
+            continue
+    return held

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 import pytest
+from machine import limit, watches_held
 
 from treeledger.model import Observation
 from treeledger.plugins.watchdog_source import WatchdogSource
@@ -23,36 +20,6 @@ from treeledger.plugins.watchdog_source.tree import WatchedTree
 from treeledger.testing.sources import PATIENCE, Follower
 
 pytestmark = pytest.mark.anyio
-
-LIMITS = Path("/proc/sys/fs/inotify")
-
-
-@contextmanager
-def limit(name: str, value: int) -> Iterator[None]:
-    """Sets a limit of inotify for a while, for the whole machine; one test run at a time."""
-    file = LIMITS / name
-    with open(Path(tempfile.gettempdir()) / "treeledger-test-limits.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        before = file.read_text()
-        try:
-            file.write_text(str(value))
-        except OSError:
-            pytest.skip("may not set limits of the system")
-        try:
-            yield
-        finally:
-            file.write_text(before)
-
-
-def watches_held() -> int:
-    """The inotify watches that all processes hold, as the limit counts them."""
-    held = 0
-    for info in Path("/proc").glob("[0-9]*/fdinfo/*"):
-        try:
-            held += sum(line.startswith("inotify wd:") for line in info.read_text().splitlines())
-        except OSError:
-            continue
-    return held
 
 
 @pytest.fixture
