@@ -35,7 +35,8 @@ def judge(gone: Gone, live_then: int, limit: MaxDelete) -> Judgement:
     if gone.waiting == 0 or gone.oldest is None or gone.newest is None:
         return Judgement(Verdict.NOTHING)
     settled = min(gone.newest + QUIET, gone.oldest + PATIENCE)
-    if gone.now < settled:
+    was_put_back = gone.oldest > gone.now + QUIET  # the clock, since: it was long enough ago
+    if gone.now < settled and not was_put_back:
         return Judgement(Verdict.WAIT, (settled - gone.now).total_seconds())
     return Judgement(Verdict.HOLD if too_many(gone.in_window, live_then, limit) else Verdict.DELETE)
 

@@ -39,6 +39,11 @@ def test_but_not_for_ever() -> None:
     assert judge(gone(5, 5, oldest=10, newest=0.1), 100, MaxDelete()).verdict is Verdict.DELETE
 
 
+def test_losses_from_a_future_that_the_clock_was_put_back_from_are_not_waited_for() -> None:
+    assert judge(gone(5, 5, oldest=-3600, newest=-3600), 100, MaxDelete()).verdict is Verdict.DELETE
+    assert judge(gone(50, 50, oldest=-3600, newest=-3600), 60, MaxDelete()).verdict is Verdict.HOLD
+
+
 def test_it_looks_at_the_whole_window_not_at_one_batch() -> None:
     assert judge(gone(1, 1001, oldest=1, newest=1), 100_000, MaxDelete()).verdict is Verdict.HOLD
 
