@@ -3,7 +3,8 @@
 Pure: time is given, never asked for. What is over (closed after writing, moved, removed) is looked
 at immediately, unless the path was looked at within the debounce interval; the rest waits until the
 path was quiet for that long. A path that stays busy is looked at nevertheless, at intervals that
-double, up to ten times what its last hashing took, five minutes at most.
+double, up to ten times what its last hashing took, five minutes at most; once its hashing takes a
+while, it is not looked at sooner either, closed or quiet as it may be.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class _Pending:
 @dataclass(slots=True)
 class _Looked:
     at: float
-    patience: float
+    patience: float  # how long what goes on may put off the next look
+    wait: float = 0.0  # before the next look, whatever comes
 
 
 class Settle:
@@ -74,10 +76,11 @@ class Settle:
     def _due(self, pending: _Pending, new: Observation, now: float) -> float:
         looked = self._looked.get(new.path)
         is_quiet = looked is None or now - looked.at >= self._debounce
+        earliest = now if looked is None or _is_move(new) else looked.at + looked.wait
         if new.at_once and is_quiet:
-            return now
+            return max(now, earliest)
         patience = 2 * self._debounce if looked is None else looked.patience
-        return min(now + self._debounce, pending.first + patience)
+        return max(earliest, min(now + self._debounce, pending.first + patience))
 
     def next_due(self) -> float | None:
         """When the next path is due; None if nothing waits."""
@@ -106,12 +109,15 @@ class Settle:
 
     def _remember(self, path: str, now: float) -> None:
         looked = self._looked.pop(path, None)
-        is_busy = looked is not None and now - looked.at < 2 * max(looked.patience, self._debounce)
-        patience = 2 * self._debounce
-        if looked is not None and is_busy:
+        patience, wait = 2 * self._debounce, 0.0
+        if looked is not None:
             longest = min(LONGEST_WAIT, 10 * self._costs.get(path, 0.0))
-            patience = max(patience, min(2 * looked.patience, longest))
-        self._looked[path] = _Looked(now, patience)
+            since = now - looked.at
+            if since < 2 * max(looked.patience, self._debounce):
+                patience = max(patience, min(2 * looked.patience, longest))
+            if since < 2 * longest:
+                wait = min(max(2 * looked.wait, self._debounce), longest)
+        self._looked[path] = _Looked(now, patience, wait)
         if len(self._looked) > _REMEMBERED:
             self._looked.popitem(last=False)
 

@@ -62,6 +62,21 @@ def test_a_busy_file_is_looked_at_at_doubling_intervals() -> None:
     assert max(gaps) <= LONGEST_WAIT
 
 
+def test_a_large_file_that_is_closed_now_and_then_is_looked_at_less_and_less_often() -> None:
+    settle = Settle(0.5)
+    settle.hashed("log", 5.0)
+    times = []
+    for number in range(600):
+        times += [at for at, _ in looks(settle, 2.0 * number)]
+        settle.observe([Observation("log", at_once=True)], 2.0 * number)
+    gaps = [after - before for before, after in pairwise(times)]
+    assert gaps == sorted(gaps)
+    assert gaps[0] <= 2.0
+    assert 45 <= gaps[-1] <= 55  # ten times its hashing time
+    settle.observe([Observation("log", at_once=True)], 5000.0)  # after a long rest
+    assert looks(settle, 5000.0)[-1] == (5000.0, "log")
+
+
 def test_a_busy_small_file_is_still_looked_at_every_second() -> None:
     settle = Settle(0.5)
     times = []
