@@ -54,12 +54,11 @@ async def until_equal(tree: Tree, within: float = 2 * WITHIN) -> None:
 
     try:
         await until(is_equal, "the ledger equal to the disk", within)
-    except BaseException as error:
-        if not isinstance(error, pytest.fail.Exception | AssertionError):
-            raise
+    except (AssertionError, pytest.fail.Exception) as error:
         known = await in_ledger(tree)
         wrong = sorted(path for path in known.keys() | disk.keys() if known.get(path) != disk.get(path))
-        pytest.fail(f"{error}; {len(wrong)} differ: {[(p, known.get(p), disk.get(p)) for p in wrong[:5]]}")
+        differ = [(path, known.get(path), disk.get(path)) for path in wrong[:5]]
+        raise AssertionError(f"{error}; {len(wrong)} differ: {differ}") from None
 
 
 async def assert_in_order(tree: Tree) -> None:
