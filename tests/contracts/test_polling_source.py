@@ -28,6 +28,24 @@ class TestPollingSource(EventSourceContract):
                     assert list(await anext(stream)) == [Observation("", subtree=True, at_once=True)]
                     watch.scanned(0.0)
 
+    async def test_it_asks_for_no_second_scan_before_the_first_has_ended(self, source: EventSource) -> None:
+        has_ended = False
+
+        async def scan() -> None:
+            nonlocal has_ended
+            await anyio.sleep(0.2)
+            has_ended = True
+            watch.scanned(0.0)
+
+        async with source.watch("/data", ()) as watch:
+            stream = watch.observations()
+            with anyio.fail_after(PATIENCE):
+                await anext(stream)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(scan)
+                    await anext(stream)
+                    assert has_ended
+
     async def test_after_a_scan_it_rests_ten_times_as_long(self, source: EventSource) -> None:
         async with source.watch("/data", ()) as watch:
             stream = watch.observations()

@@ -1,4 +1,4 @@
-"""Limits of the system and dying threads: what a source cannot hear, it says."""
+"""Event sources: what a source cannot hear, it says; limits of the system and dying threads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from machine import limit, watches_held
+from matrix import fault
 
 from treeledger.model import Observation
 from treeledger.plugins.watchdog_source import WatchdogSource
@@ -31,6 +32,9 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+@fault(
+    "the source finds no watch for a part of the folders", "it names them and the limit, and hears all others"
+)
 @pytest.mark.root
 async def test_directories_above_the_watch_limit_are_named(root: Path) -> None:
     for number in range(500):  # many, for other processes take and give back watches meanwhile
@@ -73,6 +77,7 @@ async def test_a_directory_that_finds_no_watch_at_run_time_is_named_and_heard_on
         await follower.until_heard("new/deep/later")
 
 
+@fault("the source finds no watch at all", "the whole tree is named as unwatched")
 @pytest.mark.root
 async def test_a_root_that_finds_no_watch_is_all_unwatched(root: Path) -> None:
     with limit("max_user_watches", 0):
@@ -154,6 +159,7 @@ async def test_no_free_inotify_instance_is_an_error_that_says_what_to_do(root: P
     assert raised.value.errno == errno.EMFILE
 
 
+@fault("watching is stopped while a large tree is armed", "no thread and no descriptor is left")
 async def test_a_watch_that_is_left_while_it_arms_leaves_no_thread_behind(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
