@@ -23,6 +23,7 @@ from treeledger.engine import patience
 from treeledger.engine.hub import RepositoryState
 from treeledger.errors import EngineLocked, UsageError
 from treeledger.ledger import Ledger
+from treeledger.model import ProblemCode
 
 pytestmark = pytest.mark.anyio
 
@@ -202,6 +203,9 @@ async def test_stopped_for_long(postgres_url: str, tmp_path: Path) -> None:
             assert await anyio.to_thread.run_sync(running.process.wait) == 0
             await until_state(tree, RepositoryState.WATCHING)
     async with victim.opened() as tree:
+        problems = await tree.ledger.store.problems(tree.repository.id, notes=False, limit=10)
+        assert [one.problem.code for one in problems] == [ProblemCode.TWO_WRITERS]
+        await tree.ledger.scan(tree.repository)  # alone
         await assert_true(tree.ledger, tree.repository, victim.root)
 
 
