@@ -11,6 +11,7 @@
 BIN := .venv/bin
 PYTHON ?=
 TREE := build/check
+JOBS ?= 3
 
 .PHONY: install run test check reliability oracle stress bench migrate-up
 .DELETE_ON_ERROR:
@@ -22,8 +23,10 @@ run: .venv/installed
 	@chmod go-w plugins.toml  # git follows the umask; treeledger refuses what others can write
 	@exec $(BIN)/treeledger --config plugins.toml watch "$$DIR"
 
+# The tests wait more than they work, so there are more workers than cores.
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not stress and not machine'
+	$(BIN)/python -m pytest -m machine
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -182,7 +182,7 @@ async def count(tree: Tree, state: RecordState) -> int:
     before("treeledger.engine.hearing:Hearing._take"),
     after("sql:insert_entries"),
     after(APPLY),
-    before("treeledger.engine.hearing:Hearing._scan"),
+    before("treeledger.engine.subtrees:Subtrees._scan"),
     before("treeledger.plugins.sql.marks:Marks.clear_dirty"),
     before(DELETE),
     before("sql:finish_operation"),

@@ -58,6 +58,7 @@ async def heard(tree: Tree) -> AsyncIterator[Heard]:
     "the whole tree is marked in the ledger, the loss is said, everything is recorded, then all is well",
 )
 @pytest.mark.root
+@pytest.mark.machine
 async def test_queue_overflow(tree: Tree, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 20_000 if store_url.startswith("sqlite") else 4_000
     marked = _spy_on_marks(tree, monkeypatch)
@@ -99,6 +100,7 @@ def _spy_on_marks(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str
     "it is said, what takes no watch is scanned at short intervals, and heard once there is room",
 )
 @pytest.mark.root
+@pytest.mark.machine
 async def test_watch_limit(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(300):
         tree.write(f"d{number % 10}/{number}/file")
@@ -130,6 +132,7 @@ def _retrying_soon(source: WatchdogSource) -> None:
     "folders without a watch are tried again nevertheless",
 )
 @pytest.mark.root
+@pytest.mark.machine
 async def test_gaps_are_filled_while_events_never_cease(tmp_path: Path) -> None:
     (tmp_path / "busy").mkdir()
     async with WatchdogSource(retry_after=0.05).watch(str(tmp_path), ()) as watch:
@@ -166,6 +169,7 @@ class _writing:
     "the repository is degraded and says what to raise, is scanned meanwhile, and heard once one is free",
 )
 @pytest.mark.root
+@pytest.mark.machine
 async def test_no_free_instance(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("treeledger.engine.watching._BETTER_EVERY", 0.2)
     tree.write("before")
@@ -191,6 +195,7 @@ async def test_no_free_instance(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> 
     "the repository is degraded and says what to raise, and is watched once one is free",
 )
 @pytest.mark.root
+@pytest.mark.machine
 async def test_no_free_instance_and_no_other_source(tmp_path: Path, store_url: str) -> None:
     from treeledger.ledger import Ledger
 

@@ -36,6 +36,7 @@ def root(tmp_path: Path) -> Path:
     "the source finds no watch for a part of the folders", "it names them and the limit, and hears all others"
 )
 @pytest.mark.root
+@pytest.mark.machine
 async def test_directories_above_the_watch_limit_are_named(root: Path) -> None:
     for number in range(500):  # many, for other processes take and give back watches meanwhile
         (root / f"9/a/{number}").mkdir()
@@ -60,6 +61,7 @@ async def _hears_all_but(follower: Follower, unwatched: tuple[str, ...]) -> None
 
 
 @pytest.mark.root
+@pytest.mark.machine
 async def test_a_directory_that_finds_no_watch_at_run_time_is_named_and_heard_once_it_can(root: Path) -> None:
     async with WatchdogSource(retry_after=0.05).watch(str(root), ()) as watch:
         follower = Follower(watch, root)
@@ -79,6 +81,7 @@ async def test_a_directory_that_finds_no_watch_at_run_time_is_named_and_heard_on
 
 @fault("the source finds no watch at all", "the whole tree is named as unwatched")
 @pytest.mark.root
+@pytest.mark.machine
 async def test_a_root_that_finds_no_watch_is_all_unwatched(root: Path) -> None:
     with limit("max_user_watches", 0):
         async with WatchdogSource().watch(str(root), ()) as watch:
@@ -87,6 +90,7 @@ async def test_a_root_that_finds_no_watch_is_all_unwatched(root: Path) -> None:
 
 
 @pytest.mark.root
+@pytest.mark.machine
 async def test_an_overflow_of_the_queue_makes_the_root_dirty(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +156,7 @@ async def test_a_tree_that_cannot_be_walked_any_more_ends_the_stream(
 
 
 @pytest.mark.root
+@pytest.mark.machine
 async def test_no_free_inotify_instance_is_an_error_that_says_what_to_do(root: Path) -> None:
     with limit("max_user_instances", 0), pytest.raises(OSError, match="max_user_instances") as raised:
         async with WatchdogSource().watch(str(root), ()):
