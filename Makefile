@@ -42,7 +42,10 @@ check: .venv/installed-dev
 	PYTHONPATH=$(TREE) $(BIN)/lint-imports
 
 reliability: .venv/installed-dev
-	$(BIN)/python -m pytest tests/faults --reliability docs/reliability.md
+	@mkdir -p build && rm -f build/outcomes
+	$(BIN)/python -m pytest tests/faults -n $(JOBS) -m 'not stress and not machine' --outcomes build/outcomes
+	$(BIN)/python -m pytest tests/faults -m machine --outcomes build/outcomes
+	$(BIN)/python tests/faults/matrix.py build/outcomes docs/reliability.md
 
 oracle: .venv/installed-dev
 	@status=0; for store in sqlite postgres; do \

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from machine import mounted
-from matrix import Row, write
+from matrix import row_of
 from support import Tree
 
 from treeledger.ledger import Ledger
@@ -17,41 +17,31 @@ from treeledger.model import OperationStatus
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--reliability", type=Path, help="write the fault matrix into this page")
+    parser.addoption("--outcomes", type=Path, help="add the outcome of each row to this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    page = config.getoption("--reliability")
-    if page is not None:
-        config.pluginmanager.register(_Writer(page))
+    path = config.getoption("--outcomes")
+    if path is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Writer(path))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("fault") is not None and isinstance(item, pytest.Function):
+        item.user_properties.append(("fault", row_of(item)))
 
 
 class _Writer:
-    """Collects the outcome of each row, and writes the table at the end."""
+    """Writes a line for each test that is a row, also for those that ran in other processes."""
 
-    def __init__(self, page: Path) -> None:
-        self._page = page
-        self._rows: dict[str, Row] = {}
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Function) -> Iterator[None]:
-        outcome = yield
-        report = outcome.get_result()  # type: ignore[attr-defined]
-        mark = item.get_closest_marker("fault")
-        if mark is None or (report.when != "call" and report.passed):
-            return
-        test = f"{item.path.name}::{item.originalname}"
-        area = re.split(r"[:.]", item.module.__doc__, maxsplit=1)[0]
-        row = self._rows.setdefault(test, Row(area, **mark.kwargs, test=test))
-        row.outcomes[_store(item)].append(report.outcome)
-
-    def pytest_sessionfinish(self) -> None:
-        write(self._page, self._rows.values())
-
-
-def _store(item: pytest.Function) -> str:
-    given = item.callspec.params if hasattr(item, "callspec") else {}
-    return str(given.get("store_url", ""))
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        row = dict(report.user_properties).get("fault")
+        if row is not None and (report.when == "call" or not report.passed):
+            with self._path.open("a") as file:
+                file.write(json.dumps({**row, "outcome": report.outcome}) + "\n")
 
 
 @pytest.fixture
