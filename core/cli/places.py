@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from treeledger.cli.options import Options
 from treeledger.errors import RepositoryNotFound
-from treeledger.ledger import Ledger, Target
+from treeledger.ledger import Ledger
 from treeledger.model import Repository
 from treeledger.names import shown, stored_from_os, within
+from treeledger.repositories import Target
 
 
 async def place_of(ledger: Ledger, argument: str) -> Target:

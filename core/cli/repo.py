@@ -8,9 +8,10 @@ from treeledger.cli.run import with_ledger
 from treeledger.cli.status import run as run_status
 from treeledger.cli.targets import new_settings
 from treeledger.errors import RepositoryNotFound
-from treeledger.ledger import Ledger, Target
+from treeledger.ledger import Ledger
 from treeledger.model import Repository
 from treeledger.names import shown
+from treeledger.repositories import Target
 
 
 def run(options: Options) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 
 from treeledger.cli.options import Options
 from treeledger.errors import RepositoryNotFound
-from treeledger.ledger import Ledger, Target
+from treeledger.ledger import Ledger
 from treeledger.model import Repository
+from treeledger.repositories import Target
 
 
 def new_settings(options: Options) -> dict[str, Any]:

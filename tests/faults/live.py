@@ -106,12 +106,13 @@ class LiveTree:
         deadline = time.monotonic() + PATIENCE
         quiet_since: float | None = None
         while True:
+            was_busy = self._is_busy()  # what it commits now, the records that are read next may lack
             records = await self._records(folder + "/")
             present = {r.path: r for r in records if r.state is RecordState.PRESENT}
             differing = _differing(present, expected)
             is_equal = not differing
             now = time.monotonic()
-            if self._is_busy() or any(_is_unsettled(record) for record in records):
+            if was_busy or self._is_busy() or any(_is_unsettled(record) for record in records):
                 quiet_since = None
             elif differing and all(_is_doubtful(present.get(path)) for path in differing):
                 # No event told of it, as the ledger says itself: so it is read again.
