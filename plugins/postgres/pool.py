@@ -1,17 +1,17 @@
-"""A few PostgreSQL connections that whoever needs one opens himself, and so learns at once why he cannot."""
+"""A few PostgreSQL connections, by psycopg_pool; whoever cannot have one learns at once why."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 from weakref import WeakSet
 
-import psycopg
-from psycopg import AsyncConnection, IsolationLevel
+from anyio import CancelScope
+from psycopg import AsyncConnection, Error, IsolationLevel, OperationalError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
 from psycopg.types.string import TextLoader
+from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from treeledger.plugins.sql.work import Row
 
@@ -20,38 +20,36 @@ Connection = AsyncConnection[Row]
 # What it warns of, lost connections, is in the errors that are raised.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
-_CONNECTIONS: Final = 5
-_CONNECT_TIMEOUT: Final = 10  # seconds
+# `timeout`: seconds to wait while others have them all. One worker: one attempt at a time.
+_GIVEN: Final[dict[str, Any]] = {"min_size": 0, "max_size": 5, "timeout": 600, "num_workers": 1}
 # A server that vanished with its machine is given up after a minute, not after the two hours of TCP.
-_KEEPALIVE: Final = {
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
+_KEEPALIVE: Final = "keepalives_idle=30 keepalives_interval=10 keepalives_count=3 tcp_user_timeout=60000"
+_DEFAULTS: Final = f"connect_timeout=10 {_KEEPALIVE}"
 
 
 class Pool:
-    """Opens connections as they are needed and keeps them. Raises what psycopg raises."""
+    """One AsyncConnectionPool after another, each until it cannot connect. Raises what psycopg raises."""
 
     def __init__(self, conninfo: str) -> None:
-        given = conninfo_to_dict(conninfo)
-        defaults = {"connect_timeout": _CONNECT_TIMEOUT, **_KEEPALIVE}
-        missing = {name: value for name, value in defaults.items() if name not in given}
-        self._conninfo = make_conninfo(conninfo, client_encoding="UTF8", **missing)
-        self._free = asyncio.Semaphore(_CONNECTIONS)
-        self._idle: list[Connection] = []
+        self._conninfo = make_conninfo(_DEFAULTS, **conninfo_to_dict(conninfo, client_encoding="UTF8"))
         self._open: WeakSet[Connection] = WeakSet()
-        self._is_closed = False
+        self._lent: dict[Connection, AsyncConnectionPool[Connection]] = {}
+        self._pool = self._made()
+        self._attempt = CancelScope()
+        self._why: Error = PoolClosed("closed")
+
+    def _made(self) -> AsyncConnectionPool[Connection]:
+        return AsyncConnectionPool(connection_class=_Asked, kwargs={"pool": self}, open=False, **_GIVEN)
 
     async def open(self) -> Connection:
         """A connection that is not the pool's: for who listens, or only wants to know whether it can."""
-        connection: Connection = await AsyncConnection.connect(
-            self._conninfo, autocommit=True, prepare_threshold=None
-        )
+        connection = await Connection.connect(self._conninfo, autocommit=True, prepare_threshold=None)
         self._open.add(connection)
-        try:
-            await _configure(connection)
+        connection.adapters.register_loader("jsonb", TextLoader)  # JSON crosses as text
+        try:  # whatever the user's settings are; nothing else is kept, so that a pooler may stand between
+            await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+            if not (connection.info.parameter_status("DateStyle") or "ISO").startswith("ISO"):
+                await connection.execute("SET datestyle TO ISO")
         except BaseException:
             connection.pgconn.finish()
             raise
@@ -59,47 +57,47 @@ class Pool:
 
     async def take(self) -> Connection:
         """A connection for one transaction; `give` it back."""
-        await self._free.acquire()
-        try:
-            while self._idle:
-                if _is_alive(connection := self._idle.pop()):
-                    return connection
-            return await self.open()
-        except BaseException:
-            self._free.release()
-            raise
+        while True:
+            if (pool := self._pool).closed:
+                pool = self._pool = self._made()
+                await pool.open()
+            try:
+                connection = await pool.getconn()
+            except PoolClosed:
+                raise self._why from None
+            self._lent[connection] = pool
+            with suppress(OperationalError):  # of what ended it meanwhile, as a server that stops does
+                connection.pgconn.consume_input()
+            if not connection.closed:
+                return connection
+            await self.give(connection)
 
     async def give(self, connection: Connection) -> None:
         """Takes a connection back; with one that was lost the others go, for they may be dead as well."""
-        self._free.release()
+        pool = self._lent.pop(connection)
         if connection.closed:
-            idle, self._idle = self._idle, []
-            for other in idle:
-                await other.close()
-        elif self._is_closed or connection.info.transaction_status is not TransactionStatus.IDLE:
-            await connection.close()
-        else:
-            self._idle.append(connection)
+            await pool.drain()
+        await pool.putconn(connection)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends every connection, also under a transaction whose server does not answer."""
-        self._is_closed = True
         for connection in self._open:
             connection.pgconn.finish()
+        self._attempt.cancel()
+        await self._pool.close()
+
+    async def connect(self) -> Connection:
+        """For psycopg_pool, which would try again and let others wait: closed, it tells them at once."""
+        with CancelScope() as self._attempt:
+            try:
+                return await self.open()
+            except Error as error:
+                self._why = error
+                await self._pool.close(timeout=0)
+        raise self._why
 
 
-def _is_alive(connection: Connection) -> bool:
-    """Whether nothing was said meanwhile that ended it, as a server that stops does."""
-    try:
-        connection.pgconn.consume_input()
-    except psycopg.OperationalError:
-        return False
-    return not connection.closed
-
-
-async def _configure(connection: Connection) -> None:
-    """Whatever the user's settings are. Nothing else is kept on it, so that a pooler may stand between."""
-    await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
-    connection.adapters.register_loader("jsonb", TextLoader)  # JSON crosses as text
-    if not (connection.info.parameter_status("DateStyle") or "ISO").startswith("ISO"):
-        await connection.execute("SET datestyle TO ISO")
+class _Asked(AsyncConnection[Row]):
+    @classmethod
+    async def connect(cls, conninfo: str = "", *, pool: Any = None, **_: Any) -> Any:
+        return await pool.connect()

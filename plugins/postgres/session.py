@@ -89,7 +89,7 @@ class PostgresSession:
         if self._running:
             await asyncio.wait(self._running, timeout=_FAREWELL)
         if self._pool is not None:
-            self._pool.close()
+            await self._pool.close()
         for task in self._running:
             task.cancel()
         if ending := {*self._running, *filter(None, (self._listener,))}:
