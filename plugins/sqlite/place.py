@@ -18,10 +18,11 @@ def prepare(path: Path) -> None:
     A file that exists is not opened: closing it again would end the locks that this process' connections
     have on it (POSIX; https://sqlite.org/howtocorrupt.html, 2.2).
 
-    Raises StoreError if the file would lie on a network file system or where others could replace it, and
-    OSError if it cannot be made.
+    Raises StoreError if the file would lie on a network file system or where others could replace it, or
+    if something else than a file is there, and OSError if it cannot be made.
     """
     refuse_foreign(path)
+    refuse_other_than_file(path)
     refuse_network(path, mount_of(stored_from_os(str(_existing(path)))).type)
     make_private(str(path.parent))
     with suppress(FileExistsError):
@@ -38,6 +39,16 @@ def refuse_foreign(path: Path) -> None:
         raise StoreError(
             f"the ledger {path} is not safe here: {found.path} {found.wrong}. Nothing was opened. "
             f"Name another place with --store sqlite:PATH; or, if you trust what is there: {found.advice}"
+        )
+
+
+def refuse_other_than_file(path: Path) -> None:
+    """Raises StoreError where something else is in the ledger's place, such as a folder or a FIFO."""
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise StoreError(
+            f"{path} is {what}, so it is no ledger. Nothing was changed. Name a file with --store sqlite:PATH,"
+            " it is made if it is missing"
         )
 
 

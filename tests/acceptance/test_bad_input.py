@@ -287,8 +287,18 @@ def test_a_ledger_that_is_no_database_is_left_alone(treeledger: Executable) -> N
 
 
 def test_a_ledger_that_is_a_folder_is_refused(treeledger: Executable) -> None:
-    (treeledger.home / "folder").mkdir()
-    assert "Is a directory" in treeledger("--store", "sqlite:folder", "status", code=STORE).err
+    folder = treeledger.home / "folder"
+    folder.mkdir()
+    for command in (["status"], ["scan", "."]):
+        said = treeledger("--store", "sqlite:folder", *command, code=STORE).err
+        assert f"{folder} is a folder, so it is no ledger. Nothing was changed. Name a file with" in said
+    assert not any(folder.iterdir())
+
+
+def test_a_ledger_that_is_a_fifo_is_refused_and_not_opened(treeledger: Executable) -> None:
+    os.mkfifo(treeledger.home / "fifo")
+    said = treeledger("--store", "sqlite:fifo", "status", code=STORE).err
+    assert f"{treeledger.home / 'fifo'} is no regular file, so it is no ledger." in said
 
 
 def test_a_ledger_in_a_folder_that_cannot_be_written_is_refused(treeledger: Executable) -> None:
