@@ -6,7 +6,7 @@ says, so that it need not be listed or watched. Not for use by several threads a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from treeledger.model import FileStat, Problem
@@ -62,13 +62,21 @@ class Rules:
     """Everything that is ignored in one tree.
 
     `own` is the ledger's own files as starts of stored paths relative to the root: "db/ledger.db" also
-    covers "db/ledger.db-wal". `read` gives the text of an ignore file of the tree.
+    covers "db/ledger.db-wal". `own_inodes` is the same by file system and inode, for other names of
+    theirs. `read` gives the text of an ignore file of the tree.
     """
 
-    def __init__(self, filters: Sequence[IgnoreFilter], read: ReadText, own: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        filters: Sequence[IgnoreFilter],
+        read: ReadText,
+        own: Sequence[str] = (),
+        own_inodes: Iterable[tuple[int, int]] = (),
+    ) -> None:
         self._filters = tuple(filters)
         self._read = read
         self._own = tuple(start.rstrip("/") for start in own if start.rstrip("/"))
+        self._own_inodes = {inode: file_system for file_system, inode in own_inodes}
         self._known: dict[str, DirectoryRules | Verdict] = {}
 
     @property
@@ -92,6 +100,8 @@ class Rules:
 
     def check_stat(self, path: str, stat: FileStat) -> Verdict | None:
         """The verdict that ignores a file by its stat; asked only for what no name rule ignores."""
+        if self._own_inodes.get(stat.inode) == stat.file_system:
+            return Verdict(True, "another name of one", OWN_FILES)
         for filter in self._filters:
             verdict = filter.check_stat(path, stat)
             if verdict is not None and verdict.ignored:

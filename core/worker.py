@@ -35,7 +35,7 @@ class WorkSpec(NamedTuple):
     """One repository's parts, as plain data. `key` is unique to this combination.
 
     `root` is absolute, in stored form; `devices` pairs of device number and file system number;
-    `own` the ledger's own files.
+    `own` the ledger's own files by path; `own_inodes` by file system and inode.
     """
 
     key: str
@@ -45,6 +45,7 @@ class WorkSpec(NamedTuple):
     filters: tuple[PartRef, ...]
     hashers: tuple[PartRef, ...]
     own: tuple[str, ...]
+    own_inodes: tuple[tuple[int, int], ...] = ()
 
 
 class Look(NamedTuple):
@@ -150,7 +151,8 @@ class _Parts:
     @classmethod
     def build(cls, spec: WorkSpec) -> _Parts:
         tree: Tree = build_part(spec.walker, spec.root, dict(spec.devices))
-        rules = Rules([build_part(ref) for ref in spec.filters], partial(_ignore_file, tree), spec.own)
+        filters = [build_part(ref) for ref in spec.filters]
+        rules = Rules(filters, partial(_ignore_file, tree), spec.own, spec.own_inodes)
         return cls(tree, rules, tuple(build_part(ref) for ref in spec.hashers))
 
     def forget(self) -> None:

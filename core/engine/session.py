@@ -19,6 +19,7 @@ from treeledger.engine.farewell import Farewell
 from treeledger.engine.hashes import Cost, Hashes
 from treeledger.engine.hub import Hub, RepositoryState, StateChanged
 from treeledger.engine.inspector import Inspector
+from treeledger.engine.own import own_inodes, own_paths
 from treeledger.engine.patience import Absence, patient
 from treeledger.engine.recorder import Recorder
 from treeledger.engine.rivals import report_rival
@@ -29,7 +30,6 @@ from treeledger.engine.workers import Workers
 from treeledger.errors import ConfigurationError, LeaseLost, RepositoryNotFound, StoreUnavailable
 from treeledger.fs.root import RootVerdict
 from treeledger.model import Lease, Problem, ProblemCode, Repository
-from treeledger.names import within
 from treeledger.protocols import PartRef, Store
 from treeledger.worker import WorkSpec
 
@@ -186,6 +186,7 @@ def build_spec(
     options = {**walker.options, "inode": root.inode}
     hashers = tools.parts.hashers()
     names = settings.reconciliation.hashers
+    own = tools.store.own_paths()
     spec = WorkSpec(
         key=f"{repository.id}:{next(_specs)}",
         root=root.path,
@@ -193,7 +194,8 @@ def build_spec(
         walker=walker._replace(options=options),
         filters=tuple(tools.parts.ignore_filters(settings)),
         hashers=tuple(_named(hashers, name, "hasher") for name in names),
-        own=own_paths(tools.store.own_paths(), root.path),
+        own=own_paths(own, root.path),
+        own_inodes=own_inodes(own, root.devices),
     )
     return with_barred(spec, root.barred)
 
@@ -210,12 +212,6 @@ def _named(parts: dict[str, PartRef], name: str, kind: str) -> PartRef:
     except KeyError:
         known = ", ".join(sorted(parts)) or "none"
         raise ConfigurationError(f"there is no {kind} {name!r}; loaded are: {known}") from None
-
-
-def own_paths(absolute: list[str], root: str) -> tuple[str, ...]:
-    """Those of the ledger's own files that lie below a root, relative to it."""
-    start = root.rstrip("/")
-    return tuple(path[len(start) + 1 :] for path in absolute if path != start and within(start, path))
 
 
 async def _unread(store: Store, repository: Repository, problems: Sequence[Problem]) -> set[str]:

@@ -47,8 +47,8 @@ def refuse_other_than_file(path: Path) -> None:
     if path.exists() and not path.is_file():
         what = "a folder" if path.is_dir() else "no regular file"
         raise StoreError(
-            f"{path} is {what}, so it is no ledger. Nothing was changed. Name a file with --store sqlite:PATH,"
-            " it is made if it is missing"
+            f"{path} is {what}, so it is no ledger. Nothing was changed. "
+            "Name a file with --store sqlite:PATH; it is made if it is missing"
         )
 
 
