@@ -1,13 +1,8 @@
-"""The typed protocols that plugins implement: what each hook of `treeledger.hookspecs` returns.
-
-Sync parts (trees, filters, hashers) are built inside the worker that uses them, from a `PartRef`;
-async parts (stores, sources, actions) live in the engine's event loop. Streams carry batches.
-"""
+"""Stores: where the ledger lives."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
@@ -19,7 +14,6 @@ from treeledger.model import (
     Cursor,
     DirtyPath,
     FileRecord,
-    FileStat,
     FileSystemIdentity,
     HashState,
     HeldDeletion,
@@ -31,7 +25,6 @@ from treeledger.model import (
     KnownProblem,
     Lease,
     NewJob,
-    Observation,
     OperationType,
     Problem,
     RecordKey,
@@ -42,197 +35,6 @@ from treeledger.model import (
 )
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class PartRef(NamedTuple):
-    """Where a worker finds the class of a part, and its options: plain data, so that it pickles.
-
-    `location` is a module's name, or the path of a plugin file; `attribute` the callable in it.
-    """
-
-    location: str
-    attribute: str
-    options: Mapping[str, Any]
-
-
-# --- trees ---------------------------------------------------------------------------------------
-
-
-class Entry(NamedTuple):
-    """One name in a directory listing.
-
-    `name` in stored form. For a directory `stat` is None; for a regular file its stat; for
-    anything else, and for what could not be looked at, `problem` says so.
-    """
-
-    name: str
-    is_directory: bool
-    stat: FileStat | None
-    problem: Problem | None
-
-
-@runtime_checkable
-class Tree(Protocol):
-    """One directory tree: lists, looks and opens by stored path, never through a symlink.
-
-    A tree keeps directory descriptors open between calls and is used by one thread at a time. It
-    raises RootOffline if its root cannot be opened.
-    """
-
-    def list(self, path: str) -> Iterable[Entry]:
-        """All entries of a directory, in no order; take them all before the next call to the tree.
-
-        Raises OSError, possibly while it is read, if the directory cannot be listed completely.
-        """
-
-    def entry(self, path: str) -> Entry:
-        """What a listing would say of this path now.
-
-        Raises FileNotFoundError or NotADirectoryError if nothing is there, OSError if nothing can be
-        said.
-        """
-
-    def open(self, path: str) -> int:
-        """A descriptor to read a regular file from. Raises OSError; ELOOP for a symlink."""
-
-    def file_system(self, path: str) -> int:
-        """The number of the file system that holds a directory. Raises OSError."""
-
-    def forget(self) -> None:
-        """Forgets which directories are where: what follows goes by the names as they are then."""
-
-    def close(self) -> None:
-        """Releases every descriptor."""
-
-
-# --- ignore filters ------------------------------------------------------------------------------
-
-
-class Verdict(NamedTuple):
-    """A rule's word on a path: `ignored`, or kept by a negated rule. `source` says where the rule is."""
-
-    ignored: bool
-    rule: str
-    source: str  # "built-in", "preset synology", "plugins.toml", "sub/.treeledgerignore:3"
-
-
-@runtime_checkable
-class DirectoryFilter(Protocol):
-    """The rules that hold for the entries of one directory."""
-
-    def check(self, name: str, is_directory: bool) -> Verdict | None:
-        """The rule that decides about an entry by its name; None where no rule speaks."""
-
-    def below(self, name: str) -> DirectoryFilter:
-        """The rules of a subdirectory that is not ignored, its own ignore file read."""
-
-    def rules(self) -> Sequence[Verdict]:
-        """Every rule that holds here, as the verdict it gives; the last that matches wins."""
-
-
-@runtime_checkable
-class IgnoreFilter(Protocol):
-    """One filter over one tree. What any filter ignores is ignored, with all that lies below it."""
-
-    @property
-    def problems(self) -> Sequence[Problem]:
-        """Rules that cannot be used, in the configuration (path "") and in the ignore files last read."""
-
-    def root(self, read: ReadText) -> DirectoryFilter:
-        """The rules at the root; `read` gives the text of an ignore file, or None where there is none."""
-
-    def check_stat(self, path: str, stat: FileStat) -> Verdict | None:
-        """The rule that decides by the stat, asked only for what no name rule ignores."""
-
-
-class ReadText(Protocol):
-    """Gives the text of a regular file of the tree, with invalid bytes in stored form; None where none is.
-
-    May raise OSError, which the filter turns into a problem.
-    """
-
-    def __call__(self, path: str, /) -> str | None: ...
-
-
-# --- hashers -------------------------------------------------------------------------------------
-
-
-class Digest(Protocol):
-    def update(self, data: memoryview | bytes, /) -> object: ...
-
-    def hexdigest(self) -> str: ...
-
-
-@runtime_checkable
-class Hasher(Protocol):
-    """Core opens, checks and reads the file; a hasher only digests."""
-
-    name: str
-
-    def new(self) -> Digest: ...
-
-
-# --- event sources -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SourceHealth:
-    """How well a watch hears. `degraded` says in words what it does not hear, `unwatched` where.
-
-    `unwatched` may also name what needs no alarm, such as a network file system mounted in the tree.
-    Counted since the watch was armed: `events` heard, `ignored` of them (or of what they named), and
-    `overflows` of the system's queue.
-    """
-
-    watches: int = 0
-    needed: int = 0
-    limit: int | None = None
-    last_event: datetime | None = None
-    degraded: str | None = None
-    unwatched: tuple[str, ...] = ()
-    events: int = 0
-    ignored: int = 0
-    overflows: int = 0
-
-
-@runtime_checkable
-class Watch(Protocol):
-    """An armed event source: what happens from now on will be reported."""
-
-    def observations(self) -> AsyncIterator[Sequence[Observation]]:
-        """Batches of hints, until the watch is closed. Raises OSError, or RootOffline, if the source died.
-
-        Whatever the source may have lost is reported as a subtree.
-        """
-
-    def health(self) -> SourceHealth: ...
-
-    def scanned(self, seconds: float) -> None:
-        """The engine ended a scan of the whole tree that took so many seconds.
-
-        A source that asks for scans leaves time between them, and asks for no second one before that.
-        Does nothing for a source that inherits from this protocol and does not say otherwise.
-        """
-        return
-
-
-@runtime_checkable
-class EventSource(Protocol):
-    name: str
-    debounce: float  # default settle time of this source, in seconds
-
-    def suits(self, root: str, file_system_type: str) -> str | None:
-        """None if the source can hear changes under this root, else the reason why not."""
-
-    def watch(self, root: str, filters: Sequence[PartRef]) -> AbstractAsyncContextManager[Watch]:
-        """Arms the source on an absolute root (stored form); directories ignored by a filter take no watch.
-
-        Once entered, everything that happens from then on will be reported, and a change of an ignore
-        file even if it is ignored itself. Entering raises RootOffline, or OSError if the source has no room.
-        """
-
-
-# --- stores --------------------------------------------------------------------------------------
 
 
 class Applied(NamedTuple):
@@ -574,49 +376,6 @@ class Migration(NamedTuple):
     name: str
     applied_at: datetime | None
     known: bool
-
-
-# --- actions -------------------------------------------------------------------------------------
-
-
-@runtime_checkable
-class Action(Protocol):
-    """Does something about changes. It reads the journal with a durable cursor and works through jobs.
-
-    `name` is that of its table in plugins.toml, and of its cursor and jobs. An action may also have
-
-    - `repositories: tuple[str, ...]`, the names of those whose changes it is given, from its table's
-      key; all, if it is () or there is none;
-    - `ordered: bool`, if true its jobs run in the order in which they were planned, and none before
-      an earlier one is done or dead; else one that failed is overtaken.
-    """
-
-    name: str
-
-    def plan(self, entries: Sequence[JournalEntry], known: Mapping[UUID, Repository]) -> Sequence[NewJob]:
-        """The jobs that these entries call for; committed together with the cursor's step.
-
-        Called in the event loop, so quick. `known` are the repositories by id; one that was removed
-        may be lacking. If it raises, it is asked again later: nothing is left out.
-        """
-
-    async def run(self, job: Job) -> None:
-        """Does one job; it may be done again, if the engine dies before that is noted.
-
-        Raises PermanentFailure if trying again is no use, RetryLater to say when, anything else to
-        have it tried again later.
-        """
-
-
-@runtime_checkable
-class Walker(Protocol):
-    """Builds trees; sync and picklable by reference.
-
-    Beside the options of its reference it is given `inode`, that of the root (another directory in its
-    place is RootOffline), and `barred`, the paths of mounts that are not to be entered.
-    """
-
-    def __call__(self, root: str, devices: Mapping[int, int], **options: Any) -> Tree: ...
 
 
 def iterate_batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -1,0 +1,31 @@
+"""The typed protocols that plugins implement: what each hook of `treeledger.hookspecs` returns.
+
+Sync parts (trees, filters, hashers) are built inside the worker that uses them, from a `PartRef`;
+async parts (stores, sources, actions) live in the engine's event loop. Streams carry batches.
+"""
+
+from __future__ import annotations
+
+from treeledger.protocols.actions import Action as Action
+from treeledger.protocols.parts import Digest as Digest
+from treeledger.protocols.parts import DirectoryFilter as DirectoryFilter
+from treeledger.protocols.parts import Entry as Entry
+from treeledger.protocols.parts import Hasher as Hasher
+from treeledger.protocols.parts import IgnoreFilter as IgnoreFilter
+from treeledger.protocols.parts import PartRef as PartRef
+from treeledger.protocols.parts import ReadText as ReadText
+from treeledger.protocols.parts import Tree as Tree
+from treeledger.protocols.parts import Verdict as Verdict
+from treeledger.protocols.parts import Walker as Walker
+from treeledger.protocols.sources import EventSource as EventSource
+from treeledger.protocols.sources import SourceHealth as SourceHealth
+from treeledger.protocols.sources import Watch as Watch
+from treeledger.protocols.stores import EPOCH as EPOCH
+from treeledger.protocols.stores import Applied as Applied
+from treeledger.protocols.stores import FileQuery as FileQuery
+from treeledger.protocols.stores import Gone as Gone
+from treeledger.protocols.stores import Migration as Migration
+from treeledger.protocols.stores import ScrubPlace as ScrubPlace
+from treeledger.protocols.stores import Store as Store
+from treeledger.protocols.stores import StoreOptions as StoreOptions
+from treeledger.protocols.stores import iterate_batches as iterate_batches
