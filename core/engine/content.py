@@ -7,7 +7,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from treeledger.diff import without_content
-from treeledger.model import Change, ChangeKind, FileRecord, HashState, Problem, ProblemCode, Repository
+from treeledger.model import (
+    Change,
+    ChangeKind,
+    FileRecord,
+    HashState,
+    Problem,
+    ProblemCode,
+    RecordState,
+    Repository,
+)
 from treeledger.names import shown
 from treeledger.reading import Outcome, Read
 
@@ -106,6 +115,9 @@ def wants_reading(change: Change, *, written: bool) -> bool:
 
     What is new or modified always; what only a chmod or a backup touched, or a scan took for a move, if
     it is to be verified `at_once`. The rest is verified later, within a budget: `chmod -R` reads nothing.
+    What is gone or ignored is not read, though it may be back by now.
     """
+    if change.after.state is not RecordState.PRESENT:
+        return False
     state = change.after.hash_state
     return state is HashState.PENDING or (written and state in (HashState.VERIFY, HashState.CORRUPTED))

@@ -8,9 +8,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treeledger.diff import change_of
-from treeledger.engine.content import corruption, with_read
-from treeledger.model import Change, ChangeKind, File, FileRecord, FileStat, HashState, Repository
+from treeledger.diff import Absent, change_of
+from treeledger.engine.content import corruption, wants_reading, with_read
+from treeledger.model import Change, ChangeKind, File, FileRecord, FileStat, HashState, Ignored, Repository
 from treeledger.reading import Outcome, Read
 
 HERE = UUID(int=1)
@@ -118,3 +118,12 @@ def test_the_message_says_what_is_safe_and_what_to_do() -> None:
     assert "treeledger scrub --accept '/data/my photos/a'" in problem.message
     assert "reads as other" in problem.message
     assert "on record is good" in problem.message
+
+
+@given(st.sampled_from(HashState), st.booleans())
+def test_nothing_is_read_of_what_is_gone_or_ignored(state: HashState, written: bool) -> None:
+    before = record(state)
+    for sight in (Absent("a"), Ignored("a", "*.log", False)):
+        change = change_of(HERE, before, sight)
+        assert change is not None
+        assert not wants_reading(change, written=written)
