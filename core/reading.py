@@ -59,6 +59,24 @@ class ReadLimits(NamedTuple):
     pace: Callable[[int], int] | None = None
 
 
+class Progress:
+    """How far the reading of some files is, for another thread that watches over it.
+
+    `reading` is the file in hand and `since` (of `time.monotonic()`) when it last went on; `done` what
+    became of others by path; `is_running` while a thread is at it.
+    """
+
+    def __init__(self) -> None:
+        self.reading: str | None = None
+        self.since = 0.0
+        self.done: dict[str, Read] = {}
+        self.is_running = False
+
+    def goes_on(self, path: str | None) -> None:
+        self.since = time.monotonic()
+        self.reading = path
+
+
 class Read(NamedTuple):
     """What became of one file. `digest` is of the first hasher, and with `extra` (name and digest of
     the others) given exactly for DONE; it belongs to `stat`."""
@@ -83,23 +101,24 @@ def read_files(
     limits: ReadLimits,
     *,
     clock: Callable[[], int] = file_clock,
+    progress: Progress | None = None,
 ) -> list[Read]:
     """Reads files in the given order, racy ones last; the results are in the given order.
 
     Raises RootOffline; whatever concerns one file is its outcome.
     """
-    reader = _Reader(tree, hashers, limits, clock)
+    progress = progress or Progress()
+    reader = _Reader(tree, hashers, limits, clock, progress)
     now = clock()
-    results: dict[int, Read] = {}
     racy = []
-    for number, (path, stat) in enumerate(wanted):
+    for path, stat in wanted:
         if stat.ctime_ns > now - _LONGEST_WAIT and settled_at(stat) > now:
-            racy.append(number)
+            racy.append((path, stat))
         else:
-            results[number] = reader.read(path, stat)
-    for number in sorted(racy, key=lambda number: wanted[number][1].ctime_ns):
-        results[number] = reader.read_racy(*wanted[number])
-    return [results[number] for number in range(len(wanted))]
+            progress.done[path] = reader.read(path, stat)
+    for path, stat in sorted(racy, key=lambda one: one[1].ctime_ns):
+        progress.done[path] = reader.read_racy(path, stat)
+    return [progress.done[path] for path, _ in wanted]
 
 
 def settled_at(stat: FileStat) -> int:
@@ -123,10 +142,16 @@ class _OutOfTime(Exception):
 
 class _Reader:
     def __init__(
-        self, tree: Tree, hashers: Sequence[Hasher], limits: ReadLimits, clock: Callable[[], int]
+        self,
+        tree: Tree,
+        hashers: Sequence[Hasher],
+        limits: ReadLimits,
+        clock: Callable[[], int],
+        progress: Progress,
     ) -> None:
         self._tree = tree
         self._clock = clock
+        self._progress = progress
         self._new = [hasher.new for hasher in hashers]
         self._names = [hasher.name for hasher in hashers]
         self._limits = limits
@@ -137,6 +162,7 @@ class _Reader:
         refused = self._refused(path, stat)
         if refused is not None:
             return refused
+        self._progress.goes_on(path)
         try:
             digest, extra = self._digests(path, stat, twice)
         except _Moved as moved:
@@ -155,6 +181,8 @@ class _Reader:
         except Exception as error:  # of a hasher, which is anybody's code, or a MemoryError
             message = f"it cannot be hashed: {error!r}"
             return _not_done(path, stat, Outcome.FAILED, ProblemCode.IO_ERROR, message)
+        finally:
+            self._progress.goes_on(None)
         return Read(path, stat, Outcome.DONE, digest, extra)
 
     def read_racy(self, path: str, stat: FileStat) -> Read:
@@ -217,8 +245,18 @@ class _Reader:
 
     def _await(self, size: int) -> None:
         """Waits until so many bytes may be read at once."""
-        while self._limits.pace is not None and size > 0:
-            size -= self._limits.pace(size)
+        while size > 0:
+            size -= self._granted(size)
+
+    def _granted(self, size: int) -> int:
+        """Waits until some of so many bytes may be read; that is no time of the file's."""
+        if self._limits.pace is None:
+            return size
+        path = self._progress.reading
+        self._progress.goes_on(None)
+        granted = self._limits.pace(size)
+        self._progress.goes_on(path)
+        return granted
 
     def _feed(self, descriptor: int, stat: FileStat, digests: Sequence[Digest]) -> None:
         """Digests a file in pieces, through one buffer."""
@@ -230,8 +268,8 @@ class _Reader:
         while done < size:
             if done and until is not None and time.monotonic() > until:
                 raise _OutOfTime(f"read {done:,} of {size:,} bytes within {timeout:g} seconds")
-            wanted = min(size - done, _CHUNK)
-            wanted = wanted if self._limits.pace is None else self._limits.pace(wanted)
+            wanted = self._granted(min(size - done, _CHUNK))
+            self._progress.since = time.monotonic()
             count = os.readv(descriptor, (buffer[:wanted],))
             if not count:
                 raise _too_short(descriptor, stat)
@@ -249,6 +287,14 @@ def _too_short(descriptor: int, stat: FileStat) -> Exception:
     """Why a file ended before its size: it was cut, or its file system does not keep to sizes."""
     _check(descriptor, stat, "cut while it was read")
     return OSError(errno.EIO, "the file ends before its size")
+
+
+def hung(path: str, stat: FileStat, limits: ReadLimits, seconds: float) -> Read:
+    """What becomes of a file whose reading has not gone on for so long that nobody waits any more."""
+    message = f"no answer within {seconds:g} seconds, of its disk or of its hasher"
+    if limits.timeout is not None:
+        return _not_done(path, stat, Outcome.TIMED_OUT, ProblemCode.HASH_TIMEOUT, message)
+    return _not_done(path, stat, Outcome.FAILED, ProblemCode.IO_ERROR, message)
 
 
 def _not_done(path: str, stat: FileStat, outcome: Outcome, code: ProblemCode, message: str) -> Read:

@@ -24,7 +24,7 @@ from treeledger.model import FileStat, Problem, Seen
 from treeledger.names import parent, shown, stored_from_bytes
 from treeledger.plugin_files import load_plugin_file
 from treeledger.protocols import Hasher, PartRef, Tree, Verdict
-from treeledger.reading import Read, ReadLimits, read_files
+from treeledger.reading import Progress, Read, ReadLimits, read_files
 from treeledger.walk import WalkBatch, walk
 
 _MOST_IDLE: Final = 32
@@ -101,10 +101,15 @@ def names(spec: WorkSpec, directories: Sequence[str], most: int) -> list[list[st
         return [_names(parts, directory, most) for directory in directories]
 
 
-def read(spec: WorkSpec, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits) -> list[Read]:
+def read(
+    spec: WorkSpec,
+    wanted: Sequence[tuple[str, FileStat]],
+    limits: ReadLimits,
+    progress: Progress | None = None,
+) -> list[Read]:
     """Reads files, see `treeledger.reading.read_files`. Raises RootOffline."""
     with _borrowed(spec) as parts:
-        return read_files(parts.tree, parts.hashers, wanted, limits)
+        return read_files(parts.tree, parts.hashers, wanted, limits, progress=progress)
 
 
 def verdicts(spec: WorkSpec, paths: Sequence[tuple[str, bool]]) -> list[Verdict | None]:

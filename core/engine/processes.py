@@ -64,6 +64,10 @@ class Processes:
         if self._pool is not None:
             log.warning("a worker process ended unexpectedly; going on with threads")
             log.debug("how it ended: %s", error)
+        self.leave()
+
+    def leave(self) -> None:
+        """Gives up what hangs in a process: threads, which are watched over, will do for some time."""
         self._rests_until = time.monotonic() + _REST
         self.retire()
 

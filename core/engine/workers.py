@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ import anyio.to_thread
 
 from treeledger import worker
 from treeledger.engine.processes import Processes
+from treeledger.engine.readers import Readers, patience
 from treeledger.model import FileStat
 from treeledger.reading import Read, ReadLimits
 from treeledger.walk import WalkBatch
@@ -32,13 +34,15 @@ class Workers:
     """The lanes of an engine: walking, looking, reading small files, reading large ones.
 
     Small files are read in batches by one thread, or with `processes` by other processes (threads would
-    fight for the interpreter's lock), large ones by a thread each, so that neither delays the other.
+    fight for the interpreter's lock), large ones by a thread each, so that neither delays the other. A
+    reading that is cancelled, or hangs, leaves its thread to itself: reading changes nothing.
     """
 
     def __init__(self, *, processes: bool = False) -> None:
         self._walks = anyio.CapacityLimiter(8)
         self._looks = anyio.CapacityLimiter(2)
         self._small = anyio.CapacityLimiter(1)
+        self._readers = Readers()
         self._processes = Processes(max(1, (os.cpu_count() or 1) - 1)) if processes else None
 
     async def look(self, spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
@@ -51,8 +55,15 @@ class Workers:
         self, spec: WorkSpec, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits
     ) -> list[Read]:
         """Reads a batch. One that keeps a pace is read here: a process would have a pace of its own."""
-        size = len(wanted) if limits.pace is None else 0
-        return await self._run(self._small, size, worker.read, spec, wanted, limits)
+        if limits.pace is None and len(wanted) >= _WORTH_A_PROCESS:
+            most = limits.deadline and limits.deadline - time.monotonic() + patience(limits)
+            with anyio.move_on_after(most) as waiting:
+                reads = await self._in_process(partial(worker.read, spec, wanted, limits))
+                if reads is not None:
+                    return reads
+            if waiting.cancelled_caught and self._processes is not None:
+                self._processes.leave()
+        return await self._readers.read(spec, wanted, limits, self._small)
 
     async def _run(
         self,
@@ -63,14 +74,20 @@ class Workers:
         **options: P.kwargs,
     ) -> T:
         task = partial(call, *arguments, **options)
-        if self._processes is not None and size >= _WORTH_A_PROCESS:
-            future = self._processes.submit(task)
-            if future is not None:
-                try:
-                    return await asyncio.wrap_future(future)
-                except BrokenProcessPool as error:
-                    self._processes.give_up(error)
+        if size >= _WORTH_A_PROCESS and (result := await self._in_process(task)) is not None:
+            return result
         return await anyio.to_thread.run_sync(task, limiter=limiter)
+
+    async def _in_process(self, task: Callable[[], T]) -> T | None:
+        """None where no process can do it: a thread has to."""
+        future = self._processes.submit(task) if self._processes is not None else None
+        if self._processes is None or future is None:
+            return None
+        try:
+            return await asyncio.wrap_future(future)
+        except BrokenProcessPool as error:
+            self._processes.give_up(error)
+            return None
 
     async def read_large(
         self,
@@ -80,10 +97,7 @@ class Workers:
         limits: ReadLimits,
         limiter: anyio.CapacityLimiter,
     ) -> Read:
-        """Reads one file. Cancelled, it leaves the thread to itself: reading changes nothing."""
-        (result,) = await anyio.to_thread.run_sync(
-            worker.read, spec, [(path, stat)], limits, limiter=limiter, abandon_on_cancel=True
-        )
+        (result,) = await self._readers.read(spec, [(path, stat)], limits, limiter)
         return result
 
     async def release(self, spec: WorkSpec) -> None:

@@ -4,9 +4,10 @@
 
 WHERE is `MODULE:FUNCTION`, or `sql:NAME` for a statement within a transaction by its name; WHEN is
 `before` or `after` it; ACTION is `kill` (SIGKILL), `stop` (SIGSTOP, until somebody continues it), the
-name of another signal, such as `SIGTERM`, or `fill` (a MemoryError). In the environment, with
-FAILPOINT_ARMED=FILE calls count only once the file exists, and FAILPOINT_REACHED=FILE is made when it
-happens. The code under test knows nothing of this: what it calls is wrapped where it is found.
+name of another signal, such as `SIGTERM`, `fill` (a MemoryError) or `hang` (the call never returns). In
+the environment, with FAILPOINT_ARMED=FILE calls count only once the file exists, and
+FAILPOINT_REACHED=FILE is made when it happens. The code under test knows nothing of this: what it calls
+is wrapped where it is found.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import inspect
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -99,6 +101,8 @@ def _act(action: str) -> None:
         Path(os.environ["FAILPOINT_REACHED"]).touch()
     if action == "fill":
         raise MemoryError
+    if action == "hang":
+        threading.Event().wait()
     os.kill(os.getpid(), signal.Signals[_NAMES.get(action, action)])
 
 
