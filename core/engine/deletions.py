@@ -113,7 +113,8 @@ class Deletions:
                 for record in missing
                 if record.path in gone
             ]
-            await context.recorder.apply(ended, run)
+            applied = await context.recorder.apply(ended, run)
+            await context.report([], [record.path for record in applied.records])
 
     async def _missing(self, hold: HeldDeletion | None, after: int) -> list[FileRecord]:
         return await self._context.store.gone_records(

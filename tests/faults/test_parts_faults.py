@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import psycopg
@@ -12,8 +13,9 @@ import pytest
 from matrix import fault
 from support import Tree, until
 
+from treeledger.engine.deletions import Deletions
 from treeledger.ignoring import DirectoryRules
-from treeledger.model import HashState, OperationStatus, ProblemCode
+from treeledger.model import HashState, HoldStatus, OperationStatus, ProblemCode, RecordState
 from treeledger.plugins.sha256 import Sha256
 from treeledger.plugins.sqlite.store import SqliteStore
 from treeledger.plugins.walker import LocalTree
@@ -33,14 +35,14 @@ async def execute(tree: Tree, sqlite: str, postgres: str) -> None:
 
 
 @asynccontextmanager
-async def poisoned(tree: Tree, event: str) -> AsyncIterator[None]:
-    """The store refuses to insert or to update the row of the path `poison`."""
+async def poisoned(tree: Tree, event: str, when: str = "TRUE") -> AsyncIterator[None]:
+    """The store refuses to insert or to update the row of the path `poison`, where a condition holds."""
     await execute(
         tree,
-        f"CREATE TRIGGER poison BEFORE {event} ON file_records WHEN NEW.file_path = 'poison' "
+        f"CREATE TRIGGER poison BEFORE {event} ON file_records WHEN NEW.file_path = 'poison' AND {when} "
         "BEGIN SELECT RAISE(ABORT, 'this row is poison'); END",
         "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "IF NEW.file_path = 'poison' THEN RAISE check_violation; END IF; "
+        f"IF NEW.file_path = 'poison' AND {when} THEN RAISE check_violation; END IF; "
         f"RETURN NEW; END $$; CREATE TRIGGER poison BEFORE {event} ON file_records "
         "FOR EACH ROW EXECUTE FUNCTION poison()",
     )
@@ -78,6 +80,54 @@ async def test_poison_row(tree: Tree, event: str) -> None:
     record = await tree.record("poison")
     assert record is not None
     assert record.content_hash == hashlib.sha256((tree.root / "poison").read_bytes()).hexdigest()
+
+
+@fault(
+    "the store refuses to end the record of one file that is gone, by itself or in an approved hold",
+    "the others end, it is a problem, and is not tried without a pause; it ends once the store takes it",
+)
+@pytest.mark.parametrize("files", [5, 30])
+async def test_deletion_refused(tree: Tree, monkeypatch: pytest.MonkeyPatch, files: int) -> None:
+    names = ["poison", *(f"f{n}" for n in range(files))]
+    for name in names:
+        tree.write(name)
+    steps = 0
+    step = Deletions.step
+
+    async def counted(self: Deletions, *arguments: Any, **options: Any) -> float | None:
+        nonlocal steps
+        steps += 1
+        return await step(self, *arguments, **options)
+
+    monkeypatch.setattr(Deletions, "step", counted)
+    async with tree.watched():
+        for name in names:
+            (tree.root / name).unlink()
+        async with poisoned(tree, "UPDATE", "NEW.deleted_at IS NOT NULL"):
+            if files == 30:
+                await tree.until_status("held")
+                (hold,) = await tree.ledger.store.holds(tree.repository.id, statuses=(HoldStatus.OPEN,))
+                await tree.ledger.store.set_hold(hold.id, HoldStatus.APPROVED, by="test")
+            for name in names[1:]:
+                await tree.until_state(name, RecordState.DELETED)
+            await until(lambda: is_problem(tree), "the problem said")
+            steps = 0
+            for n in range(50):
+                tree.write(f"live{n}")
+                await tree.until_present(f"live{n}")
+            assert await tree.state("poison") is RecordState.MISSING
+            print("STEPS", steps)
+            assert steps < 10
+        tree.write("last")
+        await tree.until_present("last")
+        (tree.root / "last").unlink()
+        await tree.until_state("poison", RecordState.DELETED)
+    assert await problems(tree) == {}
+    await tree.check_sound()
+
+
+async def is_problem(tree: Tree) -> bool:
+    return await problems(tree) == {"poison": ProblemCode.REJECTED_BY_STORE}
 
 
 class Strange:
