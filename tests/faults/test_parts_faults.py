@@ -116,7 +116,6 @@ async def test_deletion_refused(tree: Tree, monkeypatch: pytest.MonkeyPatch, fil
                 tree.write(f"live{n}")
                 await tree.until_present(f"live{n}")
             assert await tree.state("poison") is RecordState.MISSING
-            print("STEPS", steps)
             assert steps < 10
         tree.write("last")
         await tree.until_present("last")
