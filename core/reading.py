@@ -63,14 +63,14 @@ class Progress:
     """How far the reading of some files is, for another thread that watches over it.
 
     `reading` is the file in hand and `since` (of `time.monotonic()`) when it last went on; `done` what
-    became of others by path; `is_running` while a thread is at it.
+    became of others by path; `has_begun` and `is_running` are for whoever has a thread do it.
     """
 
     def __init__(self) -> None:
         self.reading: str | None = None
         self.since = 0.0
         self.done: dict[str, Read] = {}
-        self.is_running = False
+        self.has_begun = self.is_running = False
 
     def goes_on(self, path: str | None) -> None:
         self.since = time.monotonic()

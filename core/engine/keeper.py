@@ -12,6 +12,7 @@ from treeledger.config.settings import RepositorySettings
 from treeledger.engine.groups import ungrouped
 from treeledger.engine.hub import RepositoryState, StateChanged
 from treeledger.engine.patience import Absence, delays
+from treeledger.engine.readers import NO_THREAD
 from treeledger.engine.scans import ScanRequest
 from treeledger.engine.session import Session, Tools, open_session
 from treeledger.engine.watching import MountsChanged, Watching
@@ -104,8 +105,8 @@ class Keeper:
                 return  # what the store says of it is another engine's business now
             case StoreError():
                 message = str(error)
-            case OSError():
-                message = f"watching failed: {error}; starting again"
+            case _ if _is_want(error):
+                message = f"watching failed: {str(error) or 'out of memory'}; starting again"
             case _:
                 log.error("%s: unexpected failure", self.repository.name, exc_info=error)
                 message = f"unexpected failure: {error!r}; starting again"
@@ -164,6 +165,11 @@ class Keeper:
         self.state, self.message = state, message
         if is_news:
             self._tools.hub.tell(StateChanged(self.repository, state, message))
+
+
+def _is_want(error: Exception) -> bool:
+    """Whether the machine refused something, such as memory or, as `threading` says it, a thread."""
+    return isinstance(error, OSError | MemoryError) or str(error) == NO_THREAD
 
 
 Say = Callable[[RepositoryState, str], None]

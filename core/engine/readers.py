@@ -11,10 +11,11 @@ import anyio.to_thread
 
 from treeledger import worker
 from treeledger.engine.groups import ungrouped
-from treeledger.model import FileStat
+from treeledger.model import FileStat, Problem, ProblemCode
 from treeledger.reading import Outcome, Progress, Read, ReadLimits, hung
 from treeledger.worker import WorkSpec
 
+NO_THREAD: Final = "can't start new thread"  # a RuntimeError of `threading`: no room, or too many
 _PATIENCE: Final = 30.0  # seconds without a further MiB; a disk that has to spin up takes a third of it
 _MARGIN: Final = 1.0  # seconds beyond `hash_timeout`, within which the thread itself says that it is over
 _GRACE: Final = 1.0  # seconds that a cancelled reading has to close what it opened
@@ -75,7 +76,7 @@ class Readers:
         """Reads in a thread; returns the path in which it hangs, if it does."""
 
         def read() -> None:
-            progress.is_running = True
+            progress.is_running = progress.has_begun = True
             try:
                 worker.read(spec, wanted, limits, progress)
             finally:
@@ -93,12 +94,21 @@ class Readers:
                 tasks.start_soon(watch)
                 try:
                     await anyio.to_thread.run_sync(read, limiter=limiter, abandon_on_cancel=True)
+                except RuntimeError as error:
+                    if progress.has_begun or str(error) != NO_THREAD:
+                        raise
+                    progress.done.update((path, _unbegun(path, stat, error)) for path, stat in wanted)
                 except anyio.get_cancelled_exc_class():
                     if hangs is None:
                         await _end(progress)
                     raise
                 tasks.cancel_scope.cancel()
         return hangs
+
+
+def _unbegun(path: str, stat: FileStat, error: Exception) -> Read:
+    problem = Problem(path, ProblemCode.IO_ERROR, f"it cannot be read now: {error}")
+    return Read(path, stat, Outcome.FAILED, problem=problem)
 
 
 async def _hanging(progress: Progress, seconds: float) -> str | None:
