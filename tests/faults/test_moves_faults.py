@@ -14,6 +14,8 @@ import pytest
 from matrix import fault
 from support import Tree, until
 
+from treeledger.model import ChangeKind
+
 pytestmark = pytest.mark.anyio
 
 _EXCHANGE = 2
@@ -137,3 +139,30 @@ async def test_reused_inode(tree: Tree, how: str) -> None:
                 reused.add(n % 2)
     if reused != {0, 1}:
         pytest.skip("NOT TESTED: the file system gave no inode again; others write to it at the same time")
+
+
+@fault(
+    "a file is renamed onto the path of a record that was deleted",
+    "it keeps its own id and hash, the deleted record keeps its history, and another rename still moves it",
+)
+@HOW
+async def test_rename_onto_a_deleted_path(tree: Tree, how: str) -> None:
+    tree.write("a", "content of a")
+    tree.write("b", "of b")
+    async with seen(tree, how):
+        pass
+    before, ended = await tree.record("a"), await tree.record("b")
+    assert before is not None
+    assert ended is not None
+    (tree.root / "b").unlink()
+    await tree.ledger.scan(tree.repository)
+    for source, target in (("a", "b"), ("b", "c"), ("c", "b")):
+        async with seen(tree, how):
+            (tree.root / source).rename(tree.root / target)
+        after = await tree.record(target)
+        assert after is not None
+        assert (after.id, after.content_hash) == (before.id, before.content_hash)
+    told = [(entry.kind, entry.path) for entry in await tree.journal() if entry.record_id == ended.id]
+    assert told[-1] == (ChangeKind.DELETED, "b")
+    assert not [entry for entry in await tree.journal() if entry.kind is ChangeKind.RESTORED]
+    await tree.check_sound()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from pathlib import Path
 
 import pytest
+from executable import Executable
+from executable import until as wait_until
 from machine import needs_root
 from matrix import fault
 from support import Tree, until
+from victim import APPLY, Victim, before
 
 from treeledger.model import HashState, ProblemCode, RecordState
 from treeledger.names import bytes_from_stored
@@ -209,3 +213,36 @@ async def test_exabytes(disk: Path, tree: Tree) -> None:
     left = (await tree.ledger.repository(tree.repository.id)).bytes
     assert isinstance(counted, int)
     assert (counted > 2**50, left) == (True, 1)
+
+
+@fault(
+    "names of invalid UTF-8, with newlines, escapes or reserved characters are asked for on the command line",
+    "`files -0` gives their bytes, `files --json` what stands for them, after a scan and after live events",
+)
+@pytest.mark.parametrize("how", ["scan", "watch"])
+def test_names_on_the_command_line(tmp_path: Path, store_url: str, how: str) -> None:
+    victim, program = Victim(tmp_path, store_url), Executable(tmp_path, store=store_url)
+    victim.root.mkdir()
+    top = os.fsencode(victim.root)
+
+    def fill() -> None:
+        for folder in (top, os.path.join(top, b"d\xff\n\x1b")):
+            os.makedirs(folder, exist_ok=True)
+            for name in NAMES:
+                Path(os.fsdecode(os.path.join(folder, name))).write_bytes(name)
+
+    def listed() -> set[bytes]:
+        return set(program("files", "-0").out.split(b"\0")[:-1])
+
+    if how == "scan":
+        fill()
+        program("scan", victim.root)
+    else:
+        with victim.live(before(APPLY), "SIGCONT") as running:
+            fill()
+            wait_until(lambda: listed() == paths_on_disk(victim.root), "every name listed")
+            running.process.send_signal(signal.SIGTERM)
+    assert listed() == paths_on_disk(victim.root)
+    records = program("files", "--json").json
+    assert {bytes_from_stored(one["path"]) for one in records} == paths_on_disk(victim.root)
+    assert len(records) == 2 * len(NAMES)

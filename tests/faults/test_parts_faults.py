@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import anyio
@@ -227,3 +227,74 @@ async def test_strange_filter_and_walker(
     await tree.ledger.scan(tree.repository)
     assert set(await tree.present()) == before | {"good/new", "bad/new"}
     assert await problems(tree) == {}
+
+
+@fault(
+    "an ignore filter raises at one name while the tree is watched",
+    "what it concerns is unknown and a problem, nothing is taken for gone, all else is heard, and it heals",
+)
+@pytest.mark.usefixtures("nothing_left_behind")
+async def test_strange_filter_under_watch(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = DirectoryRules.check
+
+    def failing(self: DirectoryRules, name: str, is_directory: bool) -> Verdict | None:
+        if name == "bad":
+            raise ValueError("a fault of the part")
+        return check(self, name, is_directory)
+
+    async def is_told() -> bool:
+        return "bad" in await problems(tree)
+
+    async def is_well() -> bool:
+        return await problems(tree) == {}
+
+    tree.write("bad")
+    tree.write("good/f")
+    async with tree.watched():
+        record = await tree.record("bad")
+        with monkeypatch.context() as patch:
+            patch.setattr(DirectoryRules, "check", failing)
+            tree.write("bad", "other text")
+            tree.write("good/new")
+            await tree.until_present("good/new")
+            await until(is_told, "the problem")
+            (tree.root / "bad").unlink()
+            tree.write("good/bad/f")
+            tree.write("good/newer")
+            await tree.until_present("good/newer")
+            assert await tree.record("bad") == record
+        tree.write("bad", "back")
+        tree.write("good/bad/f", "longer text")
+        await tree.until_present("bad", size=4)
+        await tree.ledger.trigger_reconciliation(tree.repository.id)
+        await tree.until_present("good/bad/f", size=11)
+        await until(is_well, "no problem left")
+
+
+@fault(
+    "a file grows beyond the largest size that is hashed, shrinks again, or is so large from the first",
+    "recorded without a hash and not read, never with the old one; hashed once it is small enough",
+)
+@pytest.mark.parametrize("how", ["scan", "watch"])
+async def test_largest_size(tree: Tree, how: str) -> None:
+    settings = {"reconciliation": {"max_hash_size": 10}}
+    await tree.ledger.store.update_repository(tree.repository.id, settings=settings)
+    tree.repository = await tree.ledger.repository(tree.repository.id)
+    async with tree.watched() if how == "watch" else nullcontext():
+        for texts in (("small", "x" * 11), ("x" * 11, "shrunk"), ("y" * 10, "z" * 100)):
+            wanted = {f"f{n}": text for n, text in enumerate(texts)}
+            for path, text in wanted.items():
+                tree.write(path, text)
+
+            async def is_so(wanted: dict[str, str] = wanted) -> bool:
+                present = await tree.present()
+                return {path: (r.stat.size, r.content_hash) for path, r in present.items()} == {
+                    path: (len(text), hashlib.sha256(text.encode()).hexdigest() if len(text) <= 10 else None)
+                    for path, text in wanted.items()
+                }
+
+            if how == "scan":
+                await tree.ledger.scan(tree.repository)
+            await until(is_so, "hashes of the small ones only")
+            states = {r.hash_state for r in (await tree.present()).values()}
+            assert states == {HashState.DONE, HashState.SKIPPED}
