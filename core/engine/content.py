@@ -22,6 +22,7 @@ from treeledger.reading import Outcome, Read
 
 _FIRST_RETRY: Final = timedelta(seconds=30)
 _LONGEST_RETRY: Final = timedelta(hours=6)
+_HELD_UP: Final = 60.0  # seconds that a writer may be held up between the times of a file and its data
 _KNOWN_GOOD: Final = (HashState.DONE, HashState.CORRUPTED)  # a hash that only another content may replace
 
 
@@ -108,6 +109,17 @@ def corruption(repository: Repository, record: FileRecord, read: Read | None) ->
         f" there is right: treeledger scrub --accept {path}"
     )
     return Problem(record.path, ProblemCode.CORRUPTED, message)
+
+
+def was_read_early(record: FileRecord) -> bool:
+    """Whether a content was read so soon after a write that what came with it may not all have been there.
+
+    Linux gives a file its new times before it copies the data (`file_update_time`, then the copy), so a
+    writer that is held up in between leaves old bytes under a new stat; the event comes when it is done.
+    """
+    if record.hash_state is not HashState.DONE or record.read_at is None:
+        return False
+    return record.read_at.timestamp() - record.stat.ctime_ns / 1e9 < _HELD_UP
 
 
 def wants_reading(change: Change, *, written: bool) -> bool:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import anyio
 
 from treeledger.diff import Absent, Sight, change_of
-from treeledger.engine.content import corruption, wants_reading, with_read
+from treeledger.engine.content import corruption, wants_reading, was_read_early, with_read
 from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
 from treeledger.engine.neighbours import Neighbours
@@ -161,6 +161,8 @@ class Inspector:
                 return Change(None, record, record._replace(stat=sight.stat))
             if written and record.hash_state in _DOUBTFUL:  # somebody took note of its stat before
                 return Change(None, record, record)
+            if written and was_read_early(record):
+                return Change(None, record, record._replace(hash_state=HashState.VERIFY))
         return change
 
     def _sight(self, look: Look, record: FileRecord | None) -> Sight:

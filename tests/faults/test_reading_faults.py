@@ -145,6 +145,32 @@ async def is_like_the_disk(tree: Tree) -> bool:
 
 
 @fault(
+    "a writer is held up between the new times of a file and its data, and the file is read meanwhile",
+    "the event of the write, though no stat tells of it, has the content read again",
+)
+async def test_writer_held_up(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Old:
+        """Reads the old content, once."""
+
+        def __init__(self) -> None:
+            self._digest = hashlib.sha256()
+            self.hexdigest = self._digest.hexdigest
+
+        def update(self, data: Any) -> None:
+            monkeypatch.undo()
+            self._digest.update(bytes(data).replace(b"new", b"old"))
+
+    async with tree.watched():
+        monkeypatch.setattr(Sha256, "new", lambda self: Old())
+        path = tree.write("file", "new")
+        assert (await tree.until_present("file")).content_hash == digest(b"old")
+        os.close(os.open(path, os.O_WRONLY))  # what the held up write ends with
+        await until(lambda: is_like_the_disk(tree), "the new content recorded")
+    assert (await tree.kinds("file"))[-1] is ChangeKind.MODIFIED
+    assert await tree.ledger.store.problems(None, notes=False, limit=10) == []
+
+
+@fault(
     "a small and a large file are edited, with size and mtime as they were",
     "their ctime tells of it, and they are read at once",
 )

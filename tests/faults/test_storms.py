@@ -61,10 +61,10 @@ class Reads:
         self._seconds = seconds
         monkeypatch.setattr(worker, "read", self)
 
-    def __call__(self, spec: Any, wanted: Sequence[Any], limits: Any) -> Any:
+    def __call__(self, spec: Any, wanted: Sequence[Any], *rest: Any) -> Any:
         self.paths += [path for path, _ in wanted]
         time.sleep(self._seconds)
-        return self._read(spec, wanted, limits)
+        return self._read(spec, wanted, *rest)
 
 
 @fault(
