@@ -6,6 +6,7 @@ import errno
 import itertools
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -37,6 +38,7 @@ _SILENT: Final = frozenset((ChangeKind.MISSING,))  # becomes "removed", or comes
 _MOST_LINES: Final = 200  # of one batch; the rest is counted
 _WARNINGS: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
 _UNSURE: Final = frozenset((RepositoryState.DEGRADED, RepositoryState.STOPPED))  # what was heard may wait
+_CLOSING: Final = 3.0  # seconds that closing files and ending threads may take once all is written
 _LEFT: Final = frozenset((RepositoryState.PAUSED, RepositoryState.STOPPED))  # by another process' word
 
 
@@ -70,6 +72,7 @@ async def _watch(outlet: Outlet, ledger: Ledger, options: Options) -> int:
             tasks.cancel_scope.cancel()
     except anyio.get_cancelled_exc_class():  # by a signal: see `main`
         printer.bid_farewell()
+        _end_within(_CLOSING)
         raise
     finally:
         stop()
@@ -77,6 +80,12 @@ async def _watch(outlet: Outlet, ledger: Ledger, options: Options) -> int:
     if printer.failure is not None and printer.failure.errno != errno.EIO:  # which a closed terminal says
         raise printer.failure
     return 0
+
+
+def _end_within(seconds: float) -> None:
+    """Everything is written: whatever holds up the end of the process now, it ends."""
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 class _Printer:
