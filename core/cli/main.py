@@ -7,6 +7,7 @@ interrupted.
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -62,12 +63,22 @@ def _interrupt(*_: object) -> None:
 def _guarded(arguments: Sequence[str]) -> int:
     try:
         code = _run(arguments)
-        sys.stdout.flush()
+        _flush()
     except (KeyboardInterrupt, OSError, TreeledgerError) as error:
         return _end(error)
     except BaseExceptionGroup as group:
         return _end(_leaf(group))
     return code
+
+
+def _flush() -> None:
+    """Raises OSError if what was printed could not be written, unless to a terminal that was closed."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        _let_go_of_streams()
 
 
 def _run(arguments: Sequence[str]) -> int:
