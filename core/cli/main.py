@@ -76,9 +76,22 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except OSError as error:
-        if error.errno != errno.EIO:
+        if not _is_terminal_closed(error):
             raise
         _let_go_of_streams()
+
+
+def _is_terminal_closed(error: OSError) -> bool:
+    """Whether it says that the terminal, to which something was to be printed, is there no more."""
+    if error.errno != errno.EIO or error.filename is not None:
+        return False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.tcgetpgrp(stream.fileno())
+        except OSError as answer:
+            if answer.errno == errno.EIO:
+                return True
+    return False
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -118,6 +131,8 @@ def _end(error: BaseException) -> int:
                 return INTERRUPTED
             case BrokenPipeError():
                 return 0  # `| head` has seen enough
+            case OSError() if _is_terminal_closed(error):
+                return 0
             case OSError():
                 logging.debug("where it failed:", exc_info=error)
                 return complain(TreeledgerError(_what_failed(error)))
