@@ -36,10 +36,10 @@ def _is_arrival(change: Change) -> bool:
     if change.after.state is not RecordState.PRESENT:
         return False
     before, after = change.before, change.after
-    return before is None or _held(before.stat) != _held(after.stat)
+    return before is None or held(before.stat) != held(after.stat)
 
 
-def _held(stat: FileStat) -> tuple[int, int]:
+def held(stat: FileStat) -> tuple[int, int]:
     return (stat.file_system, stat.inode)
 
 
@@ -81,7 +81,7 @@ def _sources(
     sources: dict[_Likeness, list[FileRecord]] = {}
     newest_first = sorted(candidates, key=lambda r: (_PREFERENCE.index(r.state), -r.id))
     for record in newest_first:
-        if record.path in holds and holds[record.path] != _held(record.stat):
+        if record.path in holds and holds[record.path] != held(record.stat):
             sources.setdefault(_likeness(record.stat), []).append(record)
     return sources
 

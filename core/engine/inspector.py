@@ -32,7 +32,7 @@ from treeledger.model import (
     RecordState,
     Unknown,
 )
-from treeledger.moves import Held, arrivals, pair_moves
+from treeledger.moves import Held, arrivals, held, pair_moves
 from treeledger.pacing import Pace
 from treeledger.reading import OVERTAKEN, Outcome, Read, ReadLimits
 from treeledger.worker import Look
@@ -123,8 +123,9 @@ class Inspector:
             for path, sight in sights.items()
             if (change := self._change(records.get(path), sight, manner, paths[path])) is not None
         ]
-        twins = {} if manner.found_by_scan else await changed_twins(context, changes, paths)
-        changes = await self._paired(changes, looks, paths, manner)
+        alike = await self._alike(changes, manner)
+        twins = {} if manner.found_by_scan else await changed_twins(context, changes, alike, paths)
+        changes = await self._paired(changes, alike, looks, paths, manner)
         to_read = {
             change.after.path: change.after.stat
             for change in changes
@@ -187,16 +188,30 @@ class Inspector:
             problem = Problem(look.path, ProblemCode.MOUNT_GONE, _MOUNT_GONE)
         return Unknown(look.path, problem, False)
 
+    async def _alike(self, changes: Sequence[Change], manner: _Manner) -> list[FileRecord]:
+        """The records of the inodes that came or changed, for moves and for other names of a file.
+
+        A scan meets every name by itself: then only what came matters.
+        """
+        present = [change for change in changes if change.after.state is RecordState.PRESENT]
+        asked = arrivals(changes) if manner.found_by_scan else present
+        inodes = list({held(change.after.stat) for change in asked})
+        if not inodes:
+            return []
+        return await self._context.store.records_by_inode(self._context.repository.id, inodes)
+
     async def _paired(
-        self, changes: list[Change], looks: Iterable[Look], paths: Mapping[str, bool], manner: _Manner
+        self,
+        changes: list[Change],
+        alike: Iterable[FileRecord],
+        looks: Iterable[Look],
+        paths: Mapping[str, bool],
+        manner: _Manner,
     ) -> list[Change]:
         """The changes with moves paired. What was written to, or left its place otherwise, may be no move."""
-        newcomers = arrivals(changes)
-        if not newcomers:
-            return changes
         context = self._context
-        inodes = list({(c.after.stat.file_system, c.after.stat.inode) for c in newcomers})
-        candidates = await context.store.records_by_inode(context.repository.id, inodes)
+        arrived = {held(change.after.stat) for change in arrivals(changes)}
+        candidates = [record for record in alike if held(record.stat) in arrived]
         if not candidates:
             return changes
         known = {look.path: look for look in looks}

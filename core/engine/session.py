@@ -110,11 +110,7 @@ async def open_session(
     lease = await store.claim(repository.id, tools.owner, LEASE_SECONDS)
     clean, farewell = False, Farewell()
     try:
-        before = repository.root_file_system
-        if before is not None and before != root.file_system:
-            await store.renumber_file_system(lease, before, root.file_system)
-        identity = (root.file_system, root.inode)
-        await store.update_repository(repository.id, root_identity=identity, lease=lease)
+        await _identify(store, repository, root, lease)
         session = await _session(tools, store, repository, settings, root, spec, lease, one_shot)
         farewell = session.context.farewell
         try:
@@ -132,6 +128,15 @@ async def open_session(
             await tools.workers.release(spec)
         if not await _released(tools.store, lease, farewell, clean=clean):
             tools.hub.tell(StateChanged(repository, RepositoryState.STOPPED, _UNRELEASED))
+
+
+async def _identify(store: Store, repository: Repository, root: KnownRoot, lease: Lease) -> None:
+    """Notes where the root is known by now; its records go along to the file system that it is on."""
+    before = repository.root_file_system
+    if before is not None and before != root.file_system:
+        await store.renumber_file_system(lease, before, root.file_system)
+    identity = (root.file_system, root.inode)
+    await store.update_repository(repository.id, root_identity=identity, lease=lease)
 
 
 async def _released(store: Store, lease: Lease, farewell: Farewell, *, clean: bool) -> bool:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,10 @@ async def test_restarted_in_a_scan(tree: Tree, own_server: OwnServer, mode: str)
     await tree.until_equal()
 
 
+async def is_past(moment: datetime) -> bool:
+    return datetime.now(UTC) > moment
+
+
 @fault("PostgreSQL is away for longer than the lease", "the engine has its repository still, and goes on")
 async def test_away_for_longer_than_the_lease(
     tree: Tree, own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
@@ -111,7 +116,9 @@ async def test_away_for_longer_than_the_lease(
         await anyio.to_thread.run_sync(own_server.stop)
         await tree.until_told(DEGRADED)
         tree.write("meanwhile")
-        await anyio.sleep(1.1)  # the lease is a time: it must be over
+        over = lease.lease_until
+        assert over is not None
+        await until(partial(is_past, over), "the lease is over")
         await anyio.to_thread.run_sync(own_server.start)
         await tree.until_present("meanwhile")
 

@@ -92,7 +92,7 @@ def test_told_to_stop_while_the_store_is_frozen(tmp_path: Path, own_server: OwnS
         running.until("watching, ")
         with own_server.frozen():
             (root / "b").write_text("b")
-            time.sleep(1)  # so that a write is under way
+            running.until("is degraded: ")  # a write is under way, and has no answer
             _ends_in_time(running)
             assert "everything settled is written" not in running.text
     with program.started("watch", root) as running:

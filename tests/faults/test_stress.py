@@ -34,11 +34,6 @@ HERE = Path(__file__).parent
 WRITERS = 3
 SETTLES_WITHIN = 240.0  # seconds; what a move left to verify is read within a minute or two
 PAGE = 5000
-_LOCKER = """
-import sqlite3, sys, time
-sqlite3.connect(sys.argv[1], timeout=30).execute("BEGIN IMMEDIATE")
-time.sleep(1)
-"""
 SETTINGS = {
     "max_delete": {"floor": 10_000_000},  # nobody is there to decide
     "reconciliation": {"interval": "20s", "schedule": None},
