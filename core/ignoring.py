@@ -6,7 +6,7 @@ says, so that it need not be listed or watched. Not for use by several threads a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from treeledger.model import FileStat, Problem
@@ -47,6 +47,12 @@ class DirectoryRules:
                 kept = kept or verdict
         return kept
 
+    def speaks(self, entries: Sequence[str]) -> bool:
+        """Whether `check` may give a verdict on any of these entries, directories with a "/" at the end."""
+        if self._own_names and any(entry.startswith(self._own_names) for entry in entries):
+            return True
+        return any(rules.speaks(entries) for rules in self._filters)
+
     def below(self, name: str) -> DirectoryRules:
         """The rules of a subdirectory that is not ignored. Reads its ignore file."""
         own = tuple(start[len(name) + 1 :] for start in self._own if start.startswith(name + "/"))
@@ -75,6 +81,8 @@ class Rules:
     ) -> None:
         self._filters = tuple(filters)
         self._read = read
+        self._listed: tuple[str, Collection[str]] | None = None
+        self._asked = tuple(one for one in filters if type(one).check_stat is not IgnoreFilter.check_stat)
         self._own = tuple(start.rstrip("/") for start in own if start.rstrip("/"))
         self._own_inodes = {inode: file_system for file_system, inode in own_inodes}
         self._known: dict[str, DirectoryRules | Verdict] = {}
@@ -86,7 +94,11 @@ class Rules:
 
     def root(self) -> DirectoryRules:
         """The rules at the root, its ignore file read now: where a walk begins."""
-        return DirectoryRules(tuple(filter.root(self._read) for filter in self._filters), self._own)
+        return DirectoryRules(tuple(filter.root(self._text) for filter in self._filters), self._own)
+
+    def listed(self, directory: str, names: Collection[str]) -> None:
+        """Says what a directory (its path with a "/", or "") holds: no other name is looked for in it."""
+        self._listed = (directory, names)
 
     def verdict(self, path: str, is_directory: bool = False) -> Verdict | None:
         """The verdict on one path: that of the outermost ignored directory above it, else its own.
@@ -102,7 +114,7 @@ class Rules:
         """The verdict that ignores a file by its stat; asked only for what no name rule ignores."""
         if self._own_inodes.get(stat.inode) == stat.file_system:
             return Verdict(True, "another name of one", OWN_FILES)
-        for filter in self._filters:
+        for filter in self._asked:
             verdict = filter.check_stat(path, stat)
             if verdict is not None and verdict.ignored:
                 return verdict
@@ -111,10 +123,25 @@ class Rules:
     def forget(self) -> None:
         """Has `verdict` read ignore files again, after one of them changed."""
         self._known.clear()
+        self._listed = None
 
     def in_effect(self) -> list[Verdict]:
         """Every rule at the root with its source, for `treeledger ignore list`."""
         return self.root().rules()
+
+    @property
+    def judges_stats(self) -> bool:
+        """Whether `check_stat` may ignore anything."""
+        return bool(self._asked or self._own_inodes)
+
+    def _text(self, path: str) -> str | None:
+        """The text of an ignore file, as `read` gives it."""
+        if self._listed is not None:
+            directory, names = self._listed
+            above, slash, name = path.rpartition("/")
+            if above + slash == directory and name not in names:
+                return None
+        return self._read(path)
 
     def _directory(self, path: str) -> DirectoryRules | Verdict:
         """The rules of a directory, or the verdict that ignores it or one above it."""

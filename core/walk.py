@@ -8,9 +8,9 @@ cannot be listed completely is one Unknown, and nothing of it is guessed.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -28,6 +28,22 @@ if TYPE_CHECKING:
 _MOST_IN_MEMORY: Final = 50_000  # entries of one directory
 _SLICE: Final = 1000  # entries read back at a time
 _place: Final = itemgetter(0)
+
+
+class Span(NamedTuple):
+    """A range of places in the order of paths: from `low` on, up to but without `high` (None: to the end).
+
+    The place of a file is its path, that of a directory its path with a "/" at the end.
+    """
+
+    low: str = ""
+    high: str | None = None
+
+    def holds(self, place: str) -> bool:
+        return place >= self.low and (self.high is None or place < self.high)
+
+
+ALL: Final = Span()
 
 
 class WalkBatch(NamedTuple):
@@ -66,129 +82,276 @@ def walk(
     `most_in_memory` entries are sorted through a temporary file, and without notes on names that collide.
     Raises RootOffline.
     """
-    walker = _Walker(tree, rules, most_in_memory)
-    stack = [walker.start(prefix)]
+    walk = Walk(tree, rules, prefix, most_in_memory=most_in_memory)
     seen: list[Seen] = []
-    while stack:
-        step = next(stack[-1], None)
-        if step is None:
-            stack.pop()
-        elif isinstance(step, _Directory):
-            stack.append(walker.directory(step))
-        else:
-            seen += step
-            while len(seen) >= batch_size:
-                yield WalkBatch(seen[:batch_size], walker.take_notes())
-                del seen[:batch_size]
-    walker.notes += rules.problems
-    if seen or walker.notes:
-        yield WalkBatch(seen, walker.take_notes())
+    for step in walk:
+        seen += step
+        while len(seen) >= batch_size:
+            yield WalkBatch(seen[:batch_size], walk.take_notes())
+            del seen[:batch_size]
+    notes = walk.take_notes() + rules.problems
+    if seen or notes:
+        yield WalkBatch(seen, notes)
 
 
-class _Walker:
-    def __init__(self, tree: Tree, rules: Rules, most_in_memory: int) -> None:
-        self.notes: list[Problem] = []
+class Walk:
+    """A walk through a span of what is at a prefix, in steps of a few files; it can be broken off.
+
+    Directories on the way to both ends of the span are listed, too. Raises RootOffline.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        rules: Rules,
+        prefix: str = "",
+        span: Span = ALL,
+        *,
+        most_in_memory: int = _MOST_IN_MEMORY,
+    ) -> None:
         self._tree = tree
         self._rules = rules
+        self._span = span
         self._most_in_memory = most_in_memory
+        self._judges_stats = rules.judges_stats
+        self._prefix = prefix
+        self._notes: list[Problem] = []
+        self._stack: list[_Level] = []
+
+    def __iter__(self) -> Iterator[list[Seen]]:
+        stack = self._stack = [self._start(self._prefix)]
+        while stack:
+            step = stack[-1].step()
+            if step is None:
+                stack.pop()
+            elif isinstance(step, _Directory):
+                stack.append(self._directory(step))
+            else:
+                yield step
 
     def take_notes(self) -> list[Problem]:
-        notes, self.notes = self.notes, []
+        notes, self._notes = self._notes, []
         return notes
 
-    def start(self, prefix: str) -> Iterator[_Step]:
-        """The first step: into the root, or to the one entry that the prefix names."""
+    def rest(self, most: int) -> list[Span] | None:
+        """What is left between two steps, as at most so many spans; None where it cannot be told yet."""
+        stack = [level for level in self._stack if not level.is_over()]
+        if not stack:
+            return []
+        if not all(isinstance(level, _Listed) for level in stack):
+            return None
+        levels = [level for level in stack if isinstance(level, _Listed)]
+        cut = levels[-1].next_place()
+        places: list[str] = []
+        for level in levels:  # what is left of the outermost directories is the most
+            places = _spread(level.places_left(), most - 1 - len(places)) + places
+        bounds = [cut, *(place for place in places if place > cut), self._span.high]
+        return [Span(low or "", high) for low, high in pairwise(bounds)]
+
+    def _start(self, prefix: str) -> _Level:
+        """The level of the root, or of the one entry that the prefix names."""
         if not prefix:
-            yield _Directory("", self._rules.root)
-            return
+            return self._directory(_Directory("", self._rules.root))
         try:
             rules: DirectoryFilter = self._rules.root()
             for directory in ancestors(prefix):
                 name = directory.rpartition("/")[2]
                 verdict = rules.check(name, True)
                 if verdict is not None and verdict.ignored:
-                    yield [Ignored(prefix, verdict.rule, True)]
-                    return
+                    return _only(Ignored(prefix, verdict.rule, True))
                 rules = rules.below(name)
             entry = self._tree.entry(prefix)
         except (FileNotFoundError, NotADirectoryError):
-            return
+            return _NOTHING
         except OSError as error:
-            yield [Unknown(prefix, problem_of(prefix, error, directory=True), True)]
-            return
+            return _only(Unknown(prefix, problem_of(prefix, error, directory=True), True))
         above = parent(prefix)
-        yield from _in_order(rules, *self._classified(above + "/" if above else "", rules, [entry]))
+        return _Listed(rules, *self._classified(above + "/" if above else "", rules, [entry]))
 
-    def directory(self, directory: _Directory) -> Iterator[_Step]:
-        """The steps through one directory; it is listed completely before the first of them."""
+    def _directory(self, directory: _Directory) -> _Level:
+        """What one directory holds of the span; it is listed completely before the first step."""
         path = directory.path
+        base = path + "/" if path else ""
         try:
-            steps = self._listed(path + "/" if path else "", directory.rules(), self._tree.list(path))
+            entries = list(islice(iter(self._tree.list(path)), self._most_in_memory))
+            if len(entries) < self._most_in_memory:
+                return self._listed(base, entries, directory.rules)
+            return self._merged(base, directory.rules(), self._tree.list(path))
         except (FileNotFoundError, NotADirectoryError):
-            return  # it vanished after its parent was listed
+            return _NOTHING  # it vanished after its parent was listed
         except OSError as error:
-            yield [Unknown(path, problem_of(path, error, directory=True), True)]
-            return
+            return _only(Unknown(path, problem_of(path, error, directory=True), True))
         except RootOffline:
             raise
         except Exception as error:  # of a plugin's walker or filter, or a MemoryError
-            yield [Unknown(path, fault_of(path, error), True)]
-            return
-        yield from steps
+            return _only(Unknown(path, fault_of(path, error), True))
 
-    def _listed(self, base: str, rules: DirectoryFilter, listing: Iterable[Entry]) -> Iterator[_Step]:
+    def _listed(self, base: str, entries: list[Entry], rules_of: Callable[[], DirectoryFilter]) -> _Level:
+        names = [entry[0] for entry in entries]
+        unique = frozenset(names)
+        self._rules.listed(base, unique)
+        rules = rules_of()
+        if len(unique) < len(names):  # a directory may name one twice while it changes
+            entries = list({entry.name: entry for entry in entries}.values())
+        notes, self._notes = self._notes, []
+        if found := collisions(unique):
+            kept = [entry.name for entry in entries if entry.name in found and not _is_ignored(rules, entry)]
+            self._notes += collision_notes(base, kept)
+        files, subtrees = self._classified(base, rules, entries)
+        if not self._is_inside(base):
+            files = [item for item in files if self._span.holds(item.path)]
+            subtrees = [one for one in subtrees if self._reaches(one[0])]
+            self._notes = [note for note in self._notes if self._span.holds(note.path)]
+        self._notes = notes + self._notes if notes else self._notes
+        return _Listed(rules, files, subtrees)
+
+    def _is_inside(self, base: str) -> bool:
+        """Whether all below a directory is of the span: it is on the way to neither end."""
+        low, high = self._span
+        return not low.startswith(base) and (high is None or not high.startswith(base))
+
+    def _reaches(self, place: str) -> bool:
+        """Whether some of what is below a directory is of the span."""
+        return self._span.holds(place) or self._span.low.startswith(place)
+
+    def _merged(self, base: str, rules: DirectoryFilter, listing: Iterable[Entry]) -> _Level:
+        """The level of a large directory, through a temporary file."""
         rest = iter(listing)
-        piece = list(islice(rest, self._most_in_memory))
-        if len(piece) < self._most_in_memory:
-            return _in_order(rules, *self._classified(base, rules, self._told_apart(base, rules, piece)))
         runs: SortedRuns[Seen | None] = SortedRuns()
-        while piece:
+        while piece := list(islice(rest, self._most_in_memory)):
             files, subtrees = self._classified(base, rules, piece)
-            runs.add([*((item.path, item) for item in files), *subtrees])
-            piece = list(islice(rest, self._most_in_memory))
-        return _merged(rules, runs)
+            runs.add(
+                [
+                    *((item.path, item) for item in files if self._span.holds(item.path)),
+                    *(one for one in subtrees if self._reaches(one[0])),
+                ]
+            )
+        return _Merged(rules, runs)
 
     def _classified(
-        self, base: str, rules: DirectoryFilter, entries: Iterable[Entry]
+        self, base: str, rules: DirectoryFilter, entries: Sequence[Entry]
     ) -> tuple[list[Seen], list[_Subtree]]:
         """Files and subtrees among the entries of a directory, each in order; the rest becomes notes."""
-        files: list[Seen] = []
-        subtrees: list[_Subtree] = []
-        check, check_stat, new = rules.check, self._rules.check_stat, tuple.__new__
+        if _speaks(rules, entries) or self._judges_stats:
+            entries, ignored = self._spared(base, rules, entries)
+        else:
+            ignored = []
+        files: list[Seen] = [item for item in ignored if not item.subtree]
+        subtrees: list[_Subtree] = [(item.path + "/", item) for item in ignored if item.subtree]
+        new = tuple.__new__
         for name, is_directory, stat, problem in entries:
+            if stat is not None:
+                files.append(new(File, (base + name, stat)))
+            elif is_directory:
+                path = base + name
+                subtrees.append((path + "/", Unknown(path, problem, True) if problem else None))
+            elif problem is not None:
+                if problem.code.is_note:
+                    self._notes.append(problem)
+                else:
+                    files.append(Unknown(base + name, problem, False))
+        files.sort(key=_place)
+        subtrees.sort(key=_place)
+        return files, subtrees
+
+    def _spared(
+        self, base: str, rules: DirectoryFilter, entries: Iterable[Entry]
+    ) -> tuple[list[Entry], list[Ignored]]:
+        """The entries that no rule ignores, and the others."""
+        check, check_stat = rules.check, self._rules.check_stat
+        spared: list[Entry] = []
+        ignored: list[Ignored] = []
+        for entry in entries:
+            name, is_directory, stat, _ = entry
             path = base + name
             try:
                 verdict = check(name, is_directory)
                 if stat is not None and (verdict is None or not verdict.ignored):
                     verdict = check_stat(path, stat)
             except Exception as error:  # of a plugin's filter, or a MemoryError
-                verdict, stat, problem = None, None, fault_of(path, error)
+                spared.append(Entry(name, False, None, fault_of(path, error)))
+                continue
             if verdict is not None and verdict.ignored:
-                if is_directory:
-                    subtrees.append((path + "/", Ignored(path, verdict.rule, True)))
-                else:
-                    files.append(Ignored(path, verdict.rule, False))
-            elif stat is not None:
-                files.append(new(File, (path, stat)))
-            elif is_directory:
-                subtrees.append((path + "/", Unknown(path, problem, True) if problem else None))
-            elif problem is not None:
-                if problem.code.is_note:
-                    self.notes.append(problem)
-                else:
-                    files.append(Unknown(path, problem, False))
-        files.sort(key=_place)
-        subtrees.sort(key=_place)
-        return files, subtrees
+                ignored.append(Ignored(path, verdict.rule, is_directory))
+            else:
+                spared.append(entry)
+        return spared, ignored
 
-    def _told_apart(self, base: str, rules: DirectoryFilter, entries: list[Entry]) -> list[Entry]:
-        """Notes names that other systems would take for one; drops what a directory named twice."""
-        unique = {entry.name: entry for entry in entries}
-        found = collisions([entry[0] for entry in entries])
-        if found:
-            kept = [name for name in found if not _is_ignored(rules, unique[name])]
-            self.notes += collision_notes(base, kept)
-        return entries if len(unique) == len(entries) else list(unique.values())
+
+class _Listed:
+    """What is left of one directory: its files in slices between its subtrees."""
+
+    __slots__ = ("_file", "_files", "_rules", "_subtree", "_subtrees")
+
+    def __init__(self, rules: DirectoryFilter | None, files: list[Seen], subtrees: list[_Subtree]) -> None:
+        self._rules = rules
+        self._files = files
+        self._subtrees = subtrees
+        self._file = 0  # the next one
+        self._subtree = 0
+
+    def step(self) -> _Step | None:
+        files, first = self._files, self._file
+        if self._subtree == len(self._subtrees):
+            self._file = len(files)
+            return (files[first:] if first else files) or None
+        place, item = self._subtrees[self._subtree]
+        upto = self._file = bisect_left(files, place, first, key=_place)
+        if upto > first:
+            return files[first:upto]
+        self._subtree += 1
+        if item is not None:
+            return [item]
+        path = place[:-1]
+        assert self._rules is not None
+        return _Directory(path, partial(self._rules.below, path.rpartition("/")[2]))
+
+    def is_over(self) -> bool:
+        return self._file == len(self._files) and self._subtree == len(self._subtrees)
+
+    def next_place(self) -> str:
+        """Where it goes on; it is not over."""
+        files = [item.path for item in self._files[self._file : self._file + 1]]
+        return min(files + [place for place, _ in self._subtrees[self._subtree : self._subtree + 1]])
+
+    def places_left(self) -> list[str]:
+        """The places of the subtrees that are left."""
+        return [place for place, _ in self._subtrees[self._subtree :]]
+
+
+class _Merged:
+    """A directory that is read back from sorted runs."""
+
+    def __init__(self, rules: DirectoryFilter, runs: SortedRuns[Seen | None]) -> None:
+        self._steps = _merged(rules, runs)
+
+    def step(self) -> _Step | None:
+        return next(self._steps, None)
+
+    def is_over(self) -> bool:
+        return False
+
+
+_Level = _Listed | _Merged
+_NOTHING: Final = _Listed(None, [], [])
+
+
+def _only(item: Seen) -> _Level:
+    return _Listed(None, [item], [])
+
+
+def _spread(places: Sequence[str], most: int) -> list[str]:
+    """At most so many of some places, evenly."""
+    if len(places) <= most:
+        return list(places)
+    return [places[(number + 1) * len(places) // (most + 1)] for number in range(max(0, most))]
+
+
+def _speaks(rules: DirectoryFilter, entries: Iterable[Entry]) -> bool:
+    try:
+        return rules.speaks([entry[0] + "/" if entry[1] else entry[0] for entry in entries])
+    except Exception:  # of a plugin's filter: asked for each entry, it may fail for one only
+        return True
 
 
 def _is_ignored(rules: DirectoryFilter, entry: Entry) -> bool:
@@ -196,21 +359,8 @@ def _is_ignored(rules: DirectoryFilter, entry: Entry) -> bool:
     return verdict is not None and verdict.ignored
 
 
-def _in_order(rules: DirectoryFilter, files: list[Seen], subtrees: Iterable[_Subtree]) -> Iterator[_Step]:
-    """The files of one directory in slices between its subtrees."""
-    done = 0
-    for place, item in subtrees:
-        upto = bisect_left(files, place, done, key=_place)
-        if upto > done:
-            yield files[done:upto]
-            done = upto
-        yield _below(rules, place) if item is None else [item]
-    if done < len(files):
-        yield files[done:] if done else files
-
-
 def _merged(rules: DirectoryFilter, runs: SortedRuns[Seen | None]) -> Iterator[_Step]:
-    """As `_in_order`, from sorted runs."""
+    """Files in slices between the subtrees."""
     seen: list[Seen] = []
     for place, item in runs.merged():
         if item is not None:
@@ -219,11 +369,7 @@ def _merged(rules: DirectoryFilter, runs: SortedRuns[Seen | None]) -> Iterator[_
             yield seen
             seen = []
         if item is None:
-            yield _below(rules, place)
+            path = place[:-1]
+            yield _Directory(path, partial(rules.below, path.rpartition("/")[2]))
     if seen:
         yield seen
-
-
-def _below(rules: DirectoryFilter, place: str) -> _Directory:
-    path = place[:-1]
-    return _Directory(path, partial(rules.below, path.rpartition("/")[2]))

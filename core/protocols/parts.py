@@ -84,6 +84,14 @@ class DirectoryFilter(Protocol):
     def check(self, name: str, is_directory: bool) -> Verdict | None:
         """The rule that decides about an entry by its name; None where no rule speaks."""
 
+    def speaks(self, entries: Sequence[str]) -> bool:
+        """Whether a rule may speak of any of these entries, directories with a "/" at the end.
+
+        False spares asking for each. A filter that inherits from this protocol and does not say otherwise
+        is asked for each.
+        """
+        return True
+
     def below(self, name: str) -> DirectoryFilter:
         """The rules of a subdirectory that is not ignored, its own ignore file read."""
 
@@ -103,7 +111,11 @@ class IgnoreFilter(Protocol):
         """The rules at the root; `read` gives the text of an ignore file, or None where there is none."""
 
     def check_stat(self, path: str, stat: FileStat) -> Verdict | None:
-        """The rule that decides by the stat, asked only for what no name rule ignores."""
+        """The rule that decides by the stat, asked only for what no name rule ignores.
+
+        A filter that inherits from this protocol and does not say otherwise is never asked.
+        """
+        return None
 
 
 class ReadText(Protocol):

@@ -81,6 +81,9 @@ class KindRules:
         _, dot, ending = name.rpartition(".")
         return None if self._endings.get(ending.lower() if dot else "", self._unknown) else self._other_type
 
+    def speaks(self, entries: Sequence[str]) -> bool:
+        return self._endings is not None
+
     def check_stat(self, path: str, stat: FileStat) -> Verdict | None:
         return self._too_small if stat.size < self._min_size else None
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from treeledger.ignoring import IGNORE_FILE_NAME
-from treeledger.model import FileStat, Problem, ProblemCode
+from treeledger.model import Problem, ProblemCode
 from treeledger.plugins.gitignore.presets import BUILT_IN, preset
 from treeledger.plugins.gitignore.rules import Line, RuleList, parse
-from treeledger.protocols import ReadText, Verdict
+from treeledger.protocols import IgnoreFilter, ReadText, Verdict
 
 Level = tuple[RuleList, str]
 """Rules that hold in a directory, and the start of what they match there: the directory's path relative to
 theirs, with a "/" at the end, for a list by path; else ""."""
 
 
-class NameRules:
+class NameRules(IgnoreFilter):
     """An `IgnoreFilter` by names. The last rule that matches decides; deeper ignore files come later."""
 
     def __init__(
@@ -40,9 +40,6 @@ class NameRules:
         configured: tuple[Level, ...] = ((self._configured, ""),) if self._configured else ()
         return NamedDirectory(self, read, "", configured + self.own_rules(read, ""))
 
-    def check_stat(self, path: str, stat: FileStat) -> Verdict | None:
-        return None
-
     def own_rules(self, read: ReadText, prefix: str) -> tuple[Level, ...]:
         """The rules of the ignore file in one directory, given by its path and "/"."""
         if not self._files:
@@ -54,7 +51,7 @@ class NameRules:
             reason = f"its rules do not hold: {error.strerror or error}"
             self._problems[path] = Problem(path, ProblemCode.UNREADABLE, reason)
             return ()
-        rules = self._parse(path, _lines(path, text or ""))
+        rules = self._parse(path, _lines(path, text) if text else ())
         return ((rules, ""),) if rules else ()
 
     def _parse(self, path: str, lines: Iterable[Line]) -> RuleList | None:
@@ -84,6 +81,12 @@ class NamedDirectory:
             if numbers:
                 return verdicts[max(numbers)]
         return None
+
+    def speaks(self, entries: Sequence[str]) -> bool:
+        for rules, start in self._levels:
+            if rules.may_match("\n".join([start + entry for entry in entries] if start else entries)):
+                return True
+        return False
 
     def below(self, name: str) -> NamedDirectory:
         prefix = f"{self._prefix}{name}/"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
 
@@ -24,6 +24,8 @@ Matches = Callable[[str], "Sequence[int] | None"]
 """The numbers of the expressions that match a text: all of them, or the last one only."""
 
 _LONGEST: Final = 1 << 20  # characters of the expressions of one list
+_MOST_SEARCHED: Final = 256
+_LONGEST_SEARCHED: Final = 1 << 16
 _MEMORY_PER_RULE: Final = 16 << 10
 _LEAST_MEMORY: Final = 8 << 20
 """What re2 may use, in bytes, for the rules and for the states it has met; it starts afresh when full."""
@@ -38,11 +40,13 @@ class Line(NamedTuple):
 
 class RuleList(NamedTuple):
     """Rules of one folder, in order. `matches` takes `name`, or with `by_path` the path relative to that
-    folder, with a "/" at the end for a directory."""
+    folder, with a "/" at the end for a directory. `may_match` takes many of these as lines, and is never
+    wrong when it says that none of them matches."""
 
     verdicts: tuple[Verdict, ...]
     by_path: bool
     matches: Matches
+    may_match: Callable[[str], bool]
 
 
 def parse(lines: Iterable[Line]) -> tuple[RuleList | None, list[str]]:
@@ -71,7 +75,7 @@ def parse(lines: Iterable[Line]) -> tuple[RuleList | None, list[str]]:
         matches = compiled(tuple(expressions))
     except TooMuch as error:
         return None, [*faults, str(error)]
-    return RuleList(tuple(verdicts), by_path, matches), faults
+    return RuleList(tuple(verdicts), by_path, matches, searched(tuple(expressions))), faults
 
 
 class TooMuch(ValueError):
@@ -108,16 +112,43 @@ def _in_parts(engine: ModuleType, expressions: Sequence[str]) -> Matches:
 
 
 def with_re2(engine: ModuleType, expressions: Sequence[str]) -> Matches:
-    options = engine.Options()
-    options.log_errors = False
-    options.never_capture = True
-    options.max_mem = max(_LEAST_MEMORY, len(expressions) * _MEMORY_PER_RULE)
-    rules = engine.Set.FullMatchSet(options)
+    rules = engine.Set.FullMatchSet(_options(engine, expressions))
     for expression in expressions:
         rules.Add(expression)
     rules.Compile()
     matches: Matches = rules.Match
     return matches
+
+
+@lru_cache(maxsize=256)
+def searched(expressions: tuple[str, ...]) -> Callable[[str], bool]:
+    """Whether any line of a text may match. Without re2, and for long lists, any may.
+
+    A "." or "[^/]" also crosses from one line to the next, so it may say yes without need.
+    """
+    if re2 is None or len(expressions) > _MOST_SEARCHED or sum(map(len, expressions)) > _LONGEST_SEARCHED:
+        return _anything
+    try:
+        rules = re2.Set.SearchSet(_options(re2, expressions))
+        for expression in expressions:
+            rules.Add(f"(?m){expression}")
+        rules.Compile()
+    except re2.error:
+        return _anything
+    search: Matches = rules.Match
+    return lambda lines: bool(search(lines))
+
+
+def _anything(lines: str) -> bool:
+    return True
+
+
+def _options(engine: ModuleType, expressions: Sequence[str]) -> Any:
+    options = engine.Options()
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = max(_LEAST_MEMORY, len(expressions) * _MEMORY_PER_RULE)
+    return options
 
 
 def with_re(expressions: Sequence[str]) -> Matches:
