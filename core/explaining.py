@@ -23,7 +23,7 @@ from treeledger.model import (
     KnownProblem,
     Repository,
 )
-from treeledger.names import within
+from treeledger.names import range_below, within
 from treeledger.protocols import Store
 from treeledger.worker import Look
 
@@ -69,7 +69,7 @@ async def explain(ledger: Ledger, repository: Repository, path: str) -> Explanat
     """Gathers the facts about a path (relative, stored form). Raises StoreError, ConfigurationError."""
     store = ledger.store
     record = await _record(store, repository, path)
-    keys = await store.keys(repository.id, path, path, 1)
+    keys = await store.keys(repository.id, *range_below(path), 1)
     entries = (
         await store.changes(0, limit=_ENTRIES, record_id=record.id, newest=True) if record is not None else ()
     )

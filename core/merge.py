@@ -33,14 +33,13 @@ def position(item: Seen) -> str:
 
 
 class Merge:
-    """Merges batch by batch. `generation` is the scan's own: what was written since is no candidate.
+    """Merges batch by batch.
 
     `same` says which stats mean the same file (see `treeledger.diff.same_stat`); with
     `everything`, every file seen is nominated.
     """
 
-    def __init__(self, generation: int, *, same: SameStat = same_strictly, everything: bool = False) -> None:
-        self._generation = generation
+    def __init__(self, *, same: SameStat = same_strictly, everything: bool = False) -> None:
         self._same = None if same is same_strictly else same
         self._everything = everything
         self._cover: Unknown | Ignored | None = None
@@ -88,14 +87,14 @@ class Merge:
     def _differs(self, key: RecordKey, stat: FileStat) -> bool:
         if self._same is None:  # most files of most scans come by here
             return key[1:6] != stat[:5]
-        return not self._same(FileStat(*key[1:6], stat.mode), stat)
+        return not self._same(FileStat._make(key[1:7]), stat)
 
     def _unseen(self, key: RecordKey, found: Nominations) -> None:
         cover = self._cover
         if cover is not None and (not cover.path or key.path.startswith(cover.path + "/")):
             if isinstance(cover, Ignored):
                 self._ignored(key, found)
-        elif key.state != RecordState.MISSING and key.scan_generation < self._generation:
+        elif key.state != RecordState.MISSING:
             found.vanished.append(key.path)
 
     def _ignored(self, key: RecordKey, found: Nominations) -> None:

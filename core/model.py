@@ -85,8 +85,8 @@ class RecordKey(NamedTuple):
     ctime_ns: int
     file_system: int
     inode: int
+    mode: int
     state: str
-    scan_generation: int
 
 
 class ChangeKind(StrEnum):

@@ -107,6 +107,16 @@ def within(prefix: str, path: str) -> bool:
     return not prefix or path == prefix or path.startswith(prefix + "/")
 
 
+def range_below(path: str) -> tuple[str, str | None]:
+    """The range of what lies below a directory: paths p with low <= p, and p < high unless that is None."""
+    return (path + "/", path + "0") if path else ("", None)  # "0" follows "/"
+
+
+def successor(path: str) -> str:
+    """No stored path is greater than this one and less than what is returned: none holds a NUL."""
+    return path + "\x01"
+
+
 def ancestors(path: str) -> list[str]:
     """The directories above a stored path, outermost first, without the root."""
     parts = path.split("/")[:-1]

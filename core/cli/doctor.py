@@ -21,7 +21,7 @@ from treeledger.doctor import Check, CheckState, worst
 from treeledger.errors import TreeledgerError
 from treeledger.fs.mounts import host_id
 from treeledger.model import Repository
-from treeledger.names import shown
+from treeledger.names import shown, successor
 from treeledger.plugin_manager import PluginManager
 from treeledger.protocols import Store
 
@@ -127,7 +127,7 @@ async def _of_repositories(
 async def _folders(store: Store, repository: Repository) -> int:
     """The folders below the root that hold files on record."""
     count, after = 0, ""
-    while page := await store.keys(repository.id, "", after, _PAGE):
+    while page := await store.keys(repository.id, successor(after), None, _PAGE):
         count += checkup.count_folders((key.path for key in page), after)
         after = page[-1].path
     return count

@@ -13,6 +13,7 @@ from treeledger.errors import RootOffline
 from treeledger.fs.mounts import Mount, identify, mounts_below
 from treeledger.fs.root import ANOTHER, RootLook, RootVerdict, judge_root, look_at_root, offline
 from treeledger.model import RecordState, Repository
+from treeledger.names import successor
 from treeledger.protocols import Store
 from treeledger.units import show_count
 
@@ -118,9 +119,9 @@ async def _devices(store: Store, mount_paths: Sequence[str], host: str) -> dict[
 
 async def sample_paths(store: Store, repository: Repository) -> list[tuple[str, int, int]]:
     """Path, size and mtime of some present records, spread over the first page that holds any."""
-    after = ""
-    while page := await store.keys(repository.id, "", after, _PAGE):
-        after = page[-1].path
+    low = ""
+    while page := await store.keys(repository.id, low, None, _PAGE):
+        low = successor(page[-1].path)
         present = [key for key in page if key.state == RecordState.PRESENT]
         if present:
             step = max(1, len(present) // _SAMPLE)

@@ -7,7 +7,7 @@ a scan may run beside live writes and never overwrites one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -22,16 +22,13 @@ from treeledger.engine.inspector import READY_WITHIN, Inspector, Reread
 from treeledger.engine.run import Run
 from treeledger.merge import Merge, Nominations, position
 from treeledger.model import (
-    INT64_MAX,
     File,
-    OperationType,
     ProblemCode,
     RecordKey,
     ScanScope,
-    SyncOperation,
     Unknown,
 )
-from treeledger.names import within
+from treeledger.names import range_below, successor, within
 from treeledger.walk import WalkBatch
 
 _PAGE: Final = 5000  # records
@@ -48,11 +45,10 @@ class KeyReader:
 
     def __init__(self, context: Context, prefixes: Sequence[str]) -> None:
         self._context = context
-        self._prefixes = iter(prefixes)
-        self._prefix = next(self._prefixes, None)
+        self._ranges = _ranges(prefixes)
+        self._range = next(self._ranges, None)
         self._page: list[RecordKey] = []
         self._next = 0
-        self._after = ""
 
     async def until(self, bound: str | None) -> list[RecordKey]:
         """The next records with a path of at most `bound`; all that are left for None."""
@@ -71,19 +67,25 @@ class KeyReader:
 
     async def _load(self) -> bool:
         """Reads the next page that holds anything."""
-        while (prefix := self._prefix) is not None:
-            self._page, self._next = await self._read(prefix), 0
+        context = self._context
+        while self._range is not None:
+            low, high = self._range
+            self._page, self._next = await context.store.keys(context.repository.id, low, high, _PAGE), 0
             if len(self._page) < _PAGE:
-                self._prefix, self._after = next(self._prefixes, None), ""
+                self._range = next(self._ranges, None)
             else:
-                self._after = self._page[-1].path
+                self._range = successor(self._page[-1].path), high
             if self._page:
                 return True
         return False
 
-    async def _read(self, prefix: str) -> list[RecordKey]:
-        context = self._context
-        return await context.store.keys(context.repository.id, prefix, self._after, _PAGE)
+
+def _ranges(prefixes: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """What is at each prefix itself, and what is below it."""
+    for prefix in prefixes:
+        if prefix:
+            yield prefix, successor(prefix)
+        yield range_below(prefix)
 
 
 class Scanned(NamedTuple):
@@ -133,7 +135,7 @@ class Scanner:
         self._overtaken: list[str] = []
         outer = outermost(prefixes)
         found = _Found()
-        merge = Merge(_candidates_before(run, operation), same=context.same, everything=rehash)
+        merge = Merge(same=context.same, everything=rehash)
         with ungrouped():
             await self._scan(outer, merge, found, run, rehash)
         await self._inspect_vanished(found.vanished, run)
@@ -233,12 +235,3 @@ class Scanner:
             hints = dict.fromkeys(vanished[start : start + _BATCH], False)
             self._overtaken += await self._inspector.inspect(hints, run, found_by_scan=True)
             self._told(run)
-
-
-def _candidates_before(run: Run, operation: SyncOperation) -> int:
-    """Records of which generation may be nominated as vanished: all before this scan's own.
-
-    All, in a burst: its scans share one generation, older than what others wrote meanwhile, and the event
-    that called for the scan does not come again.
-    """
-    return INT64_MAX if run.type is OperationType.REALTIME else operation.generation

@@ -198,9 +198,9 @@ class Store(Protocol):
         """Newest first."""
 
     # records
-    async def keys(self, repository_id: UUID, prefix: str, after: str, limit: int) -> list[RecordKey]:
-        """One page of live records within a prefix (a directory, or the path itself; "" is all) with
-        path > after, in byte order of the path. A short transaction of its own."""
+    async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:
+        """The first live records with low <= path and, if `high` is given, path < high, in byte order of
+        the path. A short transaction of its own; the next page begins at `names.successor` of the last."""
 
     async def records_at(self, repository_id: UUID, paths: Sequence[str]) -> dict[str, FileRecord]:
         """The live record at each path, else the one deleted there last; paths without any are left out."""

@@ -19,7 +19,7 @@ from treeledger.model import (
     RecordState,
     ScanScope,
 )
-from treeledger.names import within
+from treeledger.names import range_below, successor, within
 from treeledger.protocols import FileQuery, Store
 from treeledger.testing.store_shelf import Shelf, all_files, change, hashed, paths_of, quiet, stat
 
@@ -45,25 +45,31 @@ class RecordsContract:
     async def test_keys_follow_byte_order(self, store: Store, paths: Sequence[str], prefix: str) -> None:
         shelf = await Shelf.new(store)
         await shelf.add(*paths)
-        expected = sorted((path for path in paths if within(prefix, path)), key=str.encode)
-        assert await shelf.paths(prefix) == expected
+        everything = sorted(paths, key=str.encode)
+        assert await shelf.paths() == everything
+        assert await shelf.paths(prefix) == [path for path in everything if path >= prefix]
+        assert await shelf.paths("", prefix or None) == [p for p in everything if p < prefix or not prefix]
+        below = [path for path in everything if within(prefix, path) and path != prefix]
+        assert await shelf.paths(*range_below(prefix)) == below
         starting = sorted((path for path in paths if path.startswith(prefix)), key=str.encode)
         assert paths_of(await shelf.files(prefix=prefix)) == starting
 
-    async def test_prefix_is_a_directory_or_the_path_itself(self, shelf: Shelf) -> None:
+    async def test_keys_of_a_range_with_its_lower_end(self, shelf: Shelf) -> None:
         await shelf.add(*ADVERSARIAL)
-        assert await shelf.paths("a") == ["a", "a/b", "a/b/c"]
-        assert await shelf.paths("a/b") == ["a/b", "a/b/c"]
-        assert await shelf.paths("nothing") == []
-        one = await shelf.store.keys(shelf.id, "a", "", 1)
+        assert await shelf.paths(*range_below("a")) == ["a/b", "a/b/c"]
+        assert await shelf.paths("a/b", "a/b/c") == ["a/b"]
+        assert await shelf.paths("a", successor("a")) == ["a"]
+        assert await shelf.paths(*range_below("nothing")) == []
+        assert await shelf.paths("a", "a") == await shelf.paths("a", "") == []
+        one = await shelf.store.keys(shelf.id, "a", None, 1)
         assert [key.path for key in one] == ["a"]
 
     async def test_keys_tell_what_a_merge_needs_of_live_records(self, shelf: Shelf) -> None:
-        a, b, _ = await shelf.write(*(shelf.new_file(path) for path in "abc"), generation=3)
-        await shelf.write(change(a, state=MISSING), change(await shelf.at("c"), state=DELETED), generation=4)
+        a, b, c = await shelf.add("a", "b", "c")
+        await shelf.write(change(a, state=MISSING), change(c, state=DELETED))
         first, second = await shelf.keys()
-        assert first == ("a", *a.stat[:5], "missing", 4)
-        assert second == ("b", *b.stat[:5], "present", 3)
+        assert first == ("a", *a.stat, "missing")
+        assert second == ("b", *b.stat, "present")
 
     async def test_long_and_short_paths_in_one_order(self, shelf: Shelf) -> None:
         """An index may hold the beginning of a path only."""
@@ -73,7 +79,8 @@ class RecordsContract:
         ]
         await shelf.add(*paths)
         assert await shelf.paths() == sorted(paths, key=str.encode)
-        assert await shelf.paths(base + "a") == [base + "a", base + "a/b"]
+        assert await shelf.paths(*range_below(base + "a")) == [base + "a/b"]
+        assert await shelf.paths(base + "abc", base + "ac") == [base + "abc", base + "abd"]
         found = await shelf.files(prefix=base + "ab")
         assert paths_of(found) == [base + "ab", base + "abc", base + "abd"]
 

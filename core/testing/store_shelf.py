@@ -19,6 +19,7 @@ from treeledger.model import (
     RecordState,
     Repository,
 )
+from treeledger.names import successor
 from treeledger.protocols import Applied, FileQuery, Store
 
 OWNER: Final = "here:1:test"
@@ -112,16 +113,17 @@ class Shelf:
     async def at(self, path: str) -> FileRecord:
         return (await self.store.records_at(self.id, [path]))[path]
 
-    async def keys(self, prefix: str = "", page: int = 3) -> list[RecordKey]:
-        """All keys of a prefix, read page by page."""
+    async def keys(self, low: str = "", high: str | None = None, page: int = 3) -> list[RecordKey]:
+        """All keys of a range, read page by page."""
         found: list[RecordKey] = []
-        while keys := await self.store.keys(self.id, prefix, found[-1].path if found else "", page):
+        while keys := await self.store.keys(self.id, low, high, page):
             assert len(keys) <= page
             found += keys
+            low = successor(keys[-1].path)
         return found
 
-    async def paths(self, prefix: str = "") -> list[str]:
-        return [key.path for key in await self.keys(prefix)]
+    async def paths(self, low: str = "", high: str | None = None) -> list[str]:
+        return [key.path for key in await self.keys(low, high)]
 
     async def files(self, **query: Any) -> list[FileRecord]:
         """All records of a query, read page by page."""

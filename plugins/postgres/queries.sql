@@ -132,17 +132,11 @@ FROM unnest(CAST(:paths AS text[])) AS p (path)
 CROSS JOIN LATERAL ({at_each} AND state = 'deleted' OFFSET 0) AS r
 ORDER BY deleted_at, id
 
--- name: key_at
--- The live record at one path.
-SELECT {key} FROM file_records
-WHERE repository_id = :repository_id AND state <> 'deleted'
-  AND left(file_path, 600) = left(:path, 600) AND file_path = :path
-
 -- name: keys_between
 -- One page of live records in byte order of the path.
 SELECT {key} FROM file_records
 WHERE repository_id = :repository_id AND state <> 'deleted'
-  AND left(file_path, 600) >= left(:low, 600) AND file_path > :low
+  AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low
   AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
 ORDER BY left(file_path, 600), file_path LIMIT :limit
 

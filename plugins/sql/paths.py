@@ -16,11 +16,6 @@ class Range(NamedTuple):
     high: str
 
 
-def below(prefix: str) -> Range:
-    """What lies below a directory: all that begins with its name and a slash ("0" follows "/")."""
-    return Range(prefix + "/", prefix + "0") if prefix else Range("", "")
-
-
 def starting(text: str) -> Range:
     """What begins with this very text."""
     return Range(text, _successor(text))

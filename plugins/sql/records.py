@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from treeledger.model import FileRecord, Lease, RecordKey, RecordState
+from treeledger.names import range_below
 from treeledger.plugins.sql import paths
 from treeledger.plugins.sql.leases import hold_lease
 from treeledger.plugins.sql.values import record_from, record_then_from
@@ -20,8 +21,8 @@ _FIRST: Final = ScrubPlace(EPOCH, EPOCH, 0)  # before every record: ids begin at
 
 
 class Records(Part):
-    async def keys(self, repository_id: UUID, prefix: str, after: str, limit: int) -> list[RecordKey]:
-        return await self.session.read(_keys(repository_id, prefix, after, limit))
+    async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:
+        return await self.session.read(_keys(repository_id, low, high, limit))
 
     async def records_at(self, repository_id: UUID, paths: Sequence[str]) -> dict[str, FileRecord]:
         return await self.session.read(_records_at(repository_id, paths)) if paths else {}
@@ -66,20 +67,11 @@ class Records(Part):
         return await self.session.write(_purge(lease, older_than, limit))
 
 
-def _keys(repository_id: UUID, prefix: str, after: str, limit: int) -> Work[list[RecordKey]]:
-    """What is at the prefix itself comes before all that is below it."""
-    found: list[Row] = []
-    if prefix and after < prefix:
-        found += yield from ask("key_at", repository_id=str(repository_id), path=prefix)
-    low, high = paths.below(prefix)
-    found += yield from ask(
-        "keys_between",
-        repository_id=str(repository_id),
-        low=max(low, after),
-        high=high,
-        limit=limit - len(found),
-    )
-    return [RecordKey._make(row) for row in found]
+def _keys(repository_id: UUID, low: str, high: str | None, limit: int) -> Work[list[RecordKey]]:
+    if high is not None and high <= low:
+        return []
+    rows = yield from ask("keys_between", repository_id=str(repository_id), low=low, high=high, limit=limit)
+    return [RecordKey._make(row) for row in rows]
 
 
 def _records_at(repository_id: UUID, paths: Sequence[str]) -> Work[dict[str, FileRecord]]:
@@ -120,9 +112,9 @@ def _to_hash(
     return found
 
 
-def _places_to_hash(priority: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def _places_to_hash(priority: Sequence[str]) -> Iterator[tuple[str, dict[str, str | None]]]:
     for prefix in priority:
-        low, high = paths.below(prefix)
+        low, high = range_below(prefix)
         yield "records_pending_within", {"prefix": prefix, "low": low, "high": high}
     yield "records_pending", {}
     yield "records_failed", {}

@@ -8,7 +8,7 @@ version, scan_generation, last_scanned, missing_at, deleted_at, created_at, upda
 
 -- fragment: key
 -- In the order of `RecordKey`.
-file_path, file_size, mtime_ns, ctime_ns, file_system, inode, state, scan_generation
+file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state
 
 -- fragment: has_twin
 -- Another present file, in any repository under care, has the same content. No index helps: one of

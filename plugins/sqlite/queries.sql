@@ -111,15 +111,10 @@ SELECT {record} FROM file_records
 WHERE repository_id = :repository_id AND state = 'deleted' AND file_path = ANY(:paths)
 ORDER BY deleted_at, id
 
--- name: key_at
--- The live record at one path.
-SELECT {key} FROM file_records
-WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path = :path
-
 -- name: keys_between
 -- One page of live records in byte order of the path.
 SELECT {key} FROM file_records
-WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path > :low
+WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path >= :low
   AND file_path < :high  -- if high
 ORDER BY file_path LIMIT :limit
 

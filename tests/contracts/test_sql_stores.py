@@ -107,7 +107,6 @@ async def _filled(store: Store) -> Shelf:
     [
         ("keys_between", "file_records_live", {"low": "", "high": "", "limit": 100}),
         ("keys_between", "file_records_live", {"low": "07/", "high": "070", "limit": 100}),
-        ("key_at", "file_records_live", {"path": "07/00007.jpg"}),
         ("live_at_paths", "file_records_live", {"paths": ["07/00007.jpg", "08/00008.jpg"]}),
         ("deleted_at_paths", "file_records_deleted", {"paths": ["10/00010.jpg"]}),
         ("occupied_paths", "file_records_live", {"paths": ["07/00007.jpg"]}),

@@ -97,11 +97,8 @@ def test_nothing_is_left_to_change(records: dict[str, FileRecord], seen: list[Se
 def test_the_merge_nominates_what_the_diff_changes(
     records: dict[str, FileRecord], seen: list[Seen], batch: int
 ) -> None:
-    keys = [
-        RecordKey(path, *row.stat[:5], row.state, row.scan_generation)
-        for path, row in sorted(records.items())
-    ]
-    merge = Merge(generation=2)
+    keys = [RecordKey(path, *row.stat, row.state) for path, row in sorted(records.items())]
+    merge = Merge()
     nominated: set[str] = set()
     for start in range(0, len(seen), batch):
         part = seen[start : start + batch]
@@ -113,12 +110,6 @@ def test_the_merge_nominates_what_the_diff_changes(
     nominated.update(found.changed, found.replaced, found.vanished, found.ignored)
     changed = {change.after.path for change in diff(records, seen, REPOSITORY)}
     assert changed <= nominated
-
-
-def test_what_was_written_since_the_scan_began_is_no_candidate() -> None:
-    key = RecordKey("new", 1, 1, 1, 1, 1, RecordState.PRESENT, scan_generation=2)
-    assert Merge(generation=2).step([], [key]).vanished == []
-    assert Merge(generation=3).step([], [key]).vanished == ["new"]
 
 
 OLD = FileStat(10, 100, 100, 1, 7, 0o100644)
