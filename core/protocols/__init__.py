@@ -17,6 +17,9 @@ from treeledger.protocols.parts import ReadText as ReadText
 from treeledger.protocols.parts import Tree as Tree
 from treeledger.protocols.parts import Verdict as Verdict
 from treeledger.protocols.parts import Walker as Walker
+from treeledger.protocols.readers import FilePlace as FilePlace
+from treeledger.protocols.readers import KeyRow as KeyRow
+from treeledger.protocols.readers import LedgerReader as LedgerReader
 from treeledger.protocols.sources import EventSource as EventSource
 from treeledger.protocols.sources import SourceHealth as SourceHealth
 from treeledger.protocols.sources import Watch as Watch

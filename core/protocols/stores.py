@@ -33,6 +33,7 @@ from treeledger.model import (
     ScanScope,
     SyncOperation,
 )
+from treeledger.protocols.parts import PartRef
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -201,6 +202,12 @@ class Store(Protocol):
     async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:
         """The first live records with low <= path and, if `high` is given, path < high, in byte order of
         the path. A short transaction of its own; the next page begins at `names.successor` of the last."""
+
+    def reader(self) -> PartRef | None:
+        """How a worker builds a `LedgerReader` of a repository; None if this store has none.
+
+        No `repr` of it shows a password.
+        """
 
     async def records_at(self, repository_id: UUID, paths: Sequence[str]) -> dict[str, FileRecord]:
         """The live record at each path, else the one deleted there last; paths without any are left out."""

@@ -24,6 +24,7 @@ from treeledger.testing.store_journal import JournalContract
 from treeledger.testing.store_law import LawContract
 from treeledger.testing.store_life import LifeContract
 from treeledger.testing.store_marks import MarksContract
+from treeledger.testing.store_reader import ReaderContract
 from treeledger.testing.store_records import RecordsContract
 from treeledger.testing.store_scrub import ScrubContract
 from treeledger.testing.store_shelf import Shelf
@@ -35,6 +36,7 @@ class StoreContract(
     ApplyContract,
     LawContract,
     RecordsContract,
+    ReaderContract,
     ScrubContract,
     DeletionsContract,
     JournalContract,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.postgres")
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
 
 

@@ -9,10 +9,10 @@ from weakref import WeakSet
 
 from anyio import CancelScope
 from psycopg import AsyncConnection, Error, IsolationLevel, OperationalError
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool, PoolClosed
 
+from treeledger.plugins.postgres.address import completed
 from treeledger.plugins.sql.work import Row
 
 Connection = AsyncConnection[Row]
@@ -22,16 +22,13 @@ logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 # `timeout`: seconds to wait while others have them all. One worker: one attempt at a time.
 _GIVEN: Final[dict[str, Any]] = {"min_size": 0, "max_size": 5, "timeout": 600, "num_workers": 1}
-# A server that vanished with its machine is given up after a minute, not after the two hours of TCP.
-_KEEPALIVE: Final = "keepalives_idle=30 keepalives_interval=10 keepalives_count=3 tcp_user_timeout=60000"
-_DEFAULTS: Final = f"connect_timeout=10 {_KEEPALIVE}"
 
 
 class Pool:
     """One AsyncConnectionPool after another, each until it cannot connect. Raises what psycopg raises."""
 
     def __init__(self, conninfo: str) -> None:
-        self._conninfo = make_conninfo(_DEFAULTS, **conninfo_to_dict(conninfo, client_encoding="UTF8"))
+        self._conninfo = completed(conninfo)
         self._open: WeakSet[Connection] = WeakSet()
         self._lent: dict[Connection, AsyncConnectionPool[Connection]] = {}
         self._pool = self._made()

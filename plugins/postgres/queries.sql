@@ -132,6 +132,15 @@ FROM unnest(CAST(:paths AS text[])) AS p (path)
 CROSS JOIN LATERAL ({at_each} AND state = 'deleted' OFFSET 0) AS r
 ORDER BY deleted_at, id
 
+-- name: short_keys_between
+-- The same for bounds of 600 characters at most, in the order of the index: nothing is sorted, and
+-- paths that have their first 600 characters in common come in any order.
+SELECT {key} FROM file_records
+WHERE repository_id = :repository_id AND state <> 'deleted'
+  AND left(file_path, 600) >= :low
+  AND left(file_path, 600) < :high  -- if high
+ORDER BY left(file_path, 600) LIMIT :limit
+
 -- name: keys_between
 -- One page of live records in byte order of the path.
 SELECT {key} FROM file_records
@@ -139,6 +148,25 @@ WHERE repository_id = :repository_id AND state <> 'deleted'
   AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low
   AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
 ORDER BY left(file_path, 600), file_path LIMIT :limit
+
+-- name: deleted_between
+-- The paths between two, both included, at which a record was deleted; some others with the same beginning.
+SELECT file_path FROM file_records
+WHERE repository_id = :repository_id AND state = 'deleted'
+  AND left(file_path, 600) >= left(:low, 600) AND left(file_path, 600) <= left(:high, 600)
+LIMIT :limit
+
+-- name: deleted_paths
+-- Those of these paths at which a record was deleted.
+SELECT r.file_path
+FROM unnest(CAST(:paths AS text[])) AS p (path)
+CROSS JOIN LATERAL ({at_each} AND state = 'deleted' OFFSET 0) AS r
+
+-- name: inodes_on_record
+-- Those of these inodes that any record has. (As text they are bound four times as fast as a list.)
+SELECT inode FROM file_records
+WHERE repository_id = :repository_id AND file_system = :file_system
+  AND inode = ANY(CAST(:inodes AS bigint[]))
 
 -- name: records_pending_within
 -- Newest first, of one folder or file. OFFSET 0: first all of the folder by its index, then sorted.

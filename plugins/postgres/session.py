@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 
 from treeledger.errors import StoreError
-from treeledger.plugins.postgres.dialect import translate
+from treeledger.plugins.postgres.dialect import PACKAGES, translate
 from treeledger.plugins.postgres.errors import ERRORS, closed, wrapped
 from treeledger.plugins.postgres.pool import Connection, Pool
 from treeledger.plugins.sql.queries import load
@@ -20,7 +20,6 @@ from treeledger.plugins.sql.work import Each, Query, Row, Script, Step, Work, dr
 
 T = TypeVar("T")
 
-_PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.postgres")
 _FAREWELL: Final = 0.5  # seconds that transactions under way have to end when the store closes
 _OLDEST: Final = 140000  # before, it does not say whether a table was ever analyzed
 _AGAIN: Final = 1.0  # seconds until the listener tries again
@@ -34,7 +33,7 @@ class PostgresSession:
     def __init__(self, conninfo: str, url: str) -> None:
         self._conninfo = conninfo
         self._url = url
-        self._queries = load(_PACKAGES, translate)
+        self._queries = load(PACKAGES, translate)
         self._pool: Pool | None = None
         self._is_closed = False
         self._running: set[asyncio.Task[Any]] = set()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
 from uuid import UUID
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-from treeledger.errors import ConfigurationError, StoreVersionError, UsageError
+from treeledger.errors import StoreVersionError, UsageError
 from treeledger.migrations import Scripted, scripts
-from treeledger.model import Holder, Lease, OperationType, SyncOperation
+from treeledger.model import Holder, Lease, OperationType, RecordKey, SyncOperation
 from treeledger.plugins.postgres import lock
+from treeledger.plugins.postgres.address import address_of
+from treeledger.plugins.postgres.keys import key_rows
 from treeledger.plugins.postgres.session import PostgresSession
 from treeledger.plugins.sql import migrating
 from treeledger.plugins.sql.applying import Applying
@@ -26,10 +23,7 @@ from treeledger.plugins.sql.operations import Operations
 from treeledger.plugins.sql.records import Records
 from treeledger.plugins.sql.repositories import Repositories, renew_leases
 from treeledger.plugins.sql.work import Work, ask, run
-from treeledger.protocols import Migration, StoreOptions
-
-_PASSWORD: Final = re.compile(r"(://[^/:@?]*):[^/?]*@")
-_PORTS: Final = re.compile(r"[0-9,]*")
+from treeledger.protocols import Migration, PartRef, StoreOptions
 
 
 class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
@@ -41,8 +35,9 @@ class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operati
     session: PostgresSession
 
     def __init__(self, options: StoreOptions, schema: Sequence[Scripted] | None = None) -> None:
-        self.url = without_password(options.url)
-        self.session = PostgresSession(_conninfo(options), self.url)
+        self._address = address_of(options)
+        self.url = self._address.url
+        self.session = PostgresSession(self._address.conninfo, self.url)
         self._schema = scripts("postgres") if schema is None else schema
         self._engine: lock.Engine | None = None
         self._may_migrate = bool(options.options.get("auto_migrate"))
@@ -78,6 +73,16 @@ class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operati
 
     def own_paths(self) -> list[str]:
         return []
+
+    # records
+
+    async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:
+        rows = await self.session.read(key_rows(str(repository_id), low, high, limit))
+        return [RecordKey._make(row) for row in rows]
+
+    def reader(self) -> PartRef:
+        module = "treeledger.plugins.postgres.reader"
+        return PartRef(module, "PostgresReader", {"address": self._address})
 
     # engines
 
@@ -126,31 +131,3 @@ def _renew(
     if engine is not None:
         yield from lock.keep(engine, timedelta(seconds=seconds))
     return (yield from renew_leases(leases, owner, seconds))
-
-
-def without_password(url: str) -> str:
-    """A URL that may be shown."""
-    place, _, query = _PASSWORD.sub(r"\1@", url).partition("?")
-    shown = "&".join(part for part in query.split("&") if "password" not in part.partition("=")[0])
-    return f"{place}?{shown}" if shown else place
-
-
-def _conninfo(options: StoreOptions) -> str:
-    """What psycopg connects with; a password of its own stands for the one in the URL.
-
-    Raises ConfigurationError, without quoting it, for a URL in which a password is not where it belongs.
-    """
-    _, _, place = options.url.partition("?")[0].partition("://")
-    try:
-        given = conninfo_to_dict(options.url)
-        is_right = "@" not in place.partition("/")[2] and _PORTS.fullmatch(str(given.get("port", "")))
-    except ProgrammingError:
-        is_right = None
-    if not is_right:
-        raise ConfigurationError(
-            "the URL of the store is malformed: write postgresql://USER@HOST:PORT/DATABASE, the password in "
-            "`password` of [store], or in the URL with %40 for @, %2F for / and %25 for %"
-        )
-    if options.password is None:
-        return make_conninfo(options.url)
-    return make_conninfo(options.url, password=options.password)

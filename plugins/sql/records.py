@@ -12,6 +12,7 @@ from treeledger.model import FileRecord, Lease, RecordKey, RecordState
 from treeledger.names import range_below
 from treeledger.plugins.sql import paths
 from treeledger.plugins.sql.leases import hold_lease
+from treeledger.plugins.sql.reading import key_rows
 from treeledger.plugins.sql.values import record_from, record_then_from
 from treeledger.plugins.sql.work import Part, Row, Work, ask
 from treeledger.protocols import EPOCH, FileQuery, ScrubPlace
@@ -22,7 +23,8 @@ _FIRST: Final = ScrubPlace(EPOCH, EPOCH, 0)  # before every record: ids begin at
 
 class Records(Part):
     async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:
-        return await self.session.read(_keys(repository_id, low, high, limit))
+        rows = await self.session.read(key_rows(str(repository_id), low, high, limit))
+        return [RecordKey._make(row) for row in rows]
 
     async def records_at(self, repository_id: UUID, paths: Sequence[str]) -> dict[str, FileRecord]:
         return await self.session.read(_records_at(repository_id, paths)) if paths else {}
@@ -65,13 +67,6 @@ class Records(Part):
 
     async def purge(self, lease: Lease, older_than: timedelta, limit: int) -> int:
         return await self.session.write(_purge(lease, older_than, limit))
-
-
-def _keys(repository_id: UUID, low: str, high: str | None, limit: int) -> Work[list[RecordKey]]:
-    if high is not None and high <= low:
-        return []
-    rows = yield from ask("keys_between", repository_id=str(repository_id), low=low, high=high, limit=limit)
-    return [RecordKey._make(row) for row in rows]
 
 
 def _records_at(repository_id: UUID, paths: Sequence[str]) -> Work[dict[str, FileRecord]]:

@@ -12,11 +12,12 @@ dialects: times as aware datetimes, spans as timedeltas, identities of repositor
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
-
-import anyio
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from treeledger.errors import StoreError
+
+if TYPE_CHECKING:
+    import anyio
 
 T = TypeVar("T")
 

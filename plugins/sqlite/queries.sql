@@ -118,6 +118,22 @@ WHERE repository_id = :repository_id AND state <> 'deleted' AND file_path >= :lo
   AND file_path < :high  -- if high
 ORDER BY file_path LIMIT :limit
 
+-- name: deleted_between
+-- The paths between two, both included, at which a record was deleted.
+SELECT file_path FROM file_records
+WHERE repository_id = :repository_id AND state = 'deleted' AND file_path >= :low AND file_path <= :high
+LIMIT :limit
+
+-- name: deleted_paths
+-- Those of these paths at which a record was deleted.
+SELECT file_path FROM file_records
+WHERE repository_id = :repository_id AND state = 'deleted' AND file_path = ANY(:paths)
+
+-- name: inodes_on_record
+-- Those of these inodes that any record has.
+SELECT inode FROM file_records
+WHERE repository_id = :repository_id AND file_system = :file_system AND inode = ANY(:inodes)
+
 -- name: records_pending_within
 -- Newest first, of one folder or file: the index that has the order has the path, too.
 SELECT {record} FROM file_records INDEXED BY file_records_pending

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime, timedelta
-from itertools import compress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import quote
-from uuid import UUID
 
 import anyio
 
-from treeledger.errors import StoreDataError, StoreUnavailable
+from treeledger.errors import StoreUnavailable
 from treeledger.plugins.sql.queries import load
-from treeledger.plugins.sql.values import MICROSECOND, micros
-from treeledger.plugins.sql.work import Each, Params, Query, Row, Step, Work, drive
-from treeledger.plugins.sqlite.dialect import numbered, translate
+from treeledger.plugins.sql.work import Each, Query, Row, Step, Work, drive
+from treeledger.plugins.sqlite.binding import bound, bound_row, compact
+from treeledger.plugins.sqlite.dialect import PACKAGES, numbered, translate
 from treeledger.plugins.sqlite.errors import ERRORS, is_locked, wrapped
 from treeledger.plugins.sqlite.file import LedgerFile
 
 T = TypeVar("T")
 
-_PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.sqlite")
-_LARGE: Final = 50  # rows
 _PATIENCE: Final = 5.0  # seconds to wait for a file that another program has locked
 _FAREWELL: Final = 1.0  # seconds that a transaction under way has to end when the store closes
 _WRITE: Final = ("BEGIN IMMEDIATE",)
@@ -52,9 +46,9 @@ class SqliteSession:
     poll = 0.2
 
     def __init__(self, path: Path) -> None:
-        file = LedgerFile(path)
-        self._writer = Connection(file, _WRITE)
-        self._reader = Connection(file, _READ)
+        self.file = LedgerFile(path)
+        self._writer = Connection(self.file, _WRITE)
+        self._reader = Connection(self.file, _READ)
         self._announced = anyio.Event()
 
     async def read(self, work: Work[T]) -> T:
@@ -87,7 +81,7 @@ class Connection:
         self._begin = begin
         self._is_closing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._queries = load(_PACKAGES, translate)
+        self._queries = load(PACKAGES, translate)
         self._connection: sqlite3.Connection | None = None
         self._now = 0
 
@@ -180,51 +174,14 @@ class Connection:
     def _step(self, connection: sqlite3.Connection, step: Step) -> Sequence[Row]:
         if isinstance(step, Query):
             sql = self._queries[step.name].sql(step.params)
-            return connection.execute(sql, _bound(step.params)).fetchall()
+            return connection.execute(sql, bound(step.params)).fetchall()
         if isinstance(step, Each):
-            name, columns, rows = _compact(step)
-            connection.executemany(numbered(self._queries[name].sql({}), columns), map(_bound_row, rows))
+            name, columns, rows = compact(step)
+            connection.executemany(numbered(self._queries[name].sql({}), columns), map(bound_row, rows))
         else:
             for statement in _statements(step.sql):
                 connection.execute(statement)
         return ()
-
-
-def _compact(step: Each) -> Each:
-    """A large batch without the columns that are NULL in all its rows: binding None is slow."""
-    if len(step.rows) < _LARGE:
-        return step
-    given = [column.count(None) < len(column) for column in zip(*step.rows, strict=True)]
-    rows = [tuple(compress(row, given)) for row in step.rows]
-    return Each(step.name, tuple(compress(step.columns, given)), rows)
-
-
-def _bound(params: Params) -> dict[str, Any]:
-    return dict(zip(params, _bound_row(tuple(params.values())), strict=True))
-
-
-def _bound_row(row: Row) -> Row:
-    """Values as SQLite takes them: times and spans in microseconds, lists as JSON."""
-    return tuple(
-        [value if type(value) in _PLAIN else _BINDERS.get(type(value), _refuse)(value) for value in row]
-    )
-
-
-def _refuse(value: object) -> None:
-    raise StoreDataError(f"a value cannot be stored: {value!r} is of a type that SQLite does not know")
-
-
-def _json(values: list[Any]) -> str:
-    return json.dumps(values, ensure_ascii=False, default=str)
-
-
-_PLAIN: Final = frozenset((int, str, type(None), bool, float, bytes))
-_BINDERS: Final[Mapping[type, Callable[[Any], Any]]] = {
-    datetime: micros,
-    timedelta: lambda span: span // MICROSECOND,
-    UUID: str,
-    list: _json,
-}
 
 
 def _statements(script: str) -> list[str]:

@@ -31,7 +31,7 @@ from treeledger.plugins.sqlite import place
 from treeledger.plugins.sqlite.errors import ERRORS, wrapped
 from treeledger.plugins.sqlite.lock import EngineLock
 from treeledger.plugins.sqlite.session import SqliteSession
-from treeledger.protocols import Migration
+from treeledger.protocols import Migration, PartRef
 
 
 class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
@@ -99,6 +99,13 @@ class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operation
 
     def own_paths(self) -> list[str]:
         return sorted({stored_from_os(str(path)) for path in (self._path, self._path.resolve())})
+
+    def reader(self) -> PartRef:
+        return PartRef(
+            "treeledger.plugins.sqlite.reader",
+            "SqliteReader",
+            {"path": str(self._path), "known": self.session.file.known},
+        )
 
     # engines
 

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import anyio
 import psycopg
@@ -17,11 +19,15 @@ from treeledger.errors import EngineLocked, StoreError, StoreUnavailable, StoreV
 from treeledger.migrations import Scripted, scripts
 from treeledger.model import OperationType
 from treeledger.plugins.postgres import stores
+from treeledger.plugins.postgres.address import without_password
 from treeledger.plugins.postgres.lock import Process, is_dead, this_process
-from treeledger.plugins.postgres.store import PostgresStore, without_password
+from treeledger.plugins.postgres.reader import PostgresReader
+from treeledger.plugins.postgres.store import PostgresStore
 from treeledger.protocols import FileQuery, Store, StoreOptions
+from treeledger.testing.store_reader import pages, reader_of
 from treeledger.testing.store_shelf import Shelf, all_files
 from treeledger.testing.stores import StoreContract
+from treeledger.worker import build_part
 
 LATER = Scripted(99, "notes", "CREATE TABLE notes (text text); INSERT INTO notes VALUES ('a; b%');")
 BROKEN = Scripted(99, "broken", "CREATE TABLE notes (text text); CREATE TABLE jobs (id integer);")
@@ -253,11 +259,47 @@ async def test_waiting_needs_no_polling(store: PostgresStore, postgres_url: str)
 
 
 @pytest.mark.anyio
+async def test_reader_says_what_is_wrong_and_connects_anew(store: PostgresStore, postgres_url: str) -> None:
+    shelf = await Shelf.new(store)
+    await shelf.put("a")
+    with closing(reader_of(shelf)) as reader:
+        assert pages(reader) == ["a"]
+        await store.aclose()
+        ask(
+            postgres_url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        with pytest.raises(StoreUnavailable, match="again"):
+            reader.keys("", None, 9)
+        assert pages(reader) == ["a"]
+
+
+def test_reader_that_finds_no_server_shows_no_password() -> None:
+    store = PostgresStore(StoreOptions("postgresql://me:secret@127.0.0.1:1/ledger", password="hidden"))
+    ref = store.reader()
+    assert "postgresql://me@127.0.0.1:1/ledger" in repr(ref)
+    for password in ("secret", "hidden"):
+        assert password not in f"{ref!r} {ref} {ref.options}"
+    reader = build_part(ref, str(uuid4()))
+    with pytest.raises(StoreUnavailable, match="away") as caught:
+        reader.keys("", None, 9)
+    assert "hidden" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+@pytest.mark.anyio
 async def test_nothing_is_kept_on_a_connection(store: PostgresStore, postgres_url: str) -> None:
     """So that a pooler may give the next transaction another one."""
     shelf = await Shelf.new(store)
     await shelf.add(*(str(number) for number in range(50)))
     await shelf.files()
+    with closing(reader_of(shelf)) as reader:
+        for _ in range(9):
+            reader.keys("", None, 9)
+            reader.known([("new", 1, 1)])
+        assert isinstance(reader, PostgresReader)
+        assert reader._connection
+        assert reader._connection.execute("SELECT * FROM pg_prepared_statements").fetchall() == []
     owner = await store.lock_engine("here", "watch")
     assert ask(postgres_url, "SELECT count(*) FROM pg_class WHERE relpersistence = 't'") == [(0,)]
     assert ask(postgres_url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]

@@ -38,6 +38,7 @@ ONLY_POSTGRES = {
     "renew_engine_lock",
     "never_analyzed",
     "analyze",
+    "short_keys_between",
 }
 
 
@@ -107,6 +108,9 @@ async def _filled(store: Store) -> Shelf:
     [
         ("keys_between", "file_records_live", {"low": "", "high": "", "limit": 100}),
         ("keys_between", "file_records_live", {"low": "07/", "high": "070", "limit": 100}),
+        ("inodes_on_record", "file_records_inode", {"file_system": 1, "inodes": [1, 2, 3]}),
+        ("deleted_between", "file_records_deleted", {"low": "07/x", "high": "08", "limit": 100}),
+        ("deleted_paths", "file_records_deleted", {"paths": ["10/00010.jpg"]}),
         ("live_at_paths", "file_records_live", {"paths": ["07/00007.jpg", "08/00008.jpg"]}),
         ("deleted_at_paths", "file_records_deleted", {"paths": ["10/00010.jpg"]}),
         ("occupied_paths", "file_records_live", {"paths": ["07/00007.jpg"]}),

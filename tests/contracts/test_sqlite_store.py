@@ -18,8 +18,10 @@ from treeledger.errors import StoreDataError, StoreError, StoreUnavailable, Stor
 from treeledger.migrations import Scripted, scripts
 from treeledger.plugins.sqlite import stores
 from treeledger.plugins.sqlite.place import path_of, refuse_network
+from treeledger.plugins.sqlite.reader import SqliteReader
 from treeledger.plugins.sqlite.store import SqliteStore
 from treeledger.protocols import FileQuery, Store, StoreOptions
+from treeledger.testing.store_reader import pages, reader_of
 from treeledger.testing.store_shelf import Shelf, all_files
 from treeledger.testing.stores import StoreContract
 
@@ -231,6 +233,36 @@ async def test_reading_does_not_wait_for_a_writer(store: SqliteStore, path: Path
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("DELETE FROM file_records")
         assert await shelf.paths() == ["a"]
+
+
+@pytest.mark.anyio
+async def test_reader_reads_no_other_file(store: SqliteStore, path: Path) -> None:
+    shelf = await Shelf.new(store)
+    await shelf.put("a")
+    with closing(reader_of(shelf)) as reader:
+        assert pages(reader) == ["a"]
+        os.rename(path, f"{path}.away")
+        with pytest.raises(StoreUnavailable, match="removed"):
+            reader.keys("", None, 9)
+        await opened(path.with_name("other"))
+        os.rename(path.with_name("other"), path)
+        with closing(reader_of(shelf)) as late, pytest.raises(StoreUnavailable, match="another file"):
+            late.keys("", None, 9)
+
+
+@pytest.mark.anyio
+async def test_reader_cannot_write_and_waits_for_no_writer(store: SqliteStore, path: Path) -> None:
+    shelf = await Shelf.new(store)
+    await shelf.put("a")
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer, closing(reader_of(shelf)) as reader:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM file_records")
+        assert pages(reader) == ["a"]
+        writer.execute("ROLLBACK")
+    assert isinstance(reader, SqliteReader)
+    connection = reader._connect()
+    with closing(connection), pytest.raises(sqlite3.OperationalError, match="readonly"):
+        connection.execute("DELETE FROM file_records")
 
 
 @pytest.mark.slow

@@ -21,6 +21,8 @@ FINISHED = {
     # What may be executed beside a literal: queries of .sql files, migrations, settings of the connection.
     "plugins/sqlite/session.py": {"setting", "self._begin", "sql", "statement"}
     | {"numbered(self._queries[name].sql({}), columns)"},
+    "plugins/sqlite/reader.py": {"setting", "self._queries[step.name].sql(step.params)"},
+    "plugins/postgres/reader.py": {"self._queries[step.name].sql(step.params).encode()"},
     "plugins/postgres/session.py": {"step.sql.encode()", "self._sql(step)", "sql"},
 }
 
