@@ -24,10 +24,12 @@ from treeledger.protocols.sources import EventSource as EventSource
 from treeledger.protocols.sources import SourceHealth as SourceHealth
 from treeledger.protocols.sources import Watch as Watch
 from treeledger.protocols.stores import EPOCH as EPOCH
+from treeledger.protocols.stores import Added as Added
 from treeledger.protocols.stores import Applied as Applied
 from treeledger.protocols.stores import FileQuery as FileQuery
 from treeledger.protocols.stores import Gone as Gone
 from treeledger.protocols.stores import Migration as Migration
+from treeledger.protocols.stores import NewFile as NewFile
 from treeledger.protocols.stores import ScrubPlace as ScrubPlace
 from treeledger.protocols.stores import Store as Store
 from treeledger.protocols.stores import StoreOptions as StoreOptions

@@ -26,10 +26,8 @@ class LedgerReader(Protocol):
 
     def known(self, files: Sequence[FilePlace]) -> set[str]:
         """The paths of those of some new files of which the ledger may know something: a record was deleted
-        at the path, or has, in whatever state, this file system and inode.
-
-        The files come in path order, and none has a live record at its path.
-        """
+        at the path, or has, in whatever state, this file system and inode. None has a live record at its
+        path."""
 
     def close(self) -> None:
         """Disconnects."""

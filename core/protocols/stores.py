@@ -47,6 +47,34 @@ class Applied(NamedTuple):
     conflicts: list[Change]
 
 
+class NewFile(NamedTuple):
+    """A file of which the ledger is believed to know nothing: its stat, and what was read of it.
+
+    `path` in stored form; times in nanoseconds. `hash_state` is done, pending or skipped; only with done
+    there is a `content_hash`.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    file_system: int
+    inode: int
+    mode: int
+    hash_state: str
+    content_hash: str | None
+
+
+class Added(NamedTuple):
+    """What became of new files: the numbers of their journal entries (`last` < `first` if there are none),
+    the bytes they have, and the paths of those that were refused."""
+
+    first: int
+    last: int
+    bytes: int
+    refused: list[str]
+
+
 class Gone(NamedTuple):
     """What the deletion gate needs to know of a repository."""
 
@@ -248,6 +276,24 @@ class Store(Protocol):
         A change is applied only where the record is still at `before.version`, or, for a new one,
         where no live record has its path; the rest come back as conflicts. Moves may swap and cycle.
         Raises StoreDataError if the batch holds a row that cannot be stored.
+        """
+
+    async def add(
+        self,
+        lease: Lease,
+        files: Sequence[NewFile],
+        *,
+        algorithm: str | None,
+        read_at: datetime | None,
+        operation_id: int | None,
+        generation: int,
+    ) -> Added:
+        """Adds records of new files, 5,000 at most, as `apply` would write them, and far cheaper.
+
+        A file is refused, and nothing of it is written, if there is a record at its path, live or deleted,
+        or one of any state with its file system and inode; other files of the same call do not count.
+        The paths differ, and come in order for speed. `algorithm` and `read_at` are of those that are
+        done. Raises StoreDataError if there is a row that cannot be stored: nothing is written then.
         """
 
     async def files(self, query: FileQuery) -> list[FileRecord]:

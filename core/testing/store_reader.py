@@ -79,7 +79,7 @@ class ReaderContract:
         self, store: Store, live: list[FilePlace], deleted: list[FilePlace], new: list[FilePlace]
     ) -> None:
         shelf = await Shelf.new(store)
-        await _note(shelf, [*deleted, *live], deleted)
+        await note(shelf, [*deleted, *live], deleted)
         taken = {place[0] for place in live}
         files = sorted(place for place in new if place[0] not in taken)
         gone, inodes = {place[0] for place in deleted}, {place[1:] for place in (*live, *deleted)}
@@ -101,7 +101,7 @@ class ReaderContract:
         assert pages(reader) == ["a"]
 
 
-async def _note(shelf: Shelf, places: Sequence[FilePlace], deleted: Sequence[FilePlace]) -> None:
+async def note(shelf: Shelf, places: Sequence[FilePlace], deleted: Sequence[FilePlace]) -> None:
     """A record for each place, one after another; those to be deleted are deleted at once."""
     for number, (path, file_system, inode) in enumerate(places):
         record = await shelf.put(path, stat=stat(file_system=file_system, inode=inode))

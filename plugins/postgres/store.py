@@ -14,6 +14,7 @@ from treeledger.plugins.postgres.address import address_of
 from treeledger.plugins.postgres.keys import key_rows
 from treeledger.plugins.postgres.session import PostgresSession
 from treeledger.plugins.sql import migrating
+from treeledger.plugins.sql.adding import Adding
 from treeledger.plugins.sql.applying import Applying
 from treeledger.plugins.sql.deletions import Deletions
 from treeledger.plugins.sql.jobs import Jobs
@@ -26,7 +27,7 @@ from treeledger.plugins.sql.work import Work, ask, run
 from treeledger.protocols import Migration, PartRef, StoreOptions
 
 
-class PostgresStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
+class PostgresStore(Applying, Adding, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
     """A `treeledger.protocols.Store` for many machines. `schema` is what it is migrated to.
 
     With the option `auto_migrate` opening migrates an older ledger, too.

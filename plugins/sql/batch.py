@@ -164,14 +164,14 @@ def tally(before: Sequence[Standing], after: Sequence[FileRecord]) -> Tally:
     present = RecordState.PRESENT
     return Tally(
         files=new_states.count(present) - states.count(present),
-        bytes=sum(_counted(record.stat.size) for record in after if record.state is present)
-        - sum(_counted(standing.size) for standing in before if standing.state == present),
+        bytes=sum(counted(record.stat.size) for record in after if record.state is present)
+        - sum(counted(standing.size) for standing in before if standing.state == present),
         missing=new_states.count(RecordState.MISSING) - states.count(RecordState.MISSING),
         ignored=new_states.count(RecordState.IGNORED) - states.count(RecordState.IGNORED),
     )
 
 
-def _counted(size: int) -> int:
+def counted(size: int) -> int:
     """What a file adds to the bytes of its repository: at most a petabyte, so that sparse files cannot
     take the sum beyond 64 bits."""
     return min(size, _PETABYTE)

@@ -19,27 +19,27 @@ def key_rows(repository: str, low: str, high: str | None, limit: int) -> Work[li
 
 
 def known_paths(repository: str, files: Sequence[FilePlace]) -> Work[set[str]]:
-    """Of new files in path order, those of which the ledger may know something."""
+    """The paths of those of some new files of which the ledger may know something."""
     if not files:
         return set()
-    gone = yield from _deleted_among(repository, [file[0] for file in files])
-    found = {file[0] for file in files if file[0] in gone} if gone else gone
+    paths = [file[0] for file in files]
+    found = (yield from _deleted_near(repository, paths)).intersection(paths)
     for file_system in {file[1] for file in files}:
         inodes = [file[2] for file in files if file[1] == file_system]
         rows = yield from ask(
             "inodes_on_record", repository_id=repository, file_system=file_system, inodes=inodes
         )
-        if rows:
-            on_record = {(file_system, inode) for (inode,) in rows}
+        on_record = {(file_system, inode) for (inode,) in rows}
+        if on_record:
             found.update(file[0] for file in files if file[1:] in on_record)
     return found
 
 
-def _deleted_among(repository: str, paths: Sequence[str]) -> Work[set[str]]:
-    """At least those of the paths at which a record was deleted. Nearly always there is none near them."""
+def _deleted_near(repository: str, paths: Sequence[str]) -> Work[set[str]]:
+    """At least those of the paths at which a record was deleted. Nearly always there is none around them."""
     limit = len(paths) + _FEW
     rows = yield from ask(
-        "deleted_between", repository_id=repository, low=paths[0], high=paths[-1], limit=limit
+        "deleted_between", repository_id=repository, low=min(paths), high=max(paths), limit=limit
     )
     if len(rows) == limit:
         rows = yield from ask("deleted_paths", repository_id=repository, paths=list(paths))

@@ -28,6 +28,11 @@ SELECT {record} FROM files WHERE id = :id AND repository_id IN (SELECT id FROM r
 SELECT {record} FROM file_records
 WHERE repository_id = :repository_id AND file_system = :file_system AND inode = ANY(:inodes)
 
+-- name: inodes_on_record
+-- Those of these inodes that any record has.
+SELECT inode FROM file_records
+WHERE repository_id = :repository_id AND file_system = :file_system AND inode = ANY(:inodes)
+
 -- name: records_pending
 -- Newest first.
 SELECT {record} FROM file_records

@@ -41,13 +41,22 @@ class Each(NamedTuple):
     rows: Sequence[Row]
 
 
+class Bulk(NamedTuple):
+    """A statement over many rows at once: `columns` name their values, `params` are the same for all."""
+
+    name: str
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    params: Params
+
+
 class Script(NamedTuple):
     """The statements of a migration."""
 
     sql: str
 
 
-Step: TypeAlias = Query | Each | Script
+Step: TypeAlias = Query | Each | Bulk | Script
 Work: TypeAlias = Generator[Step, Sequence[Row], T]
 
 
@@ -92,6 +101,11 @@ def each(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Work[None]:
     """A statement for each row; none for no rows."""
     if rows:
         yield Each(name, columns, rows)
+
+
+def bulk(name: str, columns: Sequence[str], rows: Sequence[Row], **params: Any) -> Work[None]:
+    """A statement over many rows at once."""
+    yield Bulk(name, columns, rows, params)
 
 
 def drive(work: Work[T], execute: Callable[[Step], Sequence[Row]]) -> T:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -17,14 +18,16 @@ import anyio
 
 from treeledger.errors import StoreUnavailable
 from treeledger.plugins.sql.queries import load
-from treeledger.plugins.sql.work import Each, Query, Row, Step, Work, drive
+from treeledger.plugins.sql.work import Bulk, Each, Query, Row, Step, Work, drive
 from treeledger.plugins.sqlite.binding import bound, bound_row, compact
-from treeledger.plugins.sqlite.dialect import PACKAGES, numbered, translate
+from treeledger.plugins.sqlite.dialect import PACKAGES, numbered, together, translate
 from treeledger.plugins.sqlite.errors import ERRORS, is_locked, wrapped
 from treeledger.plugins.sqlite.file import LedgerFile
+from treeledger.protocols import iterate_batches
 
 T = TypeVar("T")
 
+_TOGETHER: Final = 100  # rows in one statement: less than 1,000 parameters, which every SQLite takes
 _PATIENCE: Final = 5.0  # seconds to wait for a file that another program has locked
 _FAREWELL: Final = 1.0  # seconds that a transaction under way has to end when the store closes
 _WRITE: Final = ("BEGIN IMMEDIATE",)
@@ -178,6 +181,12 @@ class Connection:
         if isinstance(step, Each):
             name, columns, rows = compact(step)
             connection.executemany(numbered(self._queries[name].sql({}), columns), map(bound_row, rows))
+        elif isinstance(step, Bulk):
+            constants = bound_row(tuple(step.params.values()))
+            sql = self._queries[step.name].sql({})
+            for rows in iterate_batches(step.rows, _TOGETHER):
+                statement = together(sql, tuple(step.params), len(step.columns), len(rows))
+                connection.execute(statement, (*constants, *chain.from_iterable(rows)))
         else:
             for statement in _statements(step.sql):
                 connection.execute(statement)

@@ -19,6 +19,7 @@ from treeledger.migrations import Scripted, scripts
 from treeledger.model import Holder, Lease
 from treeledger.names import os_from_stored, stored_from_os
 from treeledger.plugins.sql import migrating
+from treeledger.plugins.sql.adding import Adding
 from treeledger.plugins.sql.applying import Applying
 from treeledger.plugins.sql.deletions import Deletions
 from treeledger.plugins.sql.jobs import Jobs
@@ -34,7 +35,7 @@ from treeledger.plugins.sqlite.session import SqliteSession
 from treeledger.protocols import Migration, PartRef
 
 
-class SqliteStore(Applying, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
+class SqliteStore(Applying, Adding, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
     """A `treeledger.protocols.Store` in one file, for one machine. `schema` is what it is migrated to.
 
     Opening migrates an older ledger, after a backup, unless it may not.

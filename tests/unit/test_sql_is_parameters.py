@@ -23,7 +23,8 @@ FINISHED = {
     | {"numbered(self._queries[name].sql({}), columns)"},
     "plugins/sqlite/reader.py": {"setting", "self._queries[step.name].sql(step.params)"},
     "plugins/postgres/reader.py": {"self._queries[step.name].sql(step.params).encode()"},
-    "plugins/postgres/session.py": {"step.sql.encode()", "self._sql(step)", "sql"},
+    "plugins/postgres/session.py": {"step.sql.encode()", "self._sql(step)", "sql"}
+    | {"self._sql(Query(step.name, {}))"},
 }
 
 
