@@ -62,11 +62,16 @@ CHANGE_KEYS: Final[Mapping[str, SameStat]] = {
 _NO_STABLE_INODES: Final = ("vfat", "exfat", "msdos", "ntfs", "cifs", "smb", "9p", "fuse")
 
 
-def same_stat(change_key: str, file_system_type: str) -> SameStat:
-    """The comparison that a repository's `change_key` asks for; `auto` looks at the file system."""
+def change_key_on(file_system_type: str, change_key: str) -> str:
+    """The one of `CHANGE_KEYS` that a repository's `change_key` means; `auto` looks at the file system."""
     if change_key == "auto":
-        change_key = "size-mtime" if file_system_type.startswith(_NO_STABLE_INODES) else "strict"
-    return CHANGE_KEYS[change_key]
+        return "size-mtime" if file_system_type.startswith(_NO_STABLE_INODES) else "strict"
+    return change_key
+
+
+def same_stat(change_key: str, file_system_type: str) -> SameStat:
+    """The comparison that a repository's `change_key` asks for."""
+    return CHANGE_KEYS[change_key_on(file_system_type, change_key)]
 
 
 class ContentPolicy(NamedTuple):

@@ -129,10 +129,9 @@ class Rules:
         """Every rule at the root with its source, for `treeledger ignore list`."""
         return self.root().rules()
 
-    @property
-    def judges_stats(self) -> bool:
-        """Whether `check_stat` may ignore anything."""
-        return bool(self._asked or self._own_inodes)
+    def may_judge(self, inodes: Iterable[int]) -> bool:
+        """Whether `check_stat` may ignore any file with one of these inodes."""
+        return bool(self._asked) or not self._own_inodes.keys().isdisjoint(inodes)
 
     def _text(self, path: str) -> str | None:
         """The text of an ignore file, as `read` gives it."""

@@ -14,15 +14,24 @@ from treeledger.model import File, FileStat, Ignored, RecordKey, RecordState, Se
 
 @dataclass(slots=True)
 class Nominations:
-    """Paths to inspect: `changed` were seen and differ, `replaced` likewise, by another file than on record
-    (which may be elsewhere now), `vanished` have a record and were not seen, `ignored` have a record
-    that a rule hides now."""
+    """What to inspect: `new` files have no record, `changed` paths were seen and differ, `replaced` likewise,
+    by another file than on record (which may be elsewhere now), `vanished` have a record and were not seen,
+    `ignored` have a record that a rule hides now."""
 
+    new: list[File] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     unchanged: int = 0
+
+    def add(self, other: Nominations) -> None:
+        self.new += other.new
+        self.changed += other.changed
+        self.replaced += other.replaced
+        self.vanished += other.vanished
+        self.ignored += other.ignored
+        self.unchanged += other.unchanged
 
 
 def position(item: Seen) -> str:
@@ -72,14 +81,18 @@ class Merge:
             key = next(remaining, None)
         return found
 
+    def passed(self, seen: Sequence[Seen]) -> None:
+        """Says that a batch of the walk is as recorded: that it need not be compared."""
+        for item in reversed(seen):
+            if not isinstance(item, File) and item.subtree:
+                self._cover = item
+                break
+
     def _file(self, item: File, key: RecordKey | None, found: Nominations) -> None:
-        if (
-            key is None
-            or self._everything
-            or key.state != RecordState.PRESENT
-            or self._differs(key, item.stat)
-        ):
-            is_other = key is not None and key[4:6] != item.stat[3:5]
+        if key is None:
+            found.new.append(item)
+        elif self._everything or key.state != RecordState.PRESENT or self._differs(key, item.stat):
+            is_other = key[4:6] != item.stat[3:5]
             (found.replaced if is_other else found.changed).append(item.path)
         else:
             found.unchanged += 1

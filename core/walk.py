@@ -113,7 +113,6 @@ class Walk:
         self._rules = rules
         self._span = span
         self._most_in_memory = most_in_memory
-        self._judges_stats = rules.judges_stats
         self._prefix = prefix
         self._notes: list[Problem] = []
         self._stack: list[_Level] = []
@@ -232,10 +231,9 @@ class Walk:
         self, base: str, rules: DirectoryFilter, entries: Sequence[Entry]
     ) -> tuple[list[Seen], list[_Subtree]]:
         """Files and subtrees among the entries of a directory, each in order; the rest becomes notes."""
-        if _speaks(rules, entries) or self._judges_stats:
+        ignored: list[Ignored] = []
+        if _speaks(rules, entries) or self._rules.may_judge([e[2][4] for e in entries if e[2] is not None]):
             entries, ignored = self._spared(base, rules, entries)
-        else:
-            ignored = []
         files: list[Seen] = [item for item in ignored if not item.subtree]
         subtrees: list[_Subtree] = [(item.path + "/", item) for item in ignored if item.subtree]
         new = tuple.__new__

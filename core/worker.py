@@ -23,9 +23,11 @@ from treeledger.ignoring import Rules
 from treeledger.model import FileStat, Problem, Seen
 from treeledger.names import parent, shown, stored_from_bytes
 from treeledger.plugin_files import load_plugin_file
-from treeledger.protocols import Hasher, PartRef, Tree, Verdict
+from treeledger.protocols import Hasher, LedgerReader, PartRef, Tree, Verdict
 from treeledger.reading import Progress, Read, ReadLimits, read_files
-from treeledger.walk import WalkBatch, walk
+from treeledger.survey import Surveyed, Task
+from treeledger.survey import survey as survey_span
+from treeledger.walk import Walk, WalkBatch, walk
 
 _MOST_IDLE: Final = 32
 _LONGEST_IGNORE_FILE: Final = 2**20  # bytes
@@ -46,6 +48,7 @@ class WorkSpec(NamedTuple):
     hashers: tuple[PartRef, ...]
     own: tuple[str, ...]
     own_inodes: tuple[tuple[int, int], ...] = ()
+    ledger: tuple[PartRef, str] | None = None  # how its records are read, and of which repository
 
 
 class Look(NamedTuple):
@@ -90,6 +93,20 @@ def walk_batches(spec: WorkSpec, prefixes: Sequence[str], batch_size: int = 1000
                     seen, notes = [], []
     if seen or notes:
         yield WalkBatch(seen, notes)
+
+
+def survey(spec: WorkSpec, task: Task, ledger: LedgerReader | None = None) -> Surveyed:
+    """Surveys a span, see `treeledger.survey`; by default with a reader of the ledger of its own.
+
+    Raises RootOffline and StoreError.
+    """
+    with _borrowed(spec) as parts:
+        walk = Walk(parts.tree, parts.rules, task.prefix, task.span)
+        found = survey_span(
+            walk, ledger or parts.ledger(spec), partial(read_files, parts.tree, parts.hashers), task
+        )
+        found.notes += parts.rules.problems
+        return found
 
 
 def names(spec: WorkSpec, directories: Sequence[str], most: int) -> list[list[str] | None]:
@@ -147,11 +164,12 @@ def build_part(ref: PartRef, *arguments: Any) -> Any:
         raise PluginError(f"plugin {location}: {attribute} cannot be built: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Parts:
     tree: Tree
     rules: Rules
     hashers: tuple[Hasher, ...]
+    reader: LedgerReader | None = None
 
     @classmethod
     def build(cls, spec: WorkSpec) -> _Parts:
@@ -160,9 +178,21 @@ class _Parts:
         rules = Rules(filters, partial(_ignore_file, tree), spec.own, spec.own_inodes)
         return cls(tree, rules, tuple(build_part(ref) for ref in spec.hashers))
 
+    def ledger(self, spec: WorkSpec) -> LedgerReader:
+        if self.reader is None:
+            assert spec.ledger is not None, "this ledger is read by its store only"
+            ref, repository_id = spec.ledger
+            self.reader = build_part(ref, repository_id)
+        return self.reader
+
     def forget(self) -> None:
         self.tree.forget()
         self.rules.forget()
+
+    def close(self) -> None:
+        self.tree.close()
+        if self.reader is not None:
+            self.reader.close()
 
 
 class _Kept:
@@ -185,11 +215,11 @@ class _Kept:
             evicted = self._idle[:-_MOST_IDLE]
             del self._idle[:-_MOST_IDLE]
         for _, old in evicted:
-            old.tree.close()
+            old.close()
 
     def close(self, key: str) -> None:
         while (parts := self.take(key)) is not None:
-            parts.tree.close()
+            parts.close()
 
 
 _kept: Final = _Kept()

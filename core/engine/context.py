@@ -10,7 +10,7 @@ from typing import Final
 import anyio
 
 from treeledger.config.settings import RepositorySettings
-from treeledger.diff import ContentPolicy, SameStat
+from treeledger.diff import CHANGE_KEYS, ContentPolicy, SameStat
 from treeledger.engine.farewell import Farewell
 from treeledger.engine.hub import Hub
 from treeledger.engine.recorder import Recorder
@@ -42,7 +42,7 @@ class Context:
     workers: Workers
     recorder: Recorder
     hub: Hub
-    same: SameStat
+    change_key: str  # of `diff.CHANGE_KEYS`
     content: ContentPolicy
     one_shot: bool
     farewell: Farewell = field(default_factory=Farewell)
@@ -54,6 +54,11 @@ class Context:
 
     def __post_init__(self) -> None:
         self.large = anyio.CapacityLimiter(self.settings.reconciliation.max_concurrency)
+
+    @property
+    def same(self) -> SameStat:
+        """Which stats mean the same file."""
+        return CHANGE_KEYS[self.change_key]
 
     @property
     def algorithm(self) -> str:

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from treeledger.config.settings import RepositorySettings
 from treeledger.engine.actions import ActionRunner
-from treeledger.engine.hub import Committed, Event, RepositoryState
+from treeledger.engine.hub import Added, Committed, Event, RepositoryState
 from treeledger.engine.keeper import Keeper
 from treeledger.engine.patience import patiently, unsaid
 from treeledger.engine.scans import ScanRequest
@@ -132,10 +132,10 @@ class Engine:
 
     async def _tell_recorded(self, recorded: Recorded) -> None:
         """Passes committed batches to the `recorded` hooks in a worker thread; best effort."""
-        send, receive = anyio.create_memory_object_stream[Committed](_RECORDED_WAITING)
+        send, receive = anyio.create_memory_object_stream[Committed | Added](_RECORDED_WAITING)
 
         def listen(event: Event) -> None:
-            if isinstance(event, Committed):
+            if isinstance(event, Committed | Added):
                 try:
                     send.send_nowait(event)
                 except anyio.WouldBlock:
@@ -145,13 +145,23 @@ class Engine:
         try:
             with send, receive:
                 async for batch in receive:
-                    await _call_recorded(recorded, batch)
+                    await _call_recorded(recorded, batch.repository, await self._entries(batch))
         finally:
             stop()
 
+    async def _entries(self, batch: Committed | Added) -> Sequence[JournalEntry]:
+        if isinstance(batch, Committed):
+            return batch.entries
+        count = batch.last - batch.first + 1
+        try:
+            return await self.tools.store.changes(batch.first - 1, limit=count)
+        except StoreError as error:
+            log.warning("a batch is not passed to a plugin's recorded(): %s", error)
+            return ()
 
-async def _call_recorded(recorded: Recorded, batch: Committed) -> None:
+
+async def _call_recorded(recorded: Recorded, repository: Repository, entries: Sequence[JournalEntry]) -> None:
     try:
-        await anyio.to_thread.run_sync(recorded, batch.repository, batch.entries, abandon_on_cancel=True)
+        await anyio.to_thread.run_sync(recorded, repository, entries, abandon_on_cancel=True)
     except Exception:
         log.exception("a plugin's recorded() failed")

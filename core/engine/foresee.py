@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from treeledger.config.settings import RepositorySettings
-from treeledger.diff import ContentPolicy, same_stat
+from treeledger.diff import ContentPolicy, change_key_on
 from treeledger.engine.context import Context
 from treeledger.engine.inspector import Inspector
 from treeledger.engine.recorder import Recorder
@@ -86,6 +86,9 @@ class _TrialContext(Context):
 
 
 class _TrialScanner(Scanner):
+    def _taking(self) -> None:
+        """New files are only named."""
+
     async def _forget_problems(self, scope: ScanScope, before: datetime) -> None:
         """Nothing is written."""
 
@@ -113,7 +116,7 @@ async def foresee(
         workers=tools.workers,
         recorder=recorder,
         hub=tools.hub,
-        same=same_stat(settings.change_key, root.type),
+        change_key=change_key_on(root.type, settings.change_key),
         content=ContentPolicy(hashing=False),
         one_shot=True,
     )

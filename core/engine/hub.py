@@ -28,6 +28,15 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """New files were just committed in bulk; the journal has them, with the numbers `first` to `last`."""
+
+    repository: Repository
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far an operation is. `listed` counts files seen, `expected` what the ledger held before."""
 
@@ -55,7 +64,7 @@ class StateChanged:
     message: str
 
 
-Event = Committed | Progress | Finished | StateChanged
+Event = Committed | Added | Progress | Finished | StateChanged
 Listener = Callable[[Event], None]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import anyio
 
-from treeledger.engine.hub import Committed, Hub
+from treeledger.engine.hub import Added, Committed, Hub
 from treeledger.engine.run import Run
 from treeledger.errors import StoreDataError
 from treeledger.model import (
@@ -19,7 +20,7 @@ from treeledger.model import (
     RecordState,
     Repository,
 )
-from treeledger.protocols import Applied, Store, iterate_batches
+from treeledger.protocols import Applied, NewFile, Store, iterate_batches
 
 _BATCH = 2000  # changes in one transaction
 
@@ -53,6 +54,29 @@ class Recorder:
         for batch in iterate_batches(changes, _BATCH):
             await self._apply(batch, run, total)
         return total
+
+    async def add(self, files: Sequence[NewFile], run: Run, algorithm: str, read_at: datetime) -> list[str]:
+        """Commits new files in bulk; returns the paths of those that have to be inspected instead."""
+        operation = await run.begin()
+        self.generation = max(self.generation, operation.generation)
+        try:
+            added = await self._store.add(
+                self._lease,
+                files,
+                algorithm=algorithm,
+                read_at=read_at,
+                operation_id=operation.id,
+                generation=self.generation,
+            )
+        except (StoreDataError, MemoryError):
+            return [file[0] for file in files]
+        count = added.last - added.first + 1
+        if count > 0:
+            run.counts.files_added += count
+            self._hub.tell(Added(self._repository, added.first, added.last))
+        if any(file[7] == HashState.PENDING for file in files):
+            self.unread.set()
+        return added.refused
 
     async def _apply(self, changes: Sequence[Change], run: Run, total: Applied) -> None:
         try:

@@ -7,9 +7,9 @@ a scan may run beside live writes and never overwrites one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 import anyio
@@ -18,74 +18,22 @@ from anyio.abc import TaskGroup
 from treeledger.dirty import outermost
 from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
-from treeledger.engine.inspector import READY_WITHIN, Inspector, Reread
+from treeledger.engine.inspector import READY_WITHIN, SMALL_FILE, Inspector, Reread
 from treeledger.engine.run import Run
-from treeledger.merge import Merge, Nominations, position
-from treeledger.model import (
-    File,
-    ProblemCode,
-    RecordKey,
-    ScanScope,
-    Unknown,
-)
-from treeledger.names import range_below, successor, within
-from treeledger.walk import WalkBatch
+from treeledger.engine.surveys import Surveys
+from treeledger.merge import Nominations
+from treeledger.model import Problem, ProblemCode, ScanScope
+from treeledger.names import within
+from treeledger.reading import ReadLimits
+from treeledger.survey import Surveyed, Taking, Task
 
-_PAGE: Final = 5000  # records
 _BATCH: Final = 1000  # paths in one inspection
 _SWAPS: Final = 20_000  # of those that may have changed places, which are inspected together
 _IN_FLIGHT: Final = 16  # inspections, each READY_WITHIN at most: a scan commits at walking speed
+_NEW: Final = 4000  # files that are taken up in one transaction
 _MOST_NOTES: Final = 10_000
 
 Told = Callable[[Run], None]
-
-
-class KeyReader:
-    """The records of some prefixes, one after another, each in path order, in keyset pages."""
-
-    def __init__(self, context: Context, prefixes: Sequence[str]) -> None:
-        self._context = context
-        self._ranges = _ranges(prefixes)
-        self._range = next(self._ranges, None)
-        self._page: list[RecordKey] = []
-        self._next = 0
-
-    async def until(self, bound: str | None) -> list[RecordKey]:
-        """The next records with a path of at most `bound`; all that are left for None."""
-        taken: list[RecordKey] = []
-        while self._next < len(self._page) or await self._load():
-            page, start = self._page, self._next
-            if bound is None or page[-1].path <= bound:
-                taken += page[start:]
-                self._next = len(page)
-                continue
-            while page[self._next].path <= bound:
-                self._next += 1
-            taken += page[start : self._next]
-            break
-        return taken
-
-    async def _load(self) -> bool:
-        """Reads the next page that holds anything."""
-        context = self._context
-        while self._range is not None:
-            low, high = self._range
-            self._page, self._next = await context.store.keys(context.repository.id, low, high, _PAGE), 0
-            if len(self._page) < _PAGE:
-                self._range = next(self._ranges, None)
-            else:
-                self._range = successor(self._page[-1].path), high
-            if self._page:
-                return True
-        return False
-
-
-def _ranges(prefixes: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """What is at each prefix itself, and what is below it."""
-    for prefix in prefixes:
-        if prefix:
-            yield prefix, successor(prefix)
-        yield range_below(prefix)
 
 
 class Scanned(NamedTuple):
@@ -103,11 +51,12 @@ class _Found:
     replaced: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    notes: int = 0
+    notes: set[Problem] = field(default_factory=set)
     colliding: set[str] = field(default_factory=set)
 
     def take(self, nominations: Nominations, run: Run) -> None:
         run.counts.files_unchanged += nominations.unchanged
+        self.changed += [file.path for file in nominations.new]
         self.changed += nominations.changed
         self.changed += nominations.ignored
         self.replaced += nominations.replaced
@@ -135,9 +84,8 @@ class Scanner:
         self._overtaken: list[str] = []
         outer = outermost(prefixes)
         found = _Found()
-        merge = Merge(same=context.same, everything=rehash)
         with ungrouped():
-            await self._scan(outer, merge, found, run, rehash)
+            await self._scan(outer, found, run, rehash)
         await self._inspect_vanished(found.vanished, run)
         look = await context.root.check()
         for prefix in outer:
@@ -169,25 +117,18 @@ class Scanner:
         kept = (*scope.unknown, *context.unread)
         await context.store.forget_problems(context.repository.id, scope.prefix, before, kept)
 
-    async def _scan(
-        self, prefixes: Sequence[str], merge: Merge, found: _Found, run: Run, rehash: bool
-    ) -> None:
-        keys = KeyReader(self._context, prefixes)
+    async def _scan(self, prefixes: Sequence[str], found: _Found, run: Run, rehash: bool) -> None:
         limiter = anyio.CapacityLimiter(_IN_FLIGHT)
+        task = Task(change_key=self._context.change_key, everything=rehash, taking=self._taking())
         async with anyio.create_task_group() as tasks:
-            async with self._context.workers.walk(self._context.spec, prefixes) as batches:
-                async for batch in batches:
-                    await self._take_notes(batch, found, run)
-                    if batch.seen:
-                        run.counts.files_scanned += sum(isinstance(item, File) for item in batch.seen)
-                        records = await keys.until(position(batch.seen[-1]))
-                        found.take(merge.step(batch.seen, records), run)
+            async with Surveys(self._context, prefixes, task).results() as results:
+                async for surveyed in results:
+                    await self._take(surveyed, found, run)
                     for waiting, size in ((found.changed, _BATCH), (found.replaced, _SWAPS)):
                         while len(waiting) >= size:
                             await self._start_inspection(tasks, limiter, waiting[:size], run, rehash)
                             del waiting[:size]
                     self._told(run)
-            found.take(merge.step([], await keys.until(None)), run)
             for start in range(0, len(found.changed), _BATCH):
                 await self._start_inspection(
                     tasks, limiter, found.changed[start : start + _BATCH], run, rehash
@@ -195,17 +136,37 @@ class Scanner:
         if found.replaced:  # after the rest, so that what moved to a free place has left its own
             await self._look_at(found.replaced, run, rehash)
 
-    async def _take_notes(self, batch: WalkBatch, found: _Found, run: Run) -> None:
-        unknown = [item for item in batch.seen if isinstance(item, Unknown)]
-        found.unknown += [item.path for item in unknown]
+    def _taking(self) -> Taking | None:
+        """How new files are taken up on the way."""
+        context = self._context
+        limits = ReadLimits(
+            max_size=context.content.max_size, timeout=context.settings.reconciliation.hash_timeout
+        )
+        return Taking(context.content, limits, SMALL_FILE, READY_WITHIN, _NEW)
+
+    async def _take(self, surveyed: Surveyed, found: _Found, run: Run) -> None:
+        await self._take_notes(surveyed, found, run)
+        run.counts.files_scanned += surveyed.files
+        found.take(surveyed.nominations, run)
+        if surveyed.new:
+            read_at = datetime.fromtimestamp(surveyed.read_at, UTC)
+            found.changed += await self._context.recorder.add(
+                surveyed.new, run, self._context.algorithm, read_at
+            )
+            run.count_read(surveyed.sizes)
+
+    async def _take_notes(self, surveyed: Surveyed, found: _Found, run: Run) -> None:
+        found.unknown += [item.path for item in surveyed.unknown]
         notes = [  # of an ignore file in a folder that cannot be read, the folder's own problem says enough
             note
-            for note in batch.notes[: max(0, _MOST_NOTES - found.notes)]
-            if note.code.is_note or not any(within(path, note.path) for path in found.unknown)
+            for note in surveyed.notes
+            if note not in found.notes
+            and (note.code.is_note or not any(within(path, note.path) for path in found.unknown))
         ]
-        found.notes += len(notes)
+        del notes[max(0, _MOST_NOTES - len(found.notes)) :]
+        found.notes.update(notes)
         found.colliding.update(note.path for note in notes if note.code is ProblemCode.NAMES_COLLIDE)
-        await self._context.report([*(item.problem for item in unknown), *notes], [], run)
+        await self._context.report([*(item.problem for item in surveyed.unknown), *notes], [], run)
 
     async def _start_inspection(
         self, tasks: TaskGroup, limiter: anyio.CapacityLimiter, paths: list[str], run: Run, rehash: bool

@@ -12,7 +12,7 @@ from uuid import UUID
 import anyio
 
 from treeledger.config.settings import RepositorySettings
-from treeledger.diff import ContentPolicy, same_stat
+from treeledger.diff import ContentPolicy, change_key_on
 from treeledger.engine.context import Context
 from treeledger.engine.deletions import Deletions
 from treeledger.engine.farewell import Farewell
@@ -192,6 +192,7 @@ def build_spec(
     hashers = tools.parts.hashers()
     names = settings.reconciliation.hashers
     own = tools.store.own_paths()
+    reader = tools.store.reader()
     spec = WorkSpec(
         key=f"{repository.id}:{next(_specs)}",
         root=root.path,
@@ -201,6 +202,7 @@ def build_spec(
         hashers=tuple(_named(hashers, name, "hasher") for name in names),
         own=own_paths(own, root.path),
         own_inodes=own_inodes(own, root.devices),
+        ledger=reader and (reader, str(repository.id)),
     )
     return with_barred(spec, root.barred)
 
@@ -238,7 +240,6 @@ async def _session(
     lease: Lease,
     one_shot: bool,
 ) -> Session:
-    same = same_stat(settings.change_key, root.type)
     reconciliation = settings.reconciliation
     problems = await store.problems(repository.id, notes=True, limit=100_000)
     context = Context(
@@ -251,7 +252,7 @@ async def _session(
         workers=tools.workers,
         recorder=Recorder(store, repository, lease, tools.hub, unit=reconciliation.batch_size),
         hub=tools.hub,
-        same=same,
+        change_key=change_key_on(root.type, settings.change_key),
         content=ContentPolicy(reconciliation.calculate_hashes, reconciliation.max_hash_size),
         one_shot=one_shot,
         troubled={known.problem.path for known in problems},

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 
 from treeledger import worker
 from treeledger.engine.processes import Processes
 from treeledger.engine.readers import Readers, patience
+from treeledger.errors import PluginError, StoreError
 from treeledger.model import FileStat
+from treeledger.protocols import LedgerReader
 from treeledger.reading import Read, ReadLimits
-from treeledger.walk import WalkBatch
+from treeledger.survey import Surveyed, Task
 from treeledger.worker import Look, WorkSpec
 
-_BATCHES_AHEAD: Final = 8
+log = logging.getLogger(__name__)
+_PROCESSES: Final = min(4, os.cpu_count() or 1)
+_SURVEYS_AHEAD: Final = 1  # so that no process waits for its next one
+_LONGEST_SURVEY: Final = 600.0  # seconds; it breaks off after one or two, but between directories only
 _WORTH_A_PROCESS: Final = 200  # files in a batch; fewer are done before a process would have begun
 
 P = ParamSpec("P")
@@ -43,7 +47,7 @@ class Workers:
         self._looks = anyio.CapacityLimiter(2)
         self._small = anyio.CapacityLimiter(1)
         self._readers = Readers()
-        self._processes = Processes(max(1, (os.cpu_count() or 1) - 1)) if processes else None
+        self._processes = Processes(_PROCESSES) if processes else None
 
     async def look(self, spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
         return await self._run(self._looks, len(paths), worker.look, spec, paths)
@@ -100,29 +104,27 @@ class Workers:
         (result,) = await self._readers.read(spec, [(path, stat)], limits, limiter)
         return result
 
+    def survey_lanes(self, spec: WorkSpec) -> int:
+        """How many surveys may be in the hands of processes; 0 where they cannot read the ledger."""
+        return _PROCESSES + _SURVEYS_AHEAD if self._processes is not None and spec.ledger is not None else 0
+
+    async def survey(self, spec: WorkSpec, task: Task) -> Surveyed | None:
+        """In a process; None where that cannot be done, or does not end. Raises RootOffline."""
+        with anyio.move_on_after(_LONGEST_SURVEY) as waiting:
+            try:
+                return await self._in_process(partial(worker.survey, spec, task))
+            except (StoreError, PluginError, MemoryError) as error:
+                log.debug("a process could not survey %s: %s", task.prefix, error)
+        if waiting.cancelled_caught and self._processes is not None:
+            self._processes.leave()
+        return None
+
+    async def survey_here(self, spec: WorkSpec, task: Task, ledger: LedgerReader) -> Surveyed:
+        """In a thread. Raises RootOffline, and what the ledger raises."""
+        return await anyio.to_thread.run_sync(worker.survey, spec, task, ledger, limiter=self._walks)
+
     async def release(self, spec: WorkSpec) -> None:
         """Closes what is kept open for a spec, so that its disk can be unmounted."""
         if self._processes is not None:
             self._processes.retire()
         await anyio.to_thread.run_sync(worker.release, spec.key, limiter=self._walks)
-
-    @asynccontextmanager
-    async def walk(self, spec: WorkSpec, prefixes: Sequence[str]) -> AsyncIterator[AsyncIterator[WalkBatch]]:
-        """The batches of a walk through some prefixes, a few of them ahead of who takes them."""
-        send, receive = anyio.create_memory_object_stream[WalkBatch](_BATCHES_AHEAD)
-
-        def produce() -> None:
-            try:
-                for batch in worker.walk_batches(spec, prefixes):
-                    anyio.from_thread.run(send.send, batch)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                pass  # nobody takes the rest
-
-        async def run() -> None:
-            with send:
-                await anyio.to_thread.run_sync(partial(produce), limiter=self._walks)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run)
-            with send, receive:
-                yield receive

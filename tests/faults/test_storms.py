@@ -26,6 +26,7 @@ from treeledger.ledger import Ledger
 from treeledger.model import ChangeKind, HashState, OperationType, RecordState
 from treeledger.plugins.sqlite import session as sqlite_session
 from treeledger.settle import Settle
+from treeledger.survey import Surveyed, Task
 
 pytestmark = pytest.mark.anyio
 WATCHING = RepositoryState.WATCHING
@@ -205,17 +206,18 @@ def _so(condition: Any) -> Any:
 )
 async def test_a_subtree_does_not_wait_for_a_full_scan(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.write("known")
-    go_on, walk = threading.Event(), worker.walk_batches
+    go_on, survey = threading.Event(), worker.survey
 
-    def slow(spec: Any, prefixes: Sequence[str]) -> Iterator[Any]:
-        yield from walk(spec, prefixes)
-        if "" in prefixes:
+    def slow(spec: Any, task: Task, ledger: Any) -> Surveyed:
+        found = survey(spec, task, ledger)
+        if not task.prefix:
             go_on.wait(60)
+        return found
 
     one = Heard(tree)
     async with one.running():
         await one.until(WATCHING)
-        monkeypatch.setattr(worker, "walk_batches", slow)
+        monkeypatch.setattr(worker, "survey", slow)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(tree.ledger.trigger_reconciliation, tree.repository.id)
             try:
@@ -249,17 +251,18 @@ async def test_slow_polling(polled: Tree, monkeypatch: pytest.MonkeyPatch) -> No
     clock = _Steps()
     monkeypatch.setattr("treeledger.plugins.polling.time", clock)
     running, most = 0, 0
-    walk = worker.walk_batches
+    survey = worker.survey
 
-    def slow(spec: Any, prefixes: Sequence[str]) -> Iterator[Any]:
+    def slow(spec: Any, task: Task, ledger: Any) -> Surveyed:
         nonlocal running, most
         running += 1
         most = max(most, running)
         clock.step(5)  # five intervals
-        yield from walk(spec, prefixes)
+        found = survey(spec, task, ledger)
         running -= 1
+        return found
 
-    monkeypatch.setattr(worker, "walk_batches", slow)
+    monkeypatch.setattr(worker, "survey", slow)
     one = Heard(polled)
     async with one.running():
         await one.until(WATCHING)

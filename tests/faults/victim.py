@@ -49,7 +49,7 @@ BEGIN = "treeledger.plugins.sql.operations:Operations.begin_operation"
 FINISH = "treeledger.plugins.sql.operations:Operations.finish_operation"
 LOOK = "treeledger.worker:look"
 READ = "treeledger.worker:read"
-WALK = "treeledger.worker:walk_batches"
+WALK = "treeledger.worker:survey"
 DELETE = "treeledger.engine.deletions:Deletions._delete"
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from treeledger.diff import CHANGE_KEYS, ContentPolicy, apply, change_of, diff, same_stat
-from treeledger.merge import Merge, position
+from treeledger.merge import Merge, Nominations, position
 from treeledger.model import (
     ChangeKind,
     File,
@@ -105,11 +105,15 @@ def test_the_merge_nominates_what_the_diff_changes(
         bound = position(part[-1])
         found = merge.step(part, [key for key in keys if key.path <= bound])
         keys = [key for key in keys if key.path > bound]
-        nominated.update(found.changed, found.replaced, found.vanished, found.ignored)
-    found = merge.step([], keys)
-    nominated.update(found.changed, found.replaced, found.vanished, found.ignored)
+        nominated |= paths_of(found)
+    nominated |= paths_of(merge.step([], keys))
     changed = {change.after.path for change in diff(records, seen, REPOSITORY)}
     assert changed <= nominated
+
+
+def paths_of(found: Nominations) -> set[str]:
+    new = [file.path for file in found.new]
+    return {*new, *found.changed, *found.replaced, *found.vanished, *found.ignored}
 
 
 OLD = FileStat(10, 100, 100, 1, 7, 0o100644)

@@ -10,9 +10,11 @@ from treeledger.names import (
     bytes_from_stored,
     os_from_stored,
     parent,
+    range_below,
     shown,
     stored_from_bytes,
     stored_from_os,
+    successor,
     within,
 )
 
@@ -21,6 +23,9 @@ names = st.one_of(
     st.binary(min_size=1, max_size=40),
     st.lists(st.sampled_from(_TRICKY), min_size=1, max_size=8).map(b"".join),
 )
+
+
+without_nul = st.text(st.characters(min_codepoint=1), max_size=4)
 
 
 @given(names)
@@ -66,3 +71,19 @@ def test_parents_and_ancestors() -> None:
     assert parent("a/b/c") == "a/b"
     assert parent("a") == ""
     assert ancestors("a/b/c") == ["a", "a/b"]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=4), st.text(max_size=4))
+@example("a", "a/")
+@example("a", "a0")
+def test_what_lies_below_a_directory_is_a_range(prefix: str, path: str) -> None:
+    low, high = range_below(prefix)
+    if path != prefix:
+        assert (low <= path and (high is None or path < high)) is (within(prefix, path) or prefix == "")
+
+
+@given(
+    st.text(st.characters(min_codepoint=1), max_size=3), st.text(st.characters(min_codepoint=1), max_size=4)
+)
+def test_nothing_lies_between_a_path_and_its_successor(path: str, other: str) -> None:
+    assert not path < other < successor(path)

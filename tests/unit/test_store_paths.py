@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from treeledger.names import within
-from treeledger.plugins.sql.paths import Range, below, covers, starting
+from treeledger.plugins.sql.paths import Range, covers, starting
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 # Every place of a small tree, and what of it may be hidden.
@@ -28,15 +28,6 @@ def holds(span: Range, path: str) -> bool:
 def test_what_begins_with_a_text(prefix: str, path: str) -> None:
     assert holds(starting(prefix), path) is path.startswith(prefix)
     assert holds(starting(prefix), prefix + path)
-
-
-@given(texts, texts)
-@example("a", "a/")
-@example("a", "a0")
-def test_what_lies_below_a_directory(prefix: str, path: str) -> None:
-    if path != prefix:
-        assert holds(below(prefix), path) is (within(prefix, path) or prefix == "")
-    assert holds(below(prefix), f"{prefix}/{path}" if prefix else path)
 
 
 @given(places, hidden, places, hidden)

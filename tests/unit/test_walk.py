@@ -16,7 +16,7 @@ from treeledger.merge import position
 from treeledger.model import File, FileStat, Ignored, Problem, ProblemCode, Seen, Unknown
 from treeledger.names import within
 from treeledger.protocols import DirectoryFilter, Entry, ReadText, Verdict
-from treeledger.walk import WalkBatch, walk
+from treeledger.walk import ALL, Span, Walk, WalkBatch, walk
 
 Node = Mapping[str, "Node"] | int | OSError | Problem
 """A directory, the size of a file, what trying to look at it or list it raises, or a note."""
@@ -82,7 +82,7 @@ class FakeTree:
     def close(self) -> None: ...
 
 
-class IgnoreNames:
+class IgnoreNames(DirectoryFilter):
     """Ignores some names wherever they are, and files of more than 100 bytes."""
 
     problems: Sequence[Problem] = ()
@@ -161,6 +161,36 @@ def test_a_walk_of_a_prefix_is_that_part_of_the_whole(
     prefix = data.draw(st.sampled_from(known))
     part = seen(walk(FakeTree(content), rules(), prefix, most_in_memory=most_in_memory))
     assert part == [item for item in whole if within(prefix, item.path)]
+
+
+@unhurried
+@given(contents, st.sets(names, max_size=2), st.integers(3, 50), st.data())
+def test_a_walk_that_is_broken_off_anywhere_goes_on_in_spans_with_nothing_lost_or_twice(
+    content: Mapping[str, Node], ignored: set[str], most_in_memory: int, data: st.DataObject
+) -> None:
+    """Whatever is at the prefix."""
+    prefix = data.draw(st.sampled_from(["", "a", *files_of(content)]))
+    whole = seen(walk(FakeTree(content), rules(*ignored), prefix))
+    waiting, items = [ALL], []
+    while waiting:
+        going = Walk(
+            FakeTree(content), rules(*ignored), prefix, waiting.pop(0), most_in_memory=most_in_memory
+        )
+        for step in going:
+            items += step
+            if data.draw(st.booleans()) and (rest := going.rest(data.draw(st.integers(1, 4)))) is not None:
+                assert len(rest) <= 4
+                waiting += rest
+                break
+    assert sorted(items, key=position) == whole
+
+
+def test_what_is_left_of_a_walk_is_cut_between_the_outermost_folders() -> None:
+    content = {f"d{number}": {"x": 1, "y": {"z": 1}} for number in range(9)}
+    going = Walk(FakeTree(content), rules())
+    next(iter(going))
+    rest = going.rest(3)
+    assert rest == [Span("d0/y/", "d3/"), Span("d3/", "d6/"), Span("d6/", None)]
 
 
 @unhurried
