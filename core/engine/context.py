@@ -11,6 +11,7 @@ import anyio
 
 from treeledger.config.settings import RepositorySettings
 from treeledger.diff import CHANGE_KEYS, ContentPolicy, SameStat
+from treeledger.engine.beside import Beside
 from treeledger.engine.farewell import Farewell
 from treeledger.engine.hub import Hub
 from treeledger.engine.recorder import Recorder
@@ -46,6 +47,7 @@ class Context:
     content: ContentPolicy
     one_shot: bool
     farewell: Farewell = field(default_factory=Farewell)
+    beside: Beside = field(default_factory=Beside)
     troubled: set[str] = field(default_factory=set)  # paths the store has problems of
     large: anyio.CapacityLimiter = field(init=False)  # threads that read large files
     colliding: dict[str, Problem] = field(default_factory=dict)  # the notes on names that collide, by path

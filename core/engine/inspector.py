@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import anyio
 
 from treeledger.diff import Absent, Sight, change_of
+from treeledger.engine.beside import Looking
 from treeledger.engine.content import corruption, wants_reading, was_read_early, with_read
 from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
@@ -93,11 +94,16 @@ class Inspector:
         `reread`. Returns the paths that were overtaken by other writers each time: look at them again later.
         """
         manner = _Manner(found_by_scan, reread, deadline or time.monotonic() + READY_WITHIN)
+        beside = self._context.beside
+        beside.begin(paths)
         for _ in range(_TRIES):
-            left = await self._once(paths, run, manner)
-            if left.unsteady:
-                left.overtaken.extend(await self.inspect(dict.fromkeys(left.unsteady, True), run))
-            paths = left.twins | dict.fromkeys(left.overtaken, True)
+            with beside.looking(paths) as looking:
+                left = await self._once(paths, run, manner, looking)
+                doubtful = dict.fromkeys(looking.met(), False)
+            if reread:  # whoever looks once more has no reason to read everything again
+                left.overtaken.extend(await self.inspect(dict.fromkeys(left.unsteady, True) | doubtful, run))
+                doubtful = {}
+            paths = doubtful | left.twins | dict.fromkeys(left.overtaken, True)
             if not paths:
                 return []
         return list(paths)
@@ -110,7 +116,7 @@ class Inspector:
         sights = [self._sight(look, record) for look, record in zip(looks, records, strict=True)]
         return {sight.path for sight in sights if isinstance(sight, Absent)}
 
-    async def _once(self, paths: Mapping[str, bool], run: Run, manner: _Manner) -> _Left:
+    async def _once(self, paths: Mapping[str, bool], run: Run, manner: _Manner, looking: Looking) -> _Left:
         context = self._context
         wanted = sorted(paths)
         records = await context.store.records_at(context.repository.id, wanted)
@@ -125,7 +131,7 @@ class Inspector:
         ]
         alike = await self._alike(changes, manner)
         twins = {} if manner.found_by_scan else await changed_twins(context, changes, alike, paths)
-        changes = await self._paired(changes, alike, looks, paths, manner)
+        changes = await self._paired(changes, alike, looks, paths, manner, looking)
         to_read = {
             change.after.path: change.after.stat
             for change in changes
@@ -207,6 +213,7 @@ class Inspector:
         looks: Iterable[Look],
         paths: Mapping[str, bool],
         manner: _Manner,
+        looking: Looking,
     ) -> list[Change]:
         """The changes with moves paired. What was written to, or left its place otherwise, may be no move."""
         context = self._context
@@ -217,6 +224,7 @@ class Inspector:
         known = {look.path: look for look in looks}
         others = sorted({record.path for record in candidates} - known.keys())
         if others:
+            looking.also(others)
             known.update((look.path, look) for look in await context.workers.look(context.spec, others))
 
         def doubt(source: str, target: str) -> bool:

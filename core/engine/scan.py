@@ -77,6 +77,7 @@ class Scanner:
         Raises RootOffline, having changed nothing it was not sure of.
         """
         context = self._context
+        context.beside.begin(below=prefixes)
         await context.root.check()
         operation = await run.begin()
         began = await self._began(prefixes)

@@ -16,9 +16,10 @@ from machine import Disk, mount, needs_root, unmount_all
 from matrix import fault
 from support import Tree, until
 
+from treeledger.engine.hearing import Hearing
 from treeledger.engine.recorder import Recorder
 from treeledger.engine.run import Run
-from treeledger.model import Change, ChangeKind, HashState, OperationType, ProblemCode
+from treeledger.model import Change, ChangeKind, HashState, OperationType, ProblemCode, RecordState
 from treeledger.plugins.sha256 import Sha256
 from treeledger.protocols import Applied
 
@@ -194,14 +195,14 @@ async def test_edit_that_only_ctime_shows(tree: Tree, how: str) -> None:
 
 
 class HeldScan:
-    """Stops a scan that was asked for where it has looked and read, and before it writes."""
+    """Stops a scan, one that was asked for, where it has looked and read, and before it writes."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, type: OperationType = OperationType.MANUAL) -> None:
         self.reached, self.go_on = anyio.Event(), anyio.Event()
         apply = Recorder.apply
 
         async def held(recorder: Recorder, changes: Sequence[Change], run: Run) -> Applied:
-            if run.type is OperationType.MANUAL:
+            if run.type is type:
                 self.reached.set()
                 await self.go_on.wait()
             return await apply(recorder, changes, run)
@@ -252,6 +253,49 @@ async def test_stale_scan(tree: Tree, monkeypatch: pytest.MonkeyPatch, between: 
     assert kinds <= {ChangeKind.DELETED}
     operations = await tree.ledger.sync_operations(tree.repository.id)
     assert {one.status.value for one in operations} == {"completed"}
+
+
+@fault(
+    "a new file is removed between a scan's look and its writing, as an inspection sees that writes nothing",
+    "the scan looks again after it has written, and the file does not stay in the ledger",
+)
+async def test_gone_before_it_was_recorded(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tree.write("d/file", "a text")
+    scan = HeldScan(monkeypatch, OperationType.STARTUP)
+    async with tree.ledger.started(command="test", root_check=0.2):
+        await scan.reached.wait()
+        path.unlink()
+        tree.write("later")  # events come in order: once it is recorded, the loss was looked at
+        await tree.until_present("later")
+        scan.go_on.set()
+        await tree.until_status("watching")
+        await until(lambda: is_like_the_disk(tree), "the ledger like the disk")
+    assert await tree.state("d/file") is RecordState.DELETED
+
+
+@fault(
+    "a new file is removed between a scan's look and its writing, as another scan sees that writes nothing",
+    "the first one looks again after it has written, and the file does not stay in the ledger",
+)
+async def test_gone_before_it_was_recorded_as_a_scan_saw(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tree.write("d/file", "a text")
+    tree.write("d/other")
+    monkeypatch.setattr(Hearing, "_take", lambda self, batch: None)  # nothing but the scan tells of it
+    scan = HeldScan(monkeypatch, OperationType.STARTUP)
+    store = tree.ledger.store
+
+    async def is_scanned() -> bool:
+        return not await store.dirty(tree.repository.id)
+
+    async with tree.ledger.started(command="test", root_check=0.2):
+        await scan.reached.wait()
+        path.unlink()
+        await store.mark_dirty(tree.repository.id, [("d", "test")])
+        await until(is_scanned, "the folder scanned")
+        scan.go_on.set()
+        await tree.until_status("watching")
+        await until(lambda: is_like_the_disk(tree), "the ledger like the disk")
+    assert await tree.state("d/file") is RecordState.DELETED
 
 
 @fault(
