@@ -103,6 +103,27 @@ async def _filled(store: Store) -> Shelf:
 
 
 @pytest.mark.anyio
+async def test_a_ledger_that_was_small_a_moment_ago_is_searched_by_path(postgres_url: str) -> None:
+    """What the planner saw when there was one record does not mislead it when there are thousands."""
+    store = PostgresStore(StoreOptions(postgres_url))
+    await store.open()
+    try:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute("ALTER TABLE file_records SET (autovacuum_enabled = off)")
+            shelf = await Shelf.new(store)
+            await shelf.add("first")
+            connection.execute("ANALYZE file_records")
+            paths = [f"{number % 40:02}/{number:05}.jpg" for number in range(3000)]
+            await shelf.add(*paths)
+            params = {"repository_id": str(shelf.id), "paths": paths[:100]}
+            for name in ("live_at_paths", "occupied_paths"):
+                sql = ("EXPLAIN " + POSTGRES[name].sql(params)).encode()
+                assert "file_records_live" in "\n".join(row[0] for row in connection.execute(sql, params))
+    finally:
+        await store.aclose()
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("name", "index", "params"),
     [
