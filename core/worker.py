@@ -57,7 +57,7 @@ class Look(NamedTuple):
 
     `gone`: nothing is there, or something that is no regular file (then `problem` may be a note);
     `parent_file_system` is that of the nearest directory above that is there, None if unknown. Beside
-    a `stat`, a `verdict` is of a rule that keeps the file.
+    a `stat`, a `verdict` is of a rule that keeps the file. `is_directory`: what is there is one.
     """
 
     path: str
@@ -66,6 +66,7 @@ class Look(NamedTuple):
     problem: Problem | None = None
     gone: bool = False
     parent_file_system: int | None = None
+    is_directory: bool = False
 
 
 def look(spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
@@ -295,7 +296,13 @@ def _look(parts: _Parts, path: str, absent: dict[str, int | None]) -> Look:
     if entry.problem is not None and (entry.is_directory or not entry.problem.code.is_note):
         return Look(path, problem=entry.problem)
     above = _file_system_above(tree, path, absent)
-    return Look(path, problem=entry.problem, gone=True, parent_file_system=above)
+    return Look(
+        path,
+        problem=entry.problem,
+        gone=True,
+        parent_file_system=above,
+        is_directory=entry.is_directory,
+    )
 
 
 def _verdict(parts: _Parts, path: str, is_directory: bool) -> Verdict | None:

@@ -21,9 +21,9 @@ class Neighbours:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def after(self, changes: Iterable[Change], run: Run) -> None:
-        """Looks beside what came, and beside what collided and is not there any more."""
-        paths = set()
+    async def after(self, changes: Iterable[Change], directories: Iterable[str], run: Run) -> None:
+        """Looks beside what came, directories too, and beside what collided and is not there any more."""
+        paths = {*directories}
         for change in changes:
             if change.kind in _ARRIVED:
                 paths.add(change.after.path)

@@ -45,6 +45,10 @@ class Gaps:
         if self._by_path:
             self._by_path = {path: gap for path, gap in self._by_path.items() if not within(prefix, path)}
 
+    def within(self, prefix: str) -> bool:
+        """Whether there are any within a path."""
+        return any(within(prefix, path) for path in self._by_path)
+
     def to_try_again(self) -> list[str]:
         return [path for path, gap in self._by_path.items() if not gap.expected]
 

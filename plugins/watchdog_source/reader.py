@@ -215,9 +215,21 @@ class Reader(InotifyFD):
         if known is None and tree.rules.ignores(path, True):
             self._ignored += 1
             return
+        if known is None and mask & C.IN_CREATE:
+            self._made(tree, path, hints)
+            return
         # Even after a removal: another directory may be there already, or two were exchanged.
         tree.arm(path)
         hints[path] = EVERYTHING
+
+    def _made(self, tree: WatchedTree, path: str, hints: dict[str, int]) -> None:
+        """A directory was made where none was: what is in it is told one by one, unless it is much."""
+        came = tree.arm_new(path)
+        if came is None:
+            hints[path] = EVERYTHING
+            return
+        for one in (path, *came):
+            hints[one] = hints.get(one, 0) | WRITTEN
 
     def _watch_ended(self, tree: WatchedTree, directory: Directory, mask: int, hints: dict[str, int]) -> None:
         """A watched directory was deleted or unmounted, or the root moved. Raises OSError for the root."""

@@ -28,6 +28,7 @@ _ROOT: Final = Mask(_DIRECTORY | C.IN_DELETE_SELF | C.IN_MOVE_SELF)
 _LIMIT: Final = Path("/proc/sys/fs/inotify/max_user_watches")
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _PIECE: Final = 1_000  # entries of a listing between two breaths
+_TOLD: Final = 100  # paths in a new directory that are told one by one
 _VANISHED: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -61,6 +62,18 @@ class WatchedTree:
 
         Nothing happens if it is not there, or not watched from above. Raises RootOffline.
         """
+        self._arm(path, None)
+
+    def arm_new(self, path: str) -> list[str] | None:
+        """As `arm`, for a directory that was made just now; returns all that was in it already.
+
+        Whatever comes later is an event. None if it has to be scanned: much is there, or not all is heard.
+        """
+        came: list[str] = []
+        self._arm(path, came)
+        return None if len(came) > _TOLD or self.gaps.within(path) else came
+
+    def _arm(self, path: str, came: list[str] | None) -> None:
         self.gaps.forget(path)
         above = self.directories.at(parent(path)) if path else None
         if path and above is None:
@@ -68,7 +81,7 @@ class WatchedTree:
         if not path:
             self._mounts = silent_mounts(_MOUNTS.read_bytes())
         try:
-            self._arm_below(above, path.rpartition("/")[2])
+            self._arm_below(above, path.rpartition("/")[2], came)
         finally:
             self._descent.close()
 
@@ -101,13 +114,13 @@ class WatchedTree:
                 filled.append(path)
         return filled
 
-    def _arm_below(self, above: Directory | None, name: str) -> None:
+    def _arm_below(self, above: Directory | None, name: str, came: list[str] | None) -> None:
         pending = [(above, name)]
         while pending:
             self.breathe()
             directory = self._watch(*pending.pop())
             if directory is not None:
-                pending.extend((directory, name) for name in self._listed(directory.path))
+                pending.extend((directory, name) for name in self._listed(directory.path, came))
 
     def _watch(self, above: Directory | None, name: str) -> Directory | None:
         """The directory with its watch, or None: it vanished or became a gap."""
@@ -141,14 +154,20 @@ class WatchedTree:
         elif error.errno not in _VANISHED:
             self.gaps.add(path, Gap(1, error.strerror or str(error)))
 
-    def _listed(self, path: str) -> list[str]:
-        """The subdirectories that are not ignored; none, and a gap, if they cannot be listed."""
+    def _listed(self, path: str, came: list[str] | None = None) -> list[str]:
+        """The subdirectories that are not ignored; none, and a gap, if they cannot be listed.
+
+        To `came` the path of everything is added, of a bit more than are told at most.
+        """
         names = []
+        base = path + "/" if path else ""
         try:
             with os.scandir(self._descent.open(path)) as entries:
                 for number, entry in enumerate(entries):
                     if number % _PIECE == 0:
                         self.breathe()
+                    if came is not None and len(came) <= _TOLD:
+                        came.append(base + stored_from_os(entry.name))
                     if entry.name == IGNORE_FILE_NAME:
                         self.rules.has_file(path)
                     elif entry.is_dir(follow_symlinks=False):
@@ -156,7 +175,6 @@ class WatchedTree:
         except OSError as error:
             self._failed(path, error)
             return []
-        base = path + "/" if path else ""
         return [name for name in names if not self.rules.ignores(base + name, True)]
 
     def _count(self, path: str) -> int:

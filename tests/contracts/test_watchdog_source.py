@@ -123,6 +123,23 @@ class TestWatchdogSource(EventSourceContract):
                 assert await follower.until_heard(path) == Observation(path, subtree=True, at_once=True)
             assert follower.watch.health().watches == 3
 
+    async def test_what_is_in_a_new_directory_is_told_file_by_file(
+        self, source: EventSource, root: Path
+    ) -> None:
+        """So that a tree that is copied here is looked at once, and not scanned while it comes."""
+
+        def copy(root: Path) -> None:
+            for name in ("copy/b/c", "copy/empty"):
+                (root / name).mkdir(parents=True)
+                for number in range(20):
+                    (root / name / str(number)).write_bytes(b"")
+
+        async with self.following(source, root) as follower:
+            await follower.after(copy)
+            said = await follower.all_said()
+            await follower.until_true()
+        assert not any(one.subtree for one in said)
+
     async def test_a_directory_that_was_moved_out_is_heard_no_more(
         self, source: EventSource, root: Path
     ) -> None:
@@ -234,6 +251,26 @@ class TestWatchedTree:
         assert tree.directories.at("a/b") is None
         assert tree.directories.at("new") is not None
         assert len(tree.directories) == kernel_watches() == 2
+
+    def test_a_new_directory_tells_what_was_in_it_unless_it_is_much_or_not_all_is_heard(
+        self, tree: WatchedTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "tree/new/sub").mkdir(parents=True)
+        for number in range(90):
+            (tmp_path / f"tree/new/sub/{number}").write_bytes(b"")
+        assert sorted(tree.arm_new("new") or ()) == sorted(
+            ["new/sub", *(f"new/sub/{number}" for number in range(90))]
+        )
+        mountinfo = tmp_path / "mountinfo"
+        mountinfo.write_text(f"37 36 0:50 / {tmp_path}/tree/new/sub rw - nfs4 nas:/photos rw\n")
+        with monkeypatch.context() as patch:
+            patch.setattr("treeledger.plugins.watchdog_source.tree._MOUNTS", mountinfo)
+            tree.rebuild()
+            assert tree.arm_new("new") is None
+        tree.rebuild()
+        for number in range(20):
+            (tmp_path / f"tree/new/{number}").write_bytes(b"")
+        assert tree.arm_new("new") is None
 
     def test_another_directory_at_a_path_has_rules_of_its_own(
         self, tree: WatchedTree, tmp_path: Path
