@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import anyio
 import msgspec
 import psycopg
+from psycopg.pq import PipelineStatus
 
 from treeledger.errors import StoreError
 from treeledger.plugins.postgres.dialect import PACKAGES, array, bound, translate
 from treeledger.plugins.postgres.errors import ERRORS, closed, wrapped
 from treeledger.plugins.postgres.pool import Connection, Pool
 from treeledger.plugins.sql.queries import load
-from treeledger.plugins.sql.work import Bulk, Each, Query, Row, Script, Step, Work, drive_async
+from treeledger.plugins.sql.work import Bulk, Each, Query, Row, Script, Step, Together, Work, drive_async
 
 T = TypeVar("T")
 
@@ -164,8 +165,20 @@ class PostgresSession:
             params = {**step.params, **dict(zip(step.columns, columns, strict=True))}
             await cursor.execute(self._sql(Query(step.name, {})), params)
             return ()
+        if isinstance(step, Together):
+            return await self._together(cursor.connection, step)
         await cursor.execute(self._sql(step), bound(step.params))
         return await cursor.fetchall() if step.is_wanted else ()
+
+    async def _together(self, connection: Connection, step: Together) -> Sequence[Row]:
+        """All are sent before the first answer is waited for."""
+        async with AsyncExitStack() as stack:
+            if connection.pgconn.pipeline_status == PipelineStatus.OFF:
+                await stack.enter_async_context(connection.pipeline())
+            cursors = [connection.cursor() for _ in step.queries]
+            for cursor, query in zip(cursors, step.queries, strict=True):
+                await self._step(cursor, query._replace(is_wanted=False))
+            return [tuple(await cursor.fetchall()) for cursor in cursors]
 
     async def _each(self, cursor: psycopg.AsyncCursor[Row], step: Each) -> Sequence[Row]:
         rows = [dict(zip(step.columns, row, strict=True)) for row in step.rows]

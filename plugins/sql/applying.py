@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from treeledger.errors import StoreDataError
 from treeledger.model import Change, FileRecord, JournalEntry, Lease
 from treeledger.plugins.sql import batch
-from treeledger.plugins.sql.leases import hold_lease
+from treeledger.plugins.sql.leases import hold_lease_and_ask
 from treeledger.plugins.sql.values import ENTRY_COLUMNS, RECORD_COLUMNS, entry_row, moment, record_row
-from treeledger.plugins.sql.work import Part, Row, Work, ask, each, run
+from treeledger.plugins.sql.work import Params, Part, Row, Work, ask, each, run
 from treeledger.protocols import Applied
 
 
@@ -36,14 +35,18 @@ def _apply(
     lease: Lease, changes: Sequence[Change], operation_id: int | None, generation: int
 ) -> Work[Applied]:
     _refuse_nul(changes)
-    now = yield from hold_lease(lease)
     repository = str(lease.repository_id)
-    standing = yield from _standing(repository, changes)
-    occupied = yield from _occupied(repository, changes)
+    now, answers = yield from hold_lease_and_ask(lease, _questions(repository, changes))
+    standing = {id: batch.Standing(*standing) for id, *standing in answers.get("standing", ())}
+    occupied: dict[str, int] = dict(answers.get("occupied_paths", ()))
     accepted, conflicts, parked = batch.judge(changes, standing, occupied)
     if not accepted:
         return Applied([], [], conflicts)
-    records = yield from _stamp(accepted, now, generation)
+    new_ids = (id for (id,) in answers.get("new_record_ids", ()))
+    records = [
+        batch.stamp(change, change.before.id if change.before else next(new_ids), now, generation)
+        for change in accepted
+    ]
     yield from each("park_records", ("repository_id", "id"), [(repository, id) for id in parked])
     yield from _write(repository, accepted, records)
     yield from _count(repository, accepted, standing, records)
@@ -58,29 +61,18 @@ def _refuse_nul(changes: Sequence[Change]) -> None:
             raise StoreDataError(f"a path cannot be stored: {change.after.path!r} holds a NUL")
 
 
-def _standing(repository: str, changes: Sequence[Change]) -> Work[dict[int, batch.Standing]]:
+def _questions(repository: str, changes: Sequence[Change]) -> dict[str, Params]:
+    """What is asked in one go: how records stand, who holds paths that are new to them, ids for new ones."""
     ids = [change.before.id for change in changes if change.before]
-    rows = (yield from ask("standing", repository_id=repository, ids=ids)) if ids else ()
-    return {id: batch.Standing(*standing) for id, *standing in rows}
-
-
-def _occupied(repository: str, changes: Sequence[Change]) -> Work[dict[str, int]]:
-    """The live records at paths that the batch wants for others."""
     paths = batch.claimed_paths(changes)
-    rows = (yield from ask("occupied_paths", repository_id=repository, paths=paths)) if paths else ()
-    return {row[0]: row[1] for row in rows}
-
-
-def _stamp(accepted: Sequence[Change], now: datetime, generation: int) -> Work[list[FileRecord]]:
-    count = sum(change.before is None for change in accepted)
-    ids: Iterator[int] = iter(())
-    if count:
-        rows = yield from ask("new_record_ids", count=count)
-        ids = iter([id for (id,) in rows])
-    return [
-        batch.stamp(change, change.before.id if change.before else next(ids), now, generation)
-        for change in accepted
-    ]
+    questions: dict[str, Params] = {}
+    if ids:
+        questions["standing"] = {"repository_id": repository, "ids": ids}
+    if paths:
+        questions["occupied_paths"] = {"repository_id": repository, "paths": paths}
+    if len(ids) < len(changes):
+        questions["new_record_ids"] = {"count": len(changes) - len(ids)}
+    return questions
 
 
 def _write(repository: str, accepted: Sequence[Change], records: Sequence[FileRecord]) -> Work[None]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from treeledger.errors import LeaseLost
 from treeledger.model import Lease
 from treeledger.plugins.sql.values import moment
-from treeledger.plugins.sql.work import Work, ask
+from treeledger.plugins.sql.work import Params, Query, Row, Work, ask_together
 
 
 def hold_lease(lease: Lease) -> Work[datetime]:
     """Locks the repository until the transaction ends and returns the time. Raises LeaseLost."""
-    rows = yield from ask("hold_lease", id=str(lease.repository_id), fence=lease.fence, owner=lease.owner)
-    if not rows:
+    now, _ = yield from hold_lease_and_ask(lease, {})
+    return now
+
+
+def hold_lease_and_ask(
+    lease: Lease, queries: Mapping[str, Params]
+) -> Work[tuple[datetime, dict[str, tuple[Row, ...]]]]:
+    """As `hold_lease`, and the rows of queries, by name, that are made under that lock. Raises LeaseLost."""
+    identity = {"id": str(lease.repository_id), "fence": lease.fence, "owner": lease.owner}
+    asked = [Query(name, params) for name, params in queries.items()]
+    held, *answers = yield from ask_together(Query("hold_lease", identity), *asked)
+    if not held:
         raise lost(lease)
-    return moment(rows[0][0])
+    return moment(held[0][0]), dict(zip(queries, answers, strict=True))
 
 
 def lost(lease: Lease) -> LeaseLost:

@@ -14,7 +14,7 @@ from treeledger.plugins.sql import paths
 from treeledger.plugins.sql.leases import hold_lease
 from treeledger.plugins.sql.reading import key_rows
 from treeledger.plugins.sql.values import record_from, record_then_from
-from treeledger.plugins.sql.work import Part, Row, Work, ask
+from treeledger.plugins.sql.work import Part, Query, Row, Work, ask, ask_together
 from treeledger.protocols import EPOCH, FileQuery, ScrubPlace
 
 _BATCH: Final = 4000
@@ -71,8 +71,7 @@ class Records(Part):
 
 def _records_at(repository_id: UUID, paths: Sequence[str]) -> Work[dict[str, FileRecord]]:
     wanted: dict[str, Any] = {"repository_id": str(repository_id), "paths": list(paths)}
-    deleted = yield from ask("deleted_at_paths", **wanted)
-    live = yield from ask("live_at_paths", **wanted)
+    deleted, live = yield from ask_together(Query("deleted_at_paths", wanted), Query("live_at_paths", wanted))
     return {record.path: record for record in map(record_from, (*deleted, *live))}
 
 

@@ -56,7 +56,13 @@ class Script(NamedTuple):
     sql: str
 
 
-Step: TypeAlias = Query | Each | Bulk | Script
+class Together(NamedTuple):
+    """Statements that need nothing of each other, in their order; a tuple of rows is sent back for each."""
+
+    queries: Sequence[Query]
+
+
+Step: TypeAlias = Query | Each | Bulk | Script | Together
 Work: TypeAlias = Generator[Step, Sequence[Row], T]
 
 
@@ -90,6 +96,11 @@ class Part:
 def ask(name: str, /, **params: Any) -> Work[Sequence[Row]]:
     """The rows of one statement."""
     return (yield Query(name, params))
+
+
+def ask_together(*queries: Query) -> Work[Sequence[tuple[Row, ...]]]:
+    """The rows of several statements, in one round trip."""
+    return (yield Together(queries))
 
 
 def run(name: str, /, **params: Any) -> Work[None]:

@@ -18,7 +18,7 @@ import anyio
 
 from treeledger.errors import StoreUnavailable
 from treeledger.plugins.sql.queries import load
-from treeledger.plugins.sql.work import Bulk, Each, Query, Row, Step, Work, drive
+from treeledger.plugins.sql.work import Bulk, Each, Query, Row, Step, Together, Work, drive
 from treeledger.plugins.sqlite.binding import bound, bound_row, compact
 from treeledger.plugins.sqlite.dialect import PACKAGES, numbered, together, translate
 from treeledger.plugins.sqlite.errors import ERRORS, is_locked, wrapped
@@ -175,6 +175,8 @@ class Connection:
             raise wrapped(error, self._path) from error
 
     def _step(self, connection: sqlite3.Connection, step: Step) -> Sequence[Row]:
+        if isinstance(step, Together):
+            return [tuple(self._step(connection, query)) for query in step.queries]
         if isinstance(step, Query):
             sql = self._queries[step.name].sql(step.params)
             return connection.execute(sql, bound(step.params)).fetchall()
