@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from treeledger.hookspecs import impl as impl
     from treeledger.ledger import Ledger as Ledger
-    from treeledger.ledger import SyncStatus as SyncStatus
+    from treeledger.unlocked import SyncStatus as SyncStatus
 
 __version__: Final = "0.1.0"
 __all__ = ["Ledger", "SyncStatus", "__version__", "impl"]
 
 _HOMES: Final = {
     "Ledger": "treeledger.ledger",
-    "SyncStatus": "treeledger.ledger",
+    "SyncStatus": "treeledger.unlocked",
     "impl": "treeledger.hookspecs",
 }
 

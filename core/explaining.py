@@ -10,7 +10,7 @@ from typing import Final
 
 from treeledger.diff import same_stat
 from treeledger.errors import RootOffline
-from treeledger.ledger import Ledger, SyncStatus
+from treeledger.ledger import Ledger
 from treeledger.looking import Looker, looker
 from treeledger.model import (
     DirtyPath,
@@ -25,6 +25,7 @@ from treeledger.model import (
 )
 from treeledger.names import range_below, within
 from treeledger.protocols import Store
+from treeledger.unlocked import SyncStatus
 from treeledger.worker import Look
 
 _ENTRIES: Final = 5

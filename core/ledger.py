@@ -14,19 +14,15 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Final
+from typing import Final, Self
 from uuid import UUID
 
 import anyio
 import anyio.to_thread
 
-from treeledger.config.configuration import Configuration, load
-from treeledger.config.discovery import find
-from treeledger.config.stores import store_options
+from treeledger.config.configuration import Configuration
 from treeledger.engine.engine import Engine
 from treeledger.engine.foresee import Foreseen, foresee
 from treeledger.engine.hub import Hub
@@ -42,40 +38,22 @@ from treeledger.engine.seeding import Seeder, seeding
 from treeledger.engine.session import Session, Tools, open_session
 from treeledger.engine.workers import Workers
 from treeledger.errors import StoreUnavailable, UsageError
-from treeledger.model import FileRecord, OperationType, RecordState, Repository, SyncOperation
-from treeledger.names import stored_from_os
+from treeledger.model import OperationType, Repository, SyncOperation
 from treeledger.plugin_manager import PluginManager
-from treeledger.protocols import FileQuery, Store
-from treeledger.repositories import Repositories, stored_root
+from treeledger.protocols import Store
+from treeledger.repositories import stored_root
+from treeledger.unlocked import UnlockedLedger
 
 _ONE_SHOT_PATIENCE: Final = 20.0  # seconds that a single scan waits for a store that is away
 
 
-@dataclass(frozen=True, slots=True)
-class SyncStatus:
-    """The state of one repository at a glance. `next_reconciliation` is known while an engine runs."""
-
-    repository_id: UUID
-    total_files: int
-    total_bytes: int
-    is_watching: bool
-    state: str
-    message: str
-    last_operation: SyncOperation | None
-    last_scan_time: datetime | None
-    next_reconciliation: datetime | None
-
-
-class Ledger(Repositories):
+class Ledger(UnlockedLedger):
     """One store, its repositories and the plugins to work on them. Open it with `Ledger.open`."""
 
     def __init__(self, configuration: Configuration, plugins: PluginManager, store: Store) -> None:
-        super().__init__(configuration, store)
-        self.plugins = plugins
+        super().__init__(configuration, plugins, store)
         self.hub = Hub()
-        self.hint: str | None = None  # about a configuration file that was passed over
         self._processes = False
-        self._patience = 0.0  # seconds to wait for a store that is away when something starts
 
     @classmethod
     @asynccontextmanager
@@ -85,29 +63,16 @@ class Ledger(Repositories):
         store: str | None = None,
         config: str | os.PathLike[str] | None = None,
         environ: Mapping[str, str] = os.environ,
-        processes: bool = False,
         patience: float = 0.0,
-    ) -> AsyncIterator[Ledger]:
-        """Opens the ledger that the arguments, the environment and plugins.toml name.
-
-        With `processes` much work is given to spawned processes; the program's main module then must be
-        importable without running it (`if __name__ == "__main__":`). A store that is away is waited for
-        `patience` seconds, but not one that refuses.
-        Raises ConfigurationError, PluginError, StoreUnavailable, StoreVersionError.
+        processes: bool = False,
+    ) -> AsyncIterator[Self]:
+        """As `UnlockedLedger.open`. With `processes` much work is given to spawned processes; the program's
+        main module then must be importable without running it (`if __name__ == "__main__":`).
         """
-        found = find(Path(config) if config is not None else None, environ, Path.cwd())
-        configuration = load(found.path, environ)
-        plugins = PluginManager(configuration)
-        ledger = cls(configuration, plugins, plugins.store_for(store_options(configuration, store, environ)))
-        ledger.hint = found.hint
-        ledger._processes = processes
-        ledger._patience = patience
-        try:
-            await patiently(ledger.store.open, patience)
+        opening = super().open(store=store, config=config, environ=environ, patience=patience)
+        async with opening as ledger:
+            ledger._processes = processes
             yield ledger
-        finally:
-            with anyio.CancelScope(shield=True):
-                await ledger.store.aclose()
 
     def check(self) -> None:
         """Loads every plugin and asks it for its parts.
@@ -118,8 +83,6 @@ class Ledger(Repositories):
         self.plugins.load()
         declared = [self.configuration.settings_for(one.settings) for one in self.configuration.repositories]
         self.plugins.check([self.configuration.settings_for(), *declared])
-
-    # --- the engine ------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def started(
@@ -281,58 +244,3 @@ class Ledger(Repositories):
         self.plugins.load()
         tools = Tools(self.store, self.plugins, self.hub, Workers(), "nobody")
         return await foresee(tools, repository, self.settings_of(repository), prefixes)
-
-    # --- reading ---------------------------------------------------------------------------------
-
-    async def sync_status(self, wanted: UUID | str) -> SyncStatus:
-        """The state of one repository, whoever keeps it."""
-        repository = await self.repository(wanted)
-        operations = await self.store.operations(repository.id, limit=20)
-        holder = await self.store.engine_holder(repository.host)
-        is_of_now = holder is not None and repository.health.get("owner") == holder.owner
-        health = repository.health if is_of_now else {}
-        scans = [o for o in operations if o.type is not OperationType.REALTIME and o.end_time is not None]
-        state = "paused" if repository.paused else health.get("state", "stopped")
-        upcoming = health.get("next_reconciliation")
-        return SyncStatus(
-            repository_id=repository.id,
-            total_files=repository.files,
-            total_bytes=repository.bytes,
-            is_watching=state in ("watching", "scanning", "degraded", "held"),
-            state=state,
-            message=health.get("message", ""),
-            last_operation=operations[0] if operations else None,
-            last_scan_time=scans[0].end_time if scans else None,
-            next_reconciliation=datetime.fromisoformat(upcoming) if upcoming else None,
-        )
-
-    async def list_file_records(
-        self, wanted: UUID | str, *, prefix: str = "", states: Sequence[RecordState] = (RecordState.PRESENT,)
-    ) -> AsyncIterator[FileRecord]:
-        """The records of a repository in path order, read page by page."""
-        repository = await self.repository(wanted)
-        query = FileQuery(repository.id, prefix, tuple(states))
-        async for record in self.files(query):
-            yield record
-
-    async def files(self, query: FileQuery) -> AsyncIterator[FileRecord]:
-        """Every record that a query asks for, page by page."""
-        while page := await self.store.files(query):
-            for record in page:
-                yield record
-            if len(page) < query.limit:
-                return
-            query = replace(query, after=(page[-1].repository_id, page[-1].path))
-
-    async def get_file_record(self, wanted: UUID | str, path: str) -> FileRecord | None:
-        """The record at a path relative to the repository's root: the live one, else the last deleted."""
-        repository = await self.repository(wanted)
-        stored = stored_from_os(path)
-        return (await self.store.records_at(repository.id, [stored])).get(stored)
-
-    async def sync_operations(
-        self, wanted: UUID | str | None = None, *, limit: int = 20
-    ) -> list[SyncOperation]:
-        """The last operations, newest first; of all repositories for None."""
-        id = None if wanted is None else (await self.repository(wanted)).id
-        return await self.store.operations(id, limit=limit)

@@ -45,14 +45,17 @@ def candidates(configuration: Configuration) -> dict[str, Candidate]:
 
 
 def _installed() -> Iterator[Candidate]:
+    """Those of entry points, our own first. (A distribution parses its metadata each time it is asked.)"""
     points = importlib.metadata.entry_points(group=_GROUP)
-    for point in sorted(points, key=lambda point: (_distribution(point) != _GROUP, point.name)):
-        version = point.dist.version if point.dist else ""
-        yield Candidate(point.name, f"{_distribution(point)} {version}".strip(), None, point.load)
+    origins = {point.dist: _origin(point.dist) for point in points if point.dist}
+    found = [(*(origins[point.dist] if point.dist else (point.value, "")), point) for point in points]
+    for name, version, point in sorted(found, key=lambda one: (one[0] != _GROUP, one[2].name)):
+        yield Candidate(point.name, f"{name} {version}".strip(), None, point.load)
 
 
-def _distribution(point: importlib.metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist else point.value
+def _origin(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def _in_folders(configuration: Configuration) -> Iterator[Candidate]:

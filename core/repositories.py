@@ -7,20 +7,22 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 import anyio.to_thread
 
 from treeledger.config.configuration import Configuration
 from treeledger.config.settings import DeclaredRepository, RepositorySettings
-from treeledger.engine.engine import Engine
 from treeledger.errors import RepositoryNotFound, RootOffline, UsageError
 from treeledger.fs.mounts import host_id, place_of
 from treeledger.model import Repository
 from treeledger.names import stored_from_os, within
 from treeledger.overlap import refuse_overlap
 from treeledger.protocols import Store
+
+if TYPE_CHECKING:
+    from treeledger.engine.engine import Engine
 
 _NO_NAME: Final = re.compile(r"[\x00-\x1f\x7f/:]")
 _NAME: Final = re.compile(r"[^.~\-\x00-\x1f\x7f/:][^\x00-\x1f\x7f/:]*")

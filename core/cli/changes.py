@@ -13,15 +13,15 @@ from uuid import UUID
 from treeledger.cli.options import LIMIT, Options
 from treeledger.cli.places import say
 from treeledger.cli.render import entry_json, entry_line, has_colour, print_json
-from treeledger.cli.run import names_of, with_ledger
+from treeledger.cli.run import names_of, with_unlocked
 from treeledger.cli.targets import chosen
 from treeledger.engine.patience import patiently
 from treeledger.errors import CursorExpired, UsageError
-from treeledger.ledger import Ledger
 from treeledger.model import Cursor, JournalEntry, Repository
 from treeledger.names import shown
 from treeledger.protocols import Store
 from treeledger.units import parse_since
+from treeledger.unlocked import UnlockedLedger
 
 _PAGE: Final = 1000
 _WAIT: Final = 60.0  # seconds; a store that wakes nobody is asked again after this
@@ -61,14 +61,14 @@ def run(options: Options) -> int:
     if options.given.n is not None and options.given.n < 0:
         raise UsageError("-n: write a number from 0 on")
     try:
-        return with_ledger(options, _changes)
+        return with_unlocked(options, _changes)
     except KeyboardInterrupt:
         if options.given.follow:
             return 0
         raise
 
 
-async def _changes(ledger: Ledger, options: Options) -> int:
+async def _changes(ledger: UnlockedLedger, options: Options) -> int:
     given = options.given
     since = None if given.since is None else Since.parse(given.since, datetime.now(UTC))
     repository = await chosen(ledger, given.repo)
@@ -162,7 +162,7 @@ class Reader:
 class _Printer:
     """Prints entries as they come; a repository that was added meanwhile is looked up."""
 
-    def __init__(self, ledger: Ledger, options: Options, epoch: str) -> None:
+    def __init__(self, ledger: UnlockedLedger, options: Options, epoch: str) -> None:
         self._ledger = ledger
         self._options = options
         self._epoch = epoch

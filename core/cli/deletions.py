@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import getpass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json, table, when
-from treeledger.cli.run import with_ledger
+from treeledger.cli.run import with_ledger, with_unlocked
 from treeledger.errors import EngineLocked, UsageError
-from treeledger.ledger import Ledger
 from treeledger.model import HeldDeletion, HoldStatus, Repository
 from treeledger.names import shown
 from treeledger.units import show_count
+from treeledger.unlocked import UnlockedLedger
+
+if TYPE_CHECKING:
+    from treeledger.ledger import Ledger
 
 _PAGE: Final = 1000
 
 
 def run(options: Options) -> int:
-    actions = {"list": _list, "show": _show, "approve": _approve, "reject": _reject}
-    return with_ledger(options, actions[options.given.action])
+    if options.given.action == "approve":
+        return with_ledger(options, _approve)
+    actions = {"list": _list, "show": _show, "reject": _reject}
+    return with_unlocked(options, actions[options.given.action])
 
 
-async def _list(ledger: Ledger, options: Options) -> int:
+async def _list(ledger: UnlockedLedger, options: Options) -> int:
     statuses = tuple(HoldStatus) if options.given.all else (HoldStatus.OPEN,)
     holds = await ledger.store.holds(None, statuses=statuses)
     names = {repository.id: repository for repository in await ledger.repositories()}
@@ -63,14 +68,14 @@ def _hold_json(hold: HeldDeletion, repository: Repository | None) -> dict[str, A
     }
 
 
-async def _hold(ledger: Ledger, id: int) -> HeldDeletion:
+async def _hold(ledger: UnlockedLedger, id: int) -> HeldDeletion:
     for hold in await ledger.store.holds(None, statuses=tuple(HoldStatus)):
         if hold.id == id:
             return hold
     raise UsageError(f"there is no held deletion {id}; see: treeledger deletions list")
 
 
-async def _show(ledger: Ledger, options: Options) -> int:
+async def _show(ledger: UnlockedLedger, options: Options) -> int:
     hold = await _hold(ledger, options.given.id)
     if not options.json and not options.quiet:
         print(f"{shown(hold.reason)} ({hold.status.value})")
@@ -99,13 +104,13 @@ async def _approve(ledger: Ledger, options: Options) -> int:
     return 0
 
 
-async def _reject(ledger: Ledger, options: Options) -> int:
+async def _reject(ledger: UnlockedLedger, options: Options) -> int:
     hold = await _decide(ledger, options, HoldStatus.REJECTED)
     _say(options, hold, "rejected: the records stay missing; you are asked again only if more files go")
     return 0
 
 
-async def _decide(ledger: Ledger, options: Options, status: HoldStatus) -> HeldDeletion:
+async def _decide(ledger: UnlockedLedger, options: Options, status: HoldStatus) -> HeldDeletion:
     hold = await _hold(ledger, options.given.id)
     if hold.status is HoldStatus.CLOSED:
         raise UsageError(f"held deletion {hold.id} is closed: its files came back or are deleted")

@@ -11,16 +11,16 @@ from typing import Final
 from treeledger.cli.listing import Sums, Write, as_csv, as_json, as_paths, as_text
 from treeledger.cli.options import Options
 from treeledger.cli.places import holds, relative, say
-from treeledger.cli.run import with_ledger
+from treeledger.cli.run import with_unlocked
 from treeledger.cli.targets import chosen
 from treeledger.errors import UsageError
 from treeledger.fs.runs import SortedRuns
 from treeledger.globs import compile_globs
-from treeledger.ledger import Ledger
 from treeledger.model import FileRecord, RecordState, Repository
 from treeledger.names import stored_from_os
 from treeledger.protocols import FileQuery
 from treeledger.units import parse_since, show_count, show_number, show_size
+from treeledger.unlocked import UnlockedLedger
 
 _PAGE: Final = 2_000
 _PAGE_THEN: Final = 20_000  # records in the past are found by reading the journal, anew for each page
@@ -30,10 +30,10 @@ Found = tuple[Repository, FileRecord]
 
 
 def run(options: Options) -> int:
-    return with_ledger(options, _files)
+    return with_unlocked(options, _files)
 
 
-async def _files(ledger: Ledger, options: Options) -> int:
+async def _files(ledger: UnlockedLedger, options: Options) -> int:
     wanted = _Wanted.of(options)
     only = await chosen(ledger, options.given.repo)
     repositories = [only] if only is not None else await ledger.repositories()
@@ -93,7 +93,9 @@ def _form(options: Options, *, several: bool) -> Write:
             return as_text(several)
 
 
-async def _found(ledger: Ledger, repositories: Sequence[Repository], wanted: _Wanted) -> AsyncIterator[Found]:
+async def _found(
+    ledger: UnlockedLedger, repositories: Sequence[Repository], wanted: _Wanted
+) -> AsyncIterator[Found]:
     for repository in repositories:
         texts = _patterns(repository, repositories, wanted.globs)
         if wanted.globs and not texts:

@@ -8,23 +8,23 @@ from typing import Any
 from treeledger.cli.options import Options
 from treeledger.cli.places import say
 from treeledger.cli.render import print_json, table, when
-from treeledger.cli.run import names_of, with_ledger
+from treeledger.cli.run import names_of, with_unlocked
 from treeledger.cli.targets import chosen
 from treeledger.errors import UsageError
-from treeledger.ledger import Ledger
 from treeledger.model import Counts, KnownProblem, Repository, SyncOperation
 from treeledger.names import shown
 from treeledger.units import show_count, show_duration
+from treeledger.unlocked import UnlockedLedger
 
 
 def run(options: Options) -> int:
     actions = {"operations": _operations, "problems": _problems}
     if options.given.n < 1:
         raise UsageError("-n: write a number from 1 on")
-    return with_ledger(options, actions[options.given.action])
+    return with_unlocked(options, actions[options.given.action])
 
 
-async def _operations(ledger: Ledger, options: Options) -> int:
+async def _operations(ledger: UnlockedLedger, options: Options) -> int:
     repository = await chosen(ledger, options.given.repo)
     names = await names_of(ledger)
     id = None if repository is None else repository.id
@@ -91,7 +91,7 @@ def _operation_json(operation: SyncOperation, repository: Repository | None) -> 
     }
 
 
-async def _problems(ledger: Ledger, options: Options) -> int:
+async def _problems(ledger: UnlockedLedger, options: Options) -> int:
     repository = await chosen(ledger, options.given.repo)
     names = await names_of(ledger)
     known = await ledger.store.problems(

@@ -9,12 +9,12 @@ from typing import Any, Final
 from treeledger.cli.options import Options
 from treeledger.cli.places import say
 from treeledger.cli.render import print_json, table, when
-from treeledger.cli.run import with_ledger
+from treeledger.cli.run import with_unlocked
 from treeledger.errors import UsageError
-from treeledger.ledger import Ledger
 from treeledger.model import Job, JobState
 from treeledger.names import shown
 from treeledger.units import show_count
+from treeledger.unlocked import UnlockedLedger
 
 _ALL: Final = 1_000_000
 _STATE_FIRST: Final = {JobState.DEAD: 0, JobState.RUNNING: 1, JobState.WAITING: 2}
@@ -22,10 +22,10 @@ _STATE_FIRST: Final = {JobState.DEAD: 0, JobState.RUNNING: 1, JobState.WAITING: 
 
 def run(options: Options) -> int:
     actions = {"list": _list, "show": _show, "retry": _retry, "clear": _clear}
-    return with_ledger(options, actions[options.given.action])
+    return with_unlocked(options, actions[options.given.action])
 
 
-async def _list(ledger: Ledger, options: Options) -> int:
+async def _list(ledger: UnlockedLedger, options: Options) -> int:
     limit = options.given.n
     if limit < 1:
         raise UsageError("-n: write a number from 1 on")
@@ -76,7 +76,7 @@ def job_json(job: Job) -> dict[str, Any]:
     }
 
 
-async def _show(ledger: Ledger, options: Options) -> int:
+async def _show(ledger: UnlockedLedger, options: Options) -> int:
     jobs = await ledger.store.jobs(limit=_ALL)
     job = next((job for job in jobs if job.id == options.given.id), None)
     if job is None:
@@ -92,17 +92,17 @@ async def _show(ledger: Ledger, options: Options) -> int:
     return 0
 
 
-async def _retry(ledger: Ledger, options: Options) -> int:
+async def _retry(ledger: UnlockedLedger, options: Options) -> int:
     ids = await _ids(ledger, options)
     return _say_done(options, "tried again now", ids, await ledger.store.retry_jobs(ids) if ids else 0)
 
 
-async def _clear(ledger: Ledger, options: Options) -> int:
+async def _clear(ledger: UnlockedLedger, options: Options) -> int:
     ids = await _ids(ledger, options)
     return _say_done(options, "dropped", ids, await ledger.store.clear_jobs(ids) if ids else 0)
 
 
-async def _ids(ledger: Ledger, options: Options) -> list[int]:
+async def _ids(ledger: UnlockedLedger, options: Options) -> list[int]:
     """The jobs that were named; all that are dead if none was."""
     if options.given.ids:
         return list(dict.fromkeys(options.given.ids))

@@ -6,7 +6,8 @@ import argparse
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from functools import cached_property, partial
+from typing import Any, Final, NoReturn, cast
 
 Arguments = Callable[[argparse.ArgumentParser], None]
 _OWN: Final = ("-h", "--help", "-V", "--version")  # of the program, before any command
@@ -103,44 +104,61 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-V", "--version", action="store_true", help="print the version")
     add_globals(parser)
-    _add(parser, COMMANDS, "command")
+    _add(parser, COMMANDS, _fill_command, dest="command", metavar="COMMAND")
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, commands: Sequence[Command], dest: str) -> None:
-    subparsers = parser.add_subparsers(dest=dest, metavar="COMMAND", parser_class=Parser)
+class _Later:
+    """Stands for the parser of a command, which is built when something is asked of it: there are fifty."""
+
+    def __init__(self, *, fill: Arguments, **how: Any) -> None:
+        self._fill = fill
+        self._how = how
+
+    @cached_property
+    def _parser(self) -> Parser:
+        parser = Parser(**self._how)
+        self._fill(parser)
+        return parser
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+
+def _add(
+    parser: argparse.ArgumentParser,
+    commands: Sequence[Command],
+    fill: Callable[[Command, argparse.ArgumentParser], None],
+    **how: Any,
+) -> None:
+    subparsers = parser.add_subparsers(parser_class=cast(Any, _Later), **how)
     for command in commands:
-        one = subparsers.add_parser(
+        subparsers.add_parser(
             command.name,
             help=command.help,
             description=command.help,
             aliases=list(command.aliases),
             allow_abbrev=False,
+            fill=partial(fill, command),
         )
-        one.set_defaults(module=command.module)
-        if command.subcommands:
-            one.set_defaults(action=command.default)
-            _add_actions(one, command)
-        elif command.arguments is not None:
-            command.arguments(one)
 
 
-def _add_actions(parser: argparse.ArgumentParser, group: Command) -> None:
-    default = next((sub for sub in group.subcommands if sub.name == group.default), None)
-    if default is not None and default.arguments is not None:
-        parser.set_defaults(**_defaults(default.arguments))
-    subparsers = parser.add_subparsers(metavar="ACTION", parser_class=Parser)
-    for command in group.subcommands:
-        one = subparsers.add_parser(
-            command.name,
-            help=command.help,
-            description=command.help,
-            aliases=list(command.aliases),
-            allow_abbrev=False,
-        )
-        one.set_defaults(module=command.module, action=command.name)
-        if command.arguments is not None:
-            command.arguments(one)
+def _fill_command(command: Command, parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(module=command.module)
+    if command.subcommands:
+        parser.set_defaults(action=command.default)
+        default = next((sub for sub in command.subcommands if sub.name == command.default), None)
+        if default is not None and default.arguments is not None:
+            parser.set_defaults(**_defaults(default.arguments))
+        _add(parser, command.subcommands, partial(_fill_action, command), metavar="ACTION")
+    elif command.arguments is not None:
+        command.arguments(parser)
+
+
+def _fill_action(group: Command, command: Command, parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(module=group.module, action=command.name)
+    if command.arguments is not None:
+        command.arguments(parser)
 
 
 def _defaults(arguments: Arguments) -> dict[str, Any]:

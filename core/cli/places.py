@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from treeledger.cli.options import Options
 from treeledger.errors import RepositoryNotFound
-from treeledger.ledger import Ledger
 from treeledger.model import Repository
 from treeledger.names import shown, stored_from_os, within
 from treeledger.repositories import Target
+from treeledger.unlocked import UnlockedLedger
 
 
-async def place_of(ledger: Ledger, argument: str) -> Target:
+async def place_of(ledger: UnlockedLedger, argument: str) -> Target:
     """The repository that holds a path, and the path in it. A link at the end of it is not followed.
 
     Raises RepositoryNotFound if no repository of this host holds it.

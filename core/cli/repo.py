@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json
-from treeledger.cli.run import with_ledger
+from treeledger.cli.run import with_ledger, with_unlocked
 from treeledger.cli.status import run as run_status
 from treeledger.cli.targets import new_settings
 from treeledger.errors import RepositoryNotFound
-from treeledger.ledger import Ledger
 from treeledger.model import Repository
 from treeledger.names import shown
 from treeledger.repositories import Target
+from treeledger.unlocked import UnlockedLedger
+
+if TYPE_CHECKING:
+    from treeledger.ledger import Ledger
 
 
 def run(options: Options) -> int:
     if options.given.action == "list":
         return run_status(options)
-    actions = {
-        "add": _add,
-        "remove": _remove,
-        "pause": _pause,
-        "resume": _resume,
-        "relocate": _relocate,
-    }
-    return with_ledger(options, actions[options.given.action])
+    if options.given.action == "relocate":
+        return with_ledger(options, _relocate)
+    actions = {"add": _add, "remove": _remove, "pause": _pause, "resume": _resume}
+    return with_unlocked(options, actions[options.given.action])
 
 
-async def _add(ledger: Ledger, options: Options) -> int:
+async def _add(ledger: UnlockedLedger, options: Options) -> int:
     repository = await ledger.add_repository(
         options.given.dir, name=options.given.name, settings=new_settings(options)
     )
@@ -35,7 +36,7 @@ async def _add(ledger: Ledger, options: Options) -> int:
     return 0
 
 
-async def _remove(ledger: Ledger, options: Options) -> int:
+async def _remove(ledger: UnlockedLedger, options: Options) -> int:
     repository = (await _found(ledger, options)).repository
     await ledger.remove_repository(repository.id, purge=options.given.purge)
     rest = "its records are gone too" if options.given.purge else "its records stay in the ledger"
@@ -43,7 +44,7 @@ async def _remove(ledger: Ledger, options: Options) -> int:
     return 0
 
 
-async def _pause(ledger: Ledger, options: Options) -> int:
+async def _pause(ledger: UnlockedLedger, options: Options) -> int:
     repository = await ledger.pause_repository((await _found(ledger, options)).repository.id, paused=True)
     _say(
         options, repository, f"paused {repository.name}; go on with: treeledger repo resume {repository.name}"
@@ -51,7 +52,7 @@ async def _pause(ledger: Ledger, options: Options) -> int:
     return 0
 
 
-async def _resume(ledger: Ledger, options: Options) -> int:
+async def _resume(ledger: UnlockedLedger, options: Options) -> int:
     repository = await ledger.pause_repository((await _found(ledger, options)).repository.id, paused=False)
     _say(options, repository, f"resumed {repository.name}")
     return 0
@@ -64,7 +65,7 @@ async def _relocate(ledger: Ledger, options: Options) -> int:
     return 0
 
 
-async def _found(ledger: Ledger, options: Options) -> Target:
+async def _found(ledger: UnlockedLedger, options: Options) -> Target:
     target = await ledger.find(options.given.repo)
     if target is None:
         raise RepositoryNotFound(f"{options.given.repo} is no repository; see: treeledger repo list")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Final, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from treeledger.cli.options import Options
 from treeledger.cli.render import tell
-from treeledger.ledger import Ledger
 from treeledger.model import Repository
+from treeledger.unlocked import UnlockedLedger
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from treeledger.ledger import Ledger
 
-# Batches are thousands of tuples without cycles: collecting as often as by default costs a fifth of a scan.
-_COLLECT: Final = (50_000, 20, 20)
+Open = TypeVar("Open", bound=UnlockedLedger)
 
 
 def with_ledger(
@@ -27,20 +26,28 @@ def with_ledger(
 
     A store that is away is waited for `patience` seconds.
     """
-    gc.set_threshold(*_COLLECT)
-    return anyio.run(partial(_with_ledger, options, body, patience))
+    from treeledger.ledger import Ledger
+
+    opening = Ledger.open(store=options.store, config=options.config, patience=patience, processes=True)
+    return anyio.run(_with, opening, options, body)
 
 
-async def _with_ledger(
-    options: Options, body: Callable[[Ledger, Options], Awaitable[int]], patience: float
+def with_unlocked(options: Options, body: Callable[[UnlockedLedger, Options], Awaitable[int]]) -> int:
+    """As `with_ledger`, for what needs no engine lock; imports no engine."""
+    return anyio.run(_with, UnlockedLedger.open(store=options.store, config=options.config), options, body)
+
+
+async def _with(
+    opening: AbstractAsyncContextManager[Open],
+    options: Options,
+    body: Callable[[Open, Options], Awaitable[int]],
 ) -> int:
-    opening = Ledger.open(store=options.store, config=options.config, processes=True, patience=patience)
     async with opening as ledger:
         if ledger.hint and not options.quiet:
             tell(ledger.hint)
         return await body(ledger, options)
 
 
-async def names_of(ledger: Ledger) -> dict[object, Repository]:
+async def names_of(ledger: UnlockedLedger) -> dict[object, Repository]:
     """The repositories by id."""
     return {repository.id: repository for repository in await ledger.repositories()}

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json, table, when
-from treeledger.cli.run import with_ledger
-from treeledger.ledger import Ledger, SyncStatus
+from treeledger.cli.run import with_unlocked
 from treeledger.model import Holder, HoldStatus, Repository
 from treeledger.names import shown
 from treeledger.units import show_count, show_size
+from treeledger.unlocked import SyncStatus, UnlockedLedger
 
 _GLYPHS: Final = {
     "watching": "●",
@@ -25,10 +25,10 @@ _GLYPHS: Final = {
 
 
 def run(options: Options) -> int:
-    return with_ledger(options, _status)
+    return with_unlocked(options, _status)
 
 
-async def _status(ledger: Ledger, options: Options) -> int:
+async def _status(ledger: UnlockedLedger, options: Options) -> int:
     repositories = await ledger.repositories()
     statuses = [(one, await ledger.sync_status(one.id)) for one in repositories]
     holder = await ledger.store.engine_holder(ledger.host)
@@ -81,7 +81,7 @@ def status_json(repository: Repository, status: SyncStatus, holder: Holder | Non
     }
 
 
-async def _footer(ledger: Ledger, repositories: list[Repository], holder: Holder | None) -> None:
+async def _footer(ledger: UnlockedLedger, repositories: list[Repository], holder: Holder | None) -> None:
     if not repositories:
         print("No repository yet. Begin with: treeledger watch DIR")
     print(f"ledger: {shown(ledger.store.url)}")

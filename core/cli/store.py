@@ -7,22 +7,22 @@ from typing import Any
 
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json
-from treeledger.cli.run import with_ledger
+from treeledger.cli.run import with_unlocked
 from treeledger.errors import UsageError
-from treeledger.ledger import Ledger
 from treeledger.model import RecordState, Repository
 from treeledger.names import os_from_stored, shown, stored_from_os
 from treeledger.protocols import FileQuery
 from treeledger.units import show_count, show_size
+from treeledger.unlocked import UnlockedLedger
 
 _PAGE = 10_000
 
 
 def run(options: Options) -> int:
-    return with_ledger(options, _backup if options.given.action == "backup" else _check)
+    return with_unlocked(options, _backup if options.given.action == "backup" else _check)
 
 
-async def _check(ledger: Ledger, options: Options) -> int:
+async def _check(ledger: UnlockedLedger, options: Options) -> int:
     """Reads every record there is, and compares with what the ledger says of its repositories. 1: wrong."""
     store = ledger.store
     schema = max((one.version for one in await store.migrations() if one.applied_at), default=0)
@@ -59,7 +59,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
     print(f"{show_count(facts['repositories'])} repositories with {show_count(facts['files'])} files")
 
 
-async def _faults(ledger: Ledger, repository: Repository) -> list[str]:
+async def _faults(ledger: UnlockedLedger, repository: Repository) -> list[str]:
     """What does not agree; nothing is said of a repository that changes while it is counted."""
     before = await ledger.store.head()
     counted = await _count(ledger, repository)
@@ -75,7 +75,7 @@ async def _faults(ledger: Ledger, repository: Repository) -> list[str]:
     ]
 
 
-async def _count(ledger: Ledger, repository: Repository) -> tuple[int, int, int, int]:
+async def _count(ledger: UnlockedLedger, repository: Repository) -> tuple[int, int, int, int]:
     counts = dict.fromkeys(RecordState, 0)
     size = 0
     states = (RecordState.PRESENT, RecordState.MISSING, RecordState.IGNORED)
@@ -91,7 +91,7 @@ def _size(paths: list[str]) -> int:
     return sum(os.stat(name).st_size for name in names if os.path.isfile(name))
 
 
-async def _backup(ledger: Ledger, options: Options) -> int:
+async def _backup(ledger: UnlockedLedger, options: Options) -> int:
     target = _target(options.given.target)
     await ledger.store.backup(stored_from_os(target))
     size = os.stat(target).st_size

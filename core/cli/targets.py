@@ -7,9 +7,9 @@ from typing import Any
 
 from treeledger.cli.options import Options
 from treeledger.errors import RepositoryNotFound
-from treeledger.ledger import Ledger
 from treeledger.model import Repository
 from treeledger.repositories import Target
+from treeledger.unlocked import UnlockedLedger
 
 
 def new_settings(options: Options) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def new_settings(options: Options) -> dict[str, Any]:
     return {"ignore": ignore} if ignore else {}
 
 
-async def targets(ledger: Ledger, options: Options) -> list[Target]:
+async def targets(ledger: UnlockedLedger, options: Options) -> list[Target]:
     """The targets named, new folders added; all repositories of this host if none is."""
     named: list[str] = options.given.targets
     if named:
@@ -33,7 +33,7 @@ async def targets(ledger: Ledger, options: Options) -> list[Target]:
     return await _all(ledger)
 
 
-async def known_targets(ledger: Ledger, named: Sequence[str]) -> list[Target]:
+async def known_targets(ledger: UnlockedLedger, named: Sequence[str]) -> list[Target]:
     """As `targets`; but a folder that is no repository yet stays none."""
     found = []
     for argument in named:
@@ -46,7 +46,7 @@ async def known_targets(ledger: Ledger, named: Sequence[str]) -> list[Target]:
     return found or await _all(ledger)
 
 
-async def _all(ledger: Ledger) -> list[Target]:
+async def _all(ledger: UnlockedLedger) -> list[Target]:
     await ledger.sync_declared()
     known = [Target(one) for one in await ledger.repositories() if one.host == ledger.host and not one.paused]
     if not known and await ledger.repositories():
@@ -64,7 +64,7 @@ def by_repository(found: Sequence[Target]) -> list[tuple[Repository, list[str]]]
     return list(grouped.values())
 
 
-async def chosen(ledger: Ledger, name: str | None) -> Repository | None:
+async def chosen(ledger: UnlockedLedger, name: str | None) -> Repository | None:
     """The repository that `--repo` names, by name or folder; None without it."""
     if name is None:
         return None

@@ -8,6 +8,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 TOP = Path(__file__).parents[2]
 FOLDERS = {"core": "treeledger", "plugins": "treeledger.plugins", "tui": "treeledger.tui"}
 NOT_IMPORTED = ("treeledger.__main__", "treeledger.testing")  # runs the program; needs pytest
@@ -49,21 +51,42 @@ def test_the_plugins_load_no_dashboard() -> None:
     assert within(loaded, "treeledger.tui", "textual") == set()
 
 
-def test_the_version_is_told_without_loading_what_only_work_needs() -> None:
-    program = """
+COMMAND = """
 import sys
 from treeledger.cli.main import main
-sys.argv = ["treeledger", "--version"]
+sys.argv = ["treeledger", *{arguments}]
 try:
     main()
 except SystemExit as stop:
     assert not stop.code, stop.code
 """
-    loaded = modules_after(program)
-    assert (
-        within(loaded, "pluggy", "rich", "msgspec", "httpx", "psycopg", "watchdog", "treeledger.engine")
-        == set()
-    )
+HEAVY = ("watchdog", "httpx", "psycopg", "tomlkit", "rich", "textual", "sysconfig")
+ENGINE = ("treeledger.engine.engine", "treeledger.engine.session", "treeledger.worker", "treeledger.walk")
+
+
+def command(*arguments: str | Path) -> str:
+    return COMMAND.format(arguments=[str(one) for one in arguments])
+
+
+def test_the_version_is_told_without_loading_what_only_work_needs() -> None:
+    loaded = modules_after(command("--version"))
+    assert within(loaded, *HEAVY, "asyncio", "anyio", "pluggy", "msgspec", "treeledger.engine") == set()
+    assert len(within(loaded, "treeledger")) < 10
+
+
+@pytest.mark.parametrize("reading", ["status", "changes", "files", "operations", "repo list"])
+def test_what_only_reads_loads_no_engine_and_no_plugin_but_the_store(reading: str, tmp_path: Path) -> None:
+    loaded = modules_after(command("--store", f"sqlite:{tmp_path}/ledger.db", *reading.split()))
+    assert within(loaded, *HEAVY, *ENGINE, "multiprocessing") == set()
+    plugins = {name.split(".")[2] for name in within(loaded, "treeledger.plugins") if name.count(".") >= 2}
+    assert plugins == {"sqlite", "sql"}
+
+
+def test_a_scan_loads_no_other_store_and_nothing_that_listens_or_posts(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    store = f"sqlite:{tmp_path}/ledger.db"
+    loaded = modules_after(command("--store", store, "scan", tmp_path / "tree"))
+    assert within(loaded, *HEAVY, "treeledger.plugins.postgres.store", "treeledger.cli.watch") == set()
 
 
 def test_reading_the_configuration_loads_no_plugin_machinery() -> None:
