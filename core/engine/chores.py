@@ -34,7 +34,6 @@ class Chores:
         """Reads what was committed without its hash."""
         recorder = self._context.recorder
         while self._context.content.hashing:
-            recorder.unread = anyio.Event()
             async with operation(self._session, OperationType.REALTIME) as run:
                 await self._hashes.drain(run)
             delay = self._hashes.next_try()

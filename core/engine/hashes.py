@@ -18,6 +18,8 @@ from treeledger.model import Change, FileRecord, HashState, Problem, ProblemCode
 from treeledger.reading import OVERTAKEN, Outcome, Read, ReadLimits
 
 _PAGE: Final = 1000
+_MOST_LARGE: Final = 64  # large files that are being read or next to be; the rest waits in the store
+_LOOK_EVERY: Final = 60.0  # seconds between looks for failed files that are due again
 _HOLD_OFF: Final = 1.0  # seconds until a file that changed under our eyes is tried again; doubles
 _LONGEST_HOLD_OFF: Final = 300.0
 _NEVER: Final = float("inf")
@@ -34,7 +36,10 @@ class _HeldOff(NamedTuple):
 
 
 class Hashes:
-    """Reads pending files of one repository; small ones in batches, large ones each in a thread."""
+    """Reads pending files of one repository; small ones in batches, large ones each in a thread.
+
+    Neither waits for the other: what comes in while large files are read is read at once.
+    """
 
     def __init__(
         self,
@@ -50,69 +55,84 @@ class Hashes:
         self._busy: set[int] = set()  # ids in the hands of a thread
         self._held_off: dict[int, _HeldOff] = {}
         self._tries: int | None = None
-        self._progress = anyio.Event()
+        self._looked = 0.0  # when the store was asked last
 
-    async def drain(self, run: Run, *, tries: int | None = None) -> None:
-        """Reads until nothing is pending that can be read now.
+    async def drain(
+        self, run: Run, *, tries: int | None = None, more: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Reads until nothing is pending that can be read now, and `more` says that nothing will be.
 
+        Who lets `more` become false sets `Recorder.unread`, which ends each wait here.
         `tries`: give up on a file after it changed so many times while it was read, and say so.
         """
         self._tries = tries
+        recorder = self._context.recorder
         async with anyio.create_task_group() as tasks:
             while True:
+                may_more_come = more()
+                recorder.unread = anyio.Event()
                 records = await self._next()
+                delay = self.next_try()
                 if records:
                     await self._read(records, run, tasks)
-                elif self._busy:
-                    self._progress = anyio.Event()
-                    await self._progress.wait()
-                elif (delay := self.next_try()) is not None and tries is not None:
-                    await anyio.sleep(delay)
+                elif self._busy or may_more_come or (delay is not None and tries is not None):
+                    with anyio.move_on_after(_LOOK_EVERY if delay is None else delay):
+                        await recorder.unread.wait()
                 else:
                     return
 
     def next_try(self) -> float | None:
-        """Seconds until a file that was held off may be tried again; None if there is none."""
-        untils = [held.until for held in self._held_off.values() if held.until != _NEVER]
+        """Seconds until a file that was held off at the last look may be tried; None if there is none."""
+        untils = [held.until for held in self._held_off.values() if self._looked < held.until != _NEVER]
         return max(0.0, min(untils) - time.monotonic()) if untils else None
 
     async def _next(self) -> list[FileRecord]:
+        """The next records to read: large ones only as far as there is room for them."""
         context = self._context
-        now = time.monotonic()
+        self._looked = now = time.monotonic()
         over = {id for id, held in self._held_off.items() if held.until <= now}
+        largest = None if self._room else SMALL_FILE
         records = await context.store.records_to_hash(
             context.repository.id,
             verify=False,
             priority=context.settings.priority,
             skip=[*self._busy, *(self._held_off.keys() - over)],
+            largest=largest,
             limit=_PAGE,
         )
-        for id in over.difference(record.id for record in records):
-            del self._held_off[id]  # its inspection has read it meanwhile, or it is gone
+        if largest is None and len(records) < _PAGE:
+            for id in over.difference(record.id for record in records):
+                del self._held_off[id]  # its inspection has read it meanwhile, or it is gone
         return records or await self._urgent()
+
+    @property
+    def _room(self) -> int:
+        """How many more large files may be taken in hand."""
+        return _MOST_LARGE - len(self._busy)
 
     async def _urgent(self) -> list[FileRecord]:
         """Records that somebody waits for to be verified; those asked for are forgotten."""
         context = self._context
         paths = [context.urgent.pop() for _ in range(min(_PAGE, len(context.urgent)))]
         records = await context.store.records_at(context.repository.id, paths) if paths else {}
-        waiting = {path for path, record in records.items() if record.id in self._held_off}
-        context.urgent.update(waiting)
-        return [
+        wanted = [
             record
             for record in records.values()
             if record.state is RecordState.PRESENT
             and record.hash_state is HashState.VERIFY
             and record.id not in self._busy
-            and record.path not in waiting
         ]
+        large = [record.id for record in wanted if record.stat.size > SMALL_FILE]
+        waiting = {*self._held_off, *large[self._room :]}
+        context.urgent.update(record.path for record in records.values() if record.id in waiting)
+        return [record for record in wanted if record.id not in waiting]
 
     async def _read(self, records: Sequence[FileRecord], run: Run, tasks: TaskGroup) -> None:
         small = [record for record in records if record.stat.size <= SMALL_FILE]
-        for record in records:
-            if record.stat.size > SMALL_FILE:
-                self._busy.add(record.id)
-                tasks.start_soon(self._read_large, record, run)
+        large = [record for record in records if record.stat.size > SMALL_FILE]
+        for record in large[: self._room]:
+            self._busy.add(record.id)
+            tasks.start_soon(self._read_large, record, run)
         if small:
             wanted = [(record.path, record.stat) for record in small]
             limits = self._limits(time.monotonic() + READY_WITHIN)
@@ -129,7 +149,7 @@ class Hashes:
         finally:
             self._busy.discard(record.id)
             self._cost(record.path, time.monotonic() - started)
-            self._progress.set()
+            self._context.recorder.unread.set()
 
     def _limits(self, deadline: float | None) -> ReadLimits:
         context = self._context

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import anyio
 
 from treeledger.engine.context import Context
+from treeledger.engine.groups import ungrouped
 from treeledger.engine.hub import Finished
 from treeledger.engine.run import Run
 from treeledger.engine.scan import Scanned, Told
@@ -63,11 +67,31 @@ async def scan_once(
     """A person's single scan: ends when everything is listed and settled and, with `wait`, hashed."""
     context = session.context
     async with operation(session, OperationType.MANUAL, " ".join(prefixes)) as run:
-        scanned = await reconcile(session, run, prefixes, rehash=rehash, told=told)
-        if scanned.overtaken:
-            await session.inspector.inspect(dict.fromkeys(scanned.overtaken, True), run, found_by_scan=True)
-        if context.content.hashing and wait:
-            await session.hashes(told=told).drain(run, tries=_GIVE_UP_AFTER)
+        async with _hashing(session, run, told, wait=wait):
+            scanned = await reconcile(session, run, prefixes, rehash=rehash, told=told)
+            if scanned.overtaken:
+                overtaken = dict.fromkeys(scanned.overtaken, True)
+                await session.inspector.inspect(overtaken, run, found_by_scan=True)
         begun = await run.begin()
     operations = await context.store.operations(context.repository.id, limit=20)
     return next(one for one in operations if one.id == begun.id)
+
+
+@asynccontextmanager
+async def _hashing(session: Session, run: Run, told: Told | None, *, wait: bool) -> AsyncIterator[None]:
+    """Reads, from now on and with `wait` to the end, what is committed meanwhile without its hash.
+
+    So that the first large file is not read by one core after the walk has kept the other one busy.
+    """
+    context = session.context
+    if not (wait and context.content.hashing):
+        yield
+        return
+    is_over = False
+    drain = partial(session.hashes(told=told).drain, run, tries=_GIVE_UP_AFTER, more=lambda: not is_over)
+    with ungrouped():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(drain)
+            yield
+            is_over = True
+            context.recorder.unread.set()

@@ -252,10 +252,12 @@ class Store(Protocol):
         verify: bool,
         priority: Sequence[str],
         skip: Sequence[int] = (),
+        largest: int | None = None,
         limit: int,
     ) -> list[FileRecord]:
         """Present records that are pending or failed and due, those in priority folders first, newest
-        first; with `verify`, those to be verified, oldest-verified first. Without the ids in `skip`."""
+        first, of at most `largest` bytes if it is given; with `verify`, those to be verified,
+        oldest-verified first. Without the ids in `skip`."""
 
     async def records_to_scrub(
         self, repository_id: UUID, *, after: ScrubPlace | None, before: datetime, limit: int

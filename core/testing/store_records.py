@@ -131,6 +131,18 @@ class RecordsContract:
         )
         assert paths_of(rest) == ["first.txt", "old"]
 
+    async def test_files_up_to_a_size_are_hashed_past_larger_ones(self, shelf: Shelf) -> None:
+        for number, path in enumerate(("in/large", "in/small", "large", "small", "empty"), 1):
+            size = {"large": 11, "small": 10, "empty": 0}[path.rpartition("/")[2]]
+            await shelf.put(path, stat=stat(size=size, mtime_ns=number))
+        failed = HashState.FAILED
+        await shelf.put("failed/large", stat=stat(size=11), hash_state=failed, hash_retry_at=PAST)
+        await shelf.put("failed/small", stat=stat(size=10), hash_state=failed, hash_retry_at=PAST)
+        found = await shelf.store.records_to_hash(
+            shelf.id, verify=False, priority=["in"], largest=10, limit=99
+        )
+        assert paths_of(found) == ["in/small", "empty", "small", "failed/small"]
+
     async def test_only_present_records_that_are_due_are_hashed(self, shelf: Shelf) -> None:
         await shelf.put("done", hash_state=HashState.DONE)
         await shelf.put("skipped", hash_state=HashState.SKIPPED)

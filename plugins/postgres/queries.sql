@@ -200,6 +200,7 @@ SELECT {record} FROM (
       AND left(file_path, 600) >= left(:prefix, 600) AND left(file_path, 600) <= left(:high, 600)
       AND (file_path = :prefix OR file_path > :low AND file_path < :high)
       AND id <> ALL(:skip)  -- if skip
+      AND file_size <= :largest  -- if largest
     OFFSET 0) AS pending
 ORDER BY mtime_ns DESC LIMIT :limit
 

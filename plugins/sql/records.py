@@ -41,12 +41,13 @@ class Records(Part):
         verify: bool,
         priority: Sequence[str],
         skip: Sequence[int] = (),
+        largest: int | None = None,
         limit: int,
     ) -> list[FileRecord]:
         work = (
             _to_verify(repository_id, skip, limit)
             if verify
-            else _to_hash(repository_id, priority, skip, limit)
+            else _to_hash(repository_id, priority, skip, largest, limit)
         )
         return await self.session.read(work)
 
@@ -89,7 +90,7 @@ def _records_by_inode(repository_id: UUID, inodes: Sequence[tuple[int, int]]) ->
 
 
 def _to_hash(
-    repository_id: UUID, priority: Sequence[str], skip: Sequence[int], limit: int
+    repository_id: UUID, priority: Sequence[str], skip: Sequence[int], largest: int | None, limit: int
 ) -> Work[list[FileRecord]]:
     """Priority folders in their order, then all that is pending, then what failed and is due again."""
     found: list[FileRecord] = []
@@ -99,6 +100,7 @@ def _to_hash(
                 name,
                 repository_id=str(repository_id),
                 skip=[*skip, *(record.id for record in found)],
+                largest=largest,
                 limit=limit - len(found),
                 **extra,
             )

@@ -38,6 +38,7 @@ WHERE repository_id = :repository_id AND file_system = :file_system AND inode = 
 SELECT {record} FROM file_records
 WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'pending'
   AND id <> ALL(:skip)  -- if skip
+  AND file_size <= :largest  -- if largest
 ORDER BY mtime_ns DESC LIMIT :limit
 
 -- name: records_failed
@@ -46,6 +47,7 @@ SELECT {record} FROM file_records
 WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'failed'
   AND hash_retry_at <= now()
   AND id <> ALL(:skip)  -- if skip
+  AND file_size <= :largest  -- if largest
 ORDER BY hash_retry_at LIMIT :limit
 
 -- name: records_to_verify

@@ -162,6 +162,7 @@ SELECT {record} FROM file_records INDEXED BY file_records_pending
 WHERE repository_id = :repository_id AND state = 'present' AND hash_state = 'pending'
   AND file_path >= :prefix AND file_path < :high AND (file_path = :prefix OR file_path > :low)
   AND id <> ALL(:skip)  -- if skip
+  AND file_size <= :largest  -- if largest
 ORDER BY mtime_ns DESC LIMIT :limit
 
 -- name: live_files
