@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +23,8 @@ from treeledger.protocols import Digest, Hasher, Tree
 _CHUNK: Final = 2**20
 _ONE_READ: Final = 2**16  # bytes; up to here a file is read into an object of its own
 _SOMETHING_ELSE: Final = (errno.ELOOP, errno.ENXIO)  # a symlink, a socket
-_DIGEST: Final = re.compile("(?:[0-9a-f]{2}){4,}")
+_HEXADECIMAL: Final = "0123456789abcdef"
+_SHORTEST_DIGEST: Final = 8  # characters
 _SECOND: Final = 1_000_000_000
 _LONGEST_WAIT: Final = 2 * _SECOND + 20_000_000  # nanoseconds; a coarse clock of 2 s and a tick of ours
 _COARSE_CLOCK: Final = 5 if sys.platform == "linux" else None  # CLOCK_REALTIME_COARSE
@@ -154,6 +154,7 @@ class _Reader:
         self._progress = progress
         self._new = [hasher.new for hasher in hashers]
         self._names = [hasher.name for hasher in hashers]
+        self._others = self._names[1:]
         self._limits = limits
         self._buffer: memoryview | None = None
 
@@ -164,7 +165,7 @@ class _Reader:
             return refused
         self._progress.goes_on(path)
         try:
-            digest, extra = self._digests(path, stat, twice)
+            found = self._digests(path, stat, twice)
         except _Moved as moved:
             return _not_done(path, stat, Outcome.CHANGED, ProblemCode.CHANGED_WHILE_READ, str(moved))
         except _OutOfTime as slow:
@@ -182,8 +183,8 @@ class _Reader:
             message = f"it cannot be hashed: {error!r}"
             return _not_done(path, stat, Outcome.FAILED, ProblemCode.IO_ERROR, message)
         finally:
-            self._progress.goes_on(None)
-        return Read(path, stat, Outcome.DONE, digest, extra)
+            self._progress.reading = None
+        return Read(path, stat, Outcome.DONE, found[0], tuple(zip(self._others, found[1:], strict=True)))
 
     def read_racy(self, path: str, stat: FileStat) -> Read:
         """Waits until the file is settled; one whose ctime is far in the future never is."""
@@ -211,7 +212,7 @@ class _Reader:
         )
         return Read(path, stat, Outcome.LATER) if is_later else None
 
-    def _digests(self, path: str, stat: FileStat, twice: bool) -> tuple[str, tuple[tuple[str, str], ...]]:
+    def _digests(self, path: str, stat: FileStat, twice: bool) -> list[str]:
         descriptor = self._tree.open(path)
         try:
             _check(descriptor, stat, "changed before it was read")
@@ -223,7 +224,7 @@ class _Reader:
             _check(descriptor, stat, "changed while it was read")
         finally:
             os.close(descriptor)
-        return found[0], tuple(zip(self._names[1:], found[1:], strict=True))
+        return found
 
     def _digested(self, descriptor: int, stat: FileStat) -> list[str]:
         digests = [new() for new in self._new]
@@ -231,16 +232,19 @@ class _Reader:
         if size > _ONE_READ:
             self._feed(descriptor, stat, digests)
         elif size:
-            self._await(size)
+            if self._limits.pace is not None:
+                self._await(size)
             data = os.read(descriptor, size)
             if len(data) != size:
                 raise _too_short(descriptor, stat)
             for digest in digests:
                 digest.update(data)
         found = [digest.hexdigest() for digest in digests]
-        for name, answer in zip(self._names, found, strict=True):
-            if not (isinstance(answer, str) and _DIGEST.fullmatch(answer)):
-                raise ValueError(f"{name} answered {answer!r}, which is no digest")
+        for answer in found:
+            if not _is_digest(answer):
+                raise ValueError(
+                    f"{self._names[found.index(answer)]} answered {answer!r}, which is no digest"
+                )
         return found
 
     def _await(self, size: int) -> None:
@@ -279,8 +283,28 @@ class _Reader:
 
 
 def _check(descriptor: int, stat: FileStat, message: str) -> None:
-    if stat_of(os.fstat(descriptor), stat.file_system) != stat:
+    """Raises _Moved if the open file is another one than lstat saw. (Most are equal without a conversion.)"""
+    status = os.fstat(descriptor)
+    size, mtime_ns, ctime_ns, file_system, inode, mode = stat
+    is_same = (
+        status.st_mtime_ns == mtime_ns
+        and status.st_ctime_ns == ctime_ns
+        and status.st_size == size
+        and status.st_ino == inode
+        and status.st_mode == mode
+    )
+    if not is_same and stat_of(status, file_system) != stat:
         raise _Moved(message)
+
+
+def _is_digest(answer: object) -> bool:
+    """Whether a hasher's answer is lower-case hexadecimal, of whole bytes."""
+    return (
+        isinstance(answer, str)
+        and len(answer) >= _SHORTEST_DIGEST
+        and len(answer) % 2 == 0
+        and not answer.strip(_HEXADECIMAL)
+    )
 
 
 def _too_short(descriptor: int, stat: FileStat) -> Exception:
