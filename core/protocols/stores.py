@@ -13,6 +13,7 @@ from treeledger.model import (
     Counts,
     Cursor,
     DirtyPath,
+    File,
     FileRecord,
     FileSystemIdentity,
     HashState,
@@ -296,6 +297,24 @@ class Store(Protocol):
         or one of any state with its file system and inode; other files of the same call do not count.
         The paths differ, and come in order for speed. `algorithm` and `read_at` are of those that are
         done. Raises StoreDataError if there is a row that cannot be stored: nothing is written then.
+        """
+
+    async def move(
+        self,
+        lease: Lease,
+        source: str,
+        target: str,
+        files: Sequence[File],
+        *,
+        operation_id: int | None = None,
+        generation: int = 0,
+    ) -> range:
+        """Takes the records of some files below `target` along from the same places below `source`.
+
+        All in one transaction, each with a `moved` entry in the journal, in byte order of the path. Only
+        a record moves that is present with exactly the stat of its file (so it is the same file, and what
+        is known of its content still holds), has no failed or corrupted content, and finds no live record
+        at its new path. Returns the numbers of the entries.
         """
 
     async def files(self, query: FileQuery) -> list[FileRecord]:

@@ -25,6 +25,7 @@ from treeledger.testing.store_journal import JournalContract
 from treeledger.testing.store_law import LawContract
 from treeledger.testing.store_life import LifeContract
 from treeledger.testing.store_marks import MarksContract
+from treeledger.testing.store_moving import MovingContract
 from treeledger.testing.store_reader import ReaderContract
 from treeledger.testing.store_records import RecordsContract
 from treeledger.testing.store_scrub import ScrubContract
@@ -37,6 +38,7 @@ class StoreContract(
     ApplyContract,
     AddContract,
     LawContract,
+    MovingContract,
     RecordsContract,
     ReaderContract,
     ScrubContract,

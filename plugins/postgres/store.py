@@ -20,6 +20,7 @@ from treeledger.plugins.sql.deletions import Deletions
 from treeledger.plugins.sql.jobs import Jobs
 from treeledger.plugins.sql.journal import Journal
 from treeledger.plugins.sql.marks import Marks
+from treeledger.plugins.sql.moving import Moving
 from treeledger.plugins.sql.operations import Operations
 from treeledger.plugins.sql.records import Records
 from treeledger.plugins.sql.repositories import Repositories, renew_leases
@@ -27,7 +28,9 @@ from treeledger.plugins.sql.work import Work, ask, run
 from treeledger.protocols import Migration, PartRef, StoreOptions
 
 
-class PostgresStore(Applying, Adding, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
+class PostgresStore(
+    Applying, Adding, Moving, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs
+):
     """A `treeledger.protocols.Store` for many machines. `schema` is what it is migrated to.
 
     With the option `auto_migrate` opening migrates an older ledger, too.

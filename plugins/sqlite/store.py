@@ -25,6 +25,7 @@ from treeledger.plugins.sql.deletions import Deletions
 from treeledger.plugins.sql.jobs import Jobs
 from treeledger.plugins.sql.journal import Journal
 from treeledger.plugins.sql.marks import Marks
+from treeledger.plugins.sql.moving import Moving
 from treeledger.plugins.sql.operations import Operations
 from treeledger.plugins.sql.records import Records
 from treeledger.plugins.sql.repositories import Repositories, reclaim, renew_leases
@@ -35,7 +36,9 @@ from treeledger.plugins.sqlite.session import SqliteSession
 from treeledger.protocols import Migration, PartRef
 
 
-class SqliteStore(Applying, Adding, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs):
+class SqliteStore(
+    Applying, Adding, Moving, Records, Deletions, Journal, Repositories, Operations, Marks, Jobs
+):
     """A `treeledger.protocols.Store` in one file, for one machine. `schema` is what it is migrated to.
 
     Opening migrates an older ledger, after a backup, unless it may not.

@@ -135,6 +135,8 @@ async def test_a_ledger_that_was_small_a_moment_ago_is_searched_by_path(postgres
         ("live_at_paths", "file_records_live", {"paths": ["07/00007.jpg", "08/00008.jpg"]}),
         ("deleted_at_paths", "file_records_deleted", {"paths": ["10/00010.jpg"]}),
         ("occupied_paths", "file_records_live", {"paths": ["07/00007.jpg"]}),
+        ("movable_between", "file_records_live", {"low": "07/00007", "high": "07/00087", "limit": 100}),
+        ("any_live_between", "file_records_live", {"low": "07/00007", "high": "07/00087"}),
         (
             "live_files",
             "file_records_live",
@@ -243,6 +245,7 @@ def test_rows_are_written_whole(queries: Mapping[str, Template]) -> None:
         ("update_records", set(RECORD_COLUMNS) - never_updated),
         ("update_contents", set(RECORD_COLUMNS) - never_updated - staying),
         ("insert_entries", set(ENTRY_COLUMNS)),
+        ("journal_moves", set(ENTRY_COLUMNS)),
     ):
         text = queries[name].sql({})
         words = {
