@@ -16,12 +16,14 @@ from treeledger.model import OperationType
 
 _QUIET: Final = 1.0  # seconds without use that end a burst
 _LONGEST_REST: Final = 0.2  # seconds
+_REST_EACH: Final = 0.001  # seconds for each path, at most
 
 
-async def rest_after(started: float) -> None:
+async def rest_after(started: float, paths: int | None = None) -> None:
     """Rests as long as the work since `started` (of `time.monotonic`) took: in a burst more comes together,
-    and who writes the files gets half of the disk."""
-    await anyio.sleep(min(time.monotonic() - started, _LONGEST_REST))
+    and who writes the files gets half of the disk. After a few `paths` it rests little: somebody waits."""
+    longest = _LONGEST_REST if paths is None else min(_LONGEST_REST, paths * _REST_EACH)
+    await anyio.sleep(min(time.monotonic() - started, longest))
 
 
 class Burst:

@@ -89,7 +89,7 @@ class Hearing:
                     self.look_again(await self._session.inspector.inspect(hints, run))
             self._in_hand = ()
             if len(self.settle) < _BURST:  # else a full batch waits already
-                await rest_after(started)
+                await rest_after(started, len(due))
 
     async def _wait_for_due(self) -> None:
         while (due := self.settle.next_due()) is None or due > time.monotonic():

@@ -29,6 +29,8 @@ _READ_SIZE: Final = 256 * 1024  # bytes of one read(2)
 _BACKLOG: Final = 64 * 1024 * 1024  # bytes of events kept while directories are walked
 _OVERFLOW: Final = struct.pack("iIII", -1, C.IN_Q_OVERFLOW, 0, 0)
 _GATHER: Final = 0.002  # seconds in which events gather, so that they are read by the hundred
+_GATHER_FEW: Final = 0.0005  # as long as they are few: then somebody waits for each
+_FEW: Final = 4096  # bytes of one read
 _HINTS: Final[dict[int, int]] = {
     C.IN_CLOSE_WRITE: AT_ONCE | WRITTEN,
     C.IN_MODIFY: WRITTEN,
@@ -73,6 +75,7 @@ class Reader(InotifyFD):
         self._events = self._ignored = self._overflows = 0
         self._last_event: float | None = None
         self._retry_at = 0.0  # of time.monotonic
+        self._gather = _GATHER_FEW
 
     def health(self) -> SourceHealth:
         """From any thread."""
@@ -156,8 +159,9 @@ class Reader(InotifyFD):
         if not any(descriptor == self._inotify_fd for descriptor, _ in ready):
             return b""
         if seconds != 0:
-            time.sleep(_GATHER)
+            time.sleep(self._gather)
         events = os.read(self._inotify_fd, _READ_SIZE)
+        self._gather = _GATHER_FEW if len(events) <= _FEW else _GATHER
         if not events:  # inotify never reads as empty
             raise OSError(errno.EBADF, "its descriptor is not inotify's any more")
         return events
