@@ -277,12 +277,14 @@ class Observation(NamedTuple):
     `subtree`: look at the directory and everything below it. `at_once`: nothing more is expected
     soon (closed after writing, moved, removed), so the settle time may be skipped. `written`: the
     content may have changed, whatever the stat says, or is gone for good: nothing moved from here.
+    `source`: the directory was renamed, and this is the path that it had.
     """
 
     path: str
     subtree: bool = False
     at_once: bool = False
     written: bool = True
+    source: str | None = None
 
 
 class DirtyPath(NamedTuple):

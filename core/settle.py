@@ -68,7 +68,11 @@ class Settle:
         else:
             old = pending.observation
             pending.observation = Observation(
-                new.path, old.subtree or new.subtree, old.at_once or new.at_once, old.written or new.written
+                new.path,
+                old.subtree or new.subtree,
+                old.at_once or new.at_once,
+                old.written or new.written,
+                new.source or old.source,
             )
         pending.due = self._due(pending, new, now)
         heapq.heappush(self._heap, (pending.due, new.path))
@@ -142,4 +146,4 @@ class Settle:
 
 def _is_move(observation: Observation) -> bool:
     """Whether it is of a path that something came to or left, not of content: a look costs little."""
-    return observation.at_once and not observation.written and not observation.subtree
+    return observation.at_once and not observation.written

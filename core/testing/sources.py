@@ -115,7 +115,13 @@ class Follower:
         """Follows until a path itself was named; returns what was said of it, merged."""
         await self.until(lambda: any(observation.path == path for observation in self.heard))
         said = [observation for observation in self.heard if observation.path == path]
-        return Observation(path, *(any(flags) for flags in zip(*(one[1:] for one in said), strict=True)))
+        return Observation(
+            path,
+            subtree=any(one.subtree for one in said),
+            at_once=any(one.at_once for one in said),
+            written=any(one.written for one in said),
+            source=next((one.source for one in said if one.source is not None), None),
+        )
 
     async def after(self, change: Change) -> None:
         """Changes the tree, in a thread."""
@@ -130,7 +136,7 @@ class Follower:
         return [observation for observation in self.heard if not observation.path.startswith("last change")]
 
     def _follow(self, batch: Sequence[Observation]) -> None:
-        for path, subtree, _, _ in batch:
+        for path, subtree, *_ in batch:
             if not path:
                 self.files = {}
             elif subtree:

@@ -14,6 +14,7 @@ from treeledger.names import parent
 
 LIMIT: Final = 50_000
 _COLLAPSED: Final = 1_000
+_NONE: Final[Mapping[str, str]] = {}
 
 
 # What is known of a path that an event named; hints about one path are OR-ed.
@@ -21,6 +22,7 @@ AT_ONCE: Final = 1
 WRITTEN: Final = 2
 SUBTREE: Final = 4
 EVERYTHING: Final = AT_ONCE | WRITTEN | SUBTREE
+MOVED: Final = AT_ONCE | SUBTREE  # a directory left here, or came here
 
 _FLAGS: Final = tuple(
     (bool(hint & SUBTREE), bool(hint & AT_ONCE), bool(hint & WRITTEN)) for hint in range(EVERYTHING + 1)
@@ -40,14 +42,19 @@ class Inbox:
         self._lock = threading.Lock()
         self._ready = asyncio.Event()
         self._waiting: dict[str, int] = {}
+        self._sources: dict[str, str] = {}  # of renamed directories that wait: their former paths
         self._announced = False
         self._over = False
         self._error: Exception | None = None
 
-    def put(self, hints: Mapping[str, int]) -> None:
-        """Adds hints; from any thread, never waits for the reader of the inbox."""
+    def put(self, hints: Mapping[str, int], sources: Mapping[str, str] = _NONE) -> None:
+        """Adds hints, and by their new path where renamed directories came from.
+
+        From any thread; never waits for the reader of the inbox.
+        """
         with self._lock:
             waiting = self._waiting
+            self._sources.update(sources)
             if waiting:
                 for path, hint in hints.items():
                     waiting[path] = waiting.get(path, 0) | hint
@@ -55,6 +62,7 @@ class Inbox:
                 waiting.update(hints)
             if len(waiting) > self._limit:
                 self._waiting = dict.fromkeys(_covering(waiting.items()), EVERYTHING)
+                self._sources = {}
         self._announce()
 
     def end(self, error: Exception | None = None) -> None:
@@ -75,12 +83,13 @@ class Inbox:
             await self._ready.wait()
             with self._lock:
                 hints, self._waiting = self._waiting, {}
+                sources, self._sources = self._sources, {}
                 over = self._over
                 self._announced = over
                 if not over:
                     self._ready.clear()
             if hints:
-                yield [Observation(path, *_FLAGS[hint]) for path, hint in hints.items()]
+                yield [Observation(path, *_FLAGS[hint], sources.get(path)) for path, hint in hints.items()]
             if over:
                 self.check()
                 return

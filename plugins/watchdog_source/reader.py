@@ -20,7 +20,8 @@ from treeledger.errors import TreeledgerError
 from treeledger.ignoring import IGNORE_FILE_NAME, is_ignore_file
 from treeledger.names import parent, shown, stored_from_bytes
 from treeledger.plugins.watchdog_source.directories import Directory
-from treeledger.plugins.watchdog_source.inbox import AT_ONCE, EVERYTHING, SUBTREE, WRITTEN, Inbox
+from treeledger.plugins.watchdog_source.inbox import AT_ONCE, EVERYTHING, MOVED, SUBTREE, WRITTEN, Inbox
+from treeledger.plugins.watchdog_source.renames import Renames
 from treeledger.plugins.watchdog_source.tree import WatchedTree, watch_limit
 from treeledger.plugins.watchdog_source.tree_rules import TreeRules
 from treeledger.protocols import PartRef, SourceHealth
@@ -40,6 +41,7 @@ _HINTS: Final[dict[int, int]] = {
     C.IN_MOVED_FROM: AT_ONCE,
     C.IN_MOVED_TO: AT_ONCE,
 }
+_MOVED: Final = C.IN_MOVED_FROM | C.IN_MOVED_TO
 _ROOT_LOST: Final = {
     C.IN_UNMOUNT: "was unmounted",
     C.IN_MOVE_SELF: "was moved away",
@@ -76,6 +78,7 @@ class Reader(InotifyFD):
         self._last_event: float | None = None
         self._retry_at = 0.0  # of time.monotonic
         self._gather = _GATHER_FEW
+        self._renames = Renames()
 
     def health(self) -> SourceHealth:
         """From any thread."""
@@ -180,7 +183,7 @@ class Reader(InotifyFD):
     def _heard(self, tree: WatchedTree, events: bytes) -> None:
         hints: dict[str, int] = {}
         count = 0
-        for wd, mask, _, name in self._parse_event_buffer(events):
+        for wd, mask, cookie, name in self._parse_event_buffer(events):
             count += 1
             directory = tree.directories.get(wd)
             if directory is None:  # the queue's own event, or a late one of a watch that was given back
@@ -192,7 +195,9 @@ class Reader(InotifyFD):
                 path = directory.base + stored_from_bytes(name)
                 hints[path] = hints.get(path, 0) | _HINTS.get(mask, 0)
             elif name:
-                self._directory_heard(tree, directory, stored_from_bytes(name), mask, hints)
+                path = directory.base + stored_from_bytes(name)
+                self._renamed(path, mask, cookie)
+                self._directory_heard(tree, directory, path, mask, hints)
             else:
                 self._watch_ended(tree, directory, mask, hints)
         self._events += count
@@ -206,14 +211,19 @@ class Reader(InotifyFD):
         self._backlog_size = 0
         tree.rebuild()
 
+    def _renamed(self, path: str, mask: int, cookie: int) -> None:
+        if mask & C.IN_MOVED_FROM:
+            self._renames.left(cookie, path)
+        elif mask & C.IN_MOVED_TO:
+            self._renames.arrived(cookie, path)
+
     def _directory_heard(
-        self, tree: WatchedTree, above: Directory, name: str, mask: int, hints: dict[str, int]
+        self, tree: WatchedTree, above: Directory, path: str, mask: int, hints: dict[str, int]
     ) -> None:
         """Something happened to a subdirectory: what is at its path now is watched, and looked at."""
-        path = above.base + name
         if mask & C.IN_ATTRIB and path not in tree.gaps:
             return
-        known = above.children.get(name)
+        known = above.children.get(path[len(above.base) :])
         if known is not None and mask & (C.IN_DELETE | C.IN_MOVED_FROM):
             tree.drop(known)
         if known is None and tree.rules.ignores(path, True):
@@ -224,7 +234,7 @@ class Reader(InotifyFD):
             return
         # Even after a removal: another directory may be there already, or two were exchanged.
         tree.arm(path)
-        hints[path] = EVERYTHING
+        hints[path] = hints.get(path, 0) | (MOVED if mask & _MOVED else EVERYTHING)
 
     def _made(self, tree: WatchedTree, path: str, hints: dict[str, int]) -> None:
         """A directory was made where none was: what is in it is told one by one, unless it is much."""
@@ -264,4 +274,4 @@ class Reader(InotifyFD):
 
     def _put(self, hints: dict[str, int]) -> None:
         if hints:
-            self._inbox.put(hints)
+            self._inbox.put(hints, self._renames.take())

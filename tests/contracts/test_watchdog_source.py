@@ -26,8 +26,9 @@ from treeledger.plugins.watchdog_source import WatchdogSource
 from treeledger.plugins.watchdog_source.directories import Directories, Directory
 from treeledger.plugins.watchdog_source.file_systems import silent, silent_mounts
 from treeledger.plugins.watchdog_source.gaps import Gap, Gaps
-from treeledger.plugins.watchdog_source.inbox import EVERYTHING, SUBTREE, Inbox
+from treeledger.plugins.watchdog_source.inbox import EVERYTHING, MOVED, SUBTREE, WRITTEN, Inbox
 from treeledger.plugins.watchdog_source.observer import ObserverSource
+from treeledger.plugins.watchdog_source.renames import Renames
 from treeledger.plugins.watchdog_source.tree import WatchedTree
 from treeledger.plugins.watchdog_source.tree_rules import TreeRules
 from treeledger.protocols import EventSource, PartRef
@@ -119,8 +120,11 @@ class TestWatchdogSource(EventSourceContract):
     ) -> None:
         async with self.following(source, root) as follower:
             await follower.after(lambda root: os.rename(root / "a", root / "z"))
-            for path in ("a", "z"):
-                assert await follower.until_heard(path) == Observation(path, subtree=True, at_once=True)
+            for path, source_path in (("a", None), ("z", "a")):
+                said = await follower.until_heard(path)
+                assert said == Observation(
+                    path, subtree=True, at_once=True, written=False, source=source_path
+                )
             assert follower.watch.health().watches == 3
 
     async def test_what_is_in_a_new_directory_is_told_file_by_file(
@@ -373,6 +377,46 @@ def test_an_inbox_covers_whatever_was_put(hints: list[tuple[str, int]], limit: i
     for path, hint in hints:
         assert any(one.path == path or (one.subtree and within(one.path, path)) for one in taken)
         assert not hint & SUBTREE or any(one.subtree and within(one.path, path) for one in taken)
+
+
+@pytest.mark.anyio
+async def test_an_inbox_tells_where_renamed_directories_came_from() -> None:
+    """Until they collapse: what covers them all came from nowhere."""
+    inbox = Inbox(asyncio.get_running_loop(), limit=3)
+    inbox.put({"a": MOVED, "b": MOVED}, {"b": "a"})
+    inbox.put({"b": WRITTEN, "c": MOVED}, {"c": "b"})
+    batch = await anext(inbox.batches())
+    assert {one.path: (one.source, one.written) for one in batch} == {
+        "a": (None, False),
+        "b": ("a", True),
+        "c": ("b", False),
+    }
+    inbox.put({"x/a": MOVED, "x/b": MOVED, "x/c": MOVED, "x/d": MOVED}, {"x/b": "x/a"})
+    assert {one.source for one in await anext(inbox.batches())} == {None}
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.text("abc", min_size=1))))
+def test_a_directory_came_from_where_one_of_its_cookie_left(steps: list[tuple[bool, int, str]]) -> None:
+    renames, left, expected = Renames(), dict[int, str](), dict[str, str]()
+    for is_arrival, cookie, path in steps:
+        if is_arrival:
+            renames.arrived(cookie, path)
+            if cookie in left:
+                expected[path] = left.pop(cookie)
+        else:
+            renames.left(cookie, path)
+            left[cookie] = path
+    assert renames.take() == expected
+    assert renames.take() == {}
+
+
+def test_of_directories_that_moved_out_the_last_are_remembered() -> None:
+    renames = Renames()
+    for cookie in range(1000):
+        renames.left(cookie, f"from {cookie}")
+    for cookie in range(1000):
+        renames.arrived(cookie, f"to {cookie}")
+    assert renames.take() == {f"to {cookie}": f"from {cookie}" for cookie in range(900, 1000)}
 
 
 @given(st.dictionaries(paths, st.integers(1, 5)))

@@ -149,3 +149,22 @@ def test_outermost_keeps_no_prefix_within_another(given_prefixes: list[str]) -> 
     kept = outermost(given_prefixes)
     assert not any(a != b and within(a, b) for a in kept for b in kept)
     assert all(any(within(k, prefix) for k in kept) for prefix in given_prefixes)
+
+
+def test_both_ends_of_a_renamed_directory_are_due_together() -> None:
+    """One of them may have been looked at just now; then its scan would not find where the files went."""
+    left = Observation("a", subtree=True, at_once=True, written=False)
+    arrived = Observation("b", subtree=True, at_once=True, written=False, source="a")
+    for busy in "ab":
+        settle = Settle(0.5)
+        settle.observe([Observation(busy, subtree=True, at_once=True)], 10.0)
+        assert looks(settle, 10.0) == [(10.0, busy)]
+        settle.observe([left, arrived], 10.1)
+        assert sorted(settle.due(10.1)) == [left, arrived]
+
+
+def test_the_last_source_of_a_directory_counts() -> None:
+    settle = Settle(0.5)
+    for source in ("x", "y", None):
+        settle.observe([Observation("a", subtree=True, source=source)], 10.0)
+    assert [observation.source for observation in settle.due(20.0)] == ["y"]
