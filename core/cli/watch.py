@@ -26,7 +26,15 @@ from treeledger.cli.progress import ScanBar
 from treeledger.cli.render import entry_json, entry_line, has_colour, json_line, tell
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import targets
-from treeledger.engine.hub import Added, Committed, Event, Finished, Progress, RepositoryState, StateChanged
+from treeledger.engine.hub import (
+    Committed,
+    Event,
+    Finished,
+    ManyCommitted,
+    Progress,
+    RepositoryState,
+    StateChanged,
+)
 from treeledger.engine.patience import patiently
 from treeledger.errors import CursorExpired
 from treeledger.ledger import Ledger
@@ -173,9 +181,9 @@ class _Printer:
             case Committed(repository, entries):
                 if repository.id in self._scanning:
                     self._counted[repository.id] = entries[-1].n
-            case Added(repository, _, last):
+            case ManyCommitted(repository, numbers):
                 if repository.id in self._scanning:
-                    self._counted[repository.id] = last
+                    self._counted[repository.id] = numbers[-1]
             case Progress():
                 self._progress(event)
             case Finished(repository, operation):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,17 +15,18 @@ from anyio.abc import TaskGroup
 
 from treeledger.config.settings import RepositorySettings
 from treeledger.engine.actions import ActionRunner
-from treeledger.engine.hub import Added, Committed, Event, RepositoryState
+from treeledger.engine.hub import Committed, Event, ManyCommitted, RepositoryState
 from treeledger.engine.keeper import Keeper
 from treeledger.engine.patience import patiently, unsaid
 from treeledger.engine.scans import ScanRequest
 from treeledger.engine.session import LEASE_SECONDS, Tools
-from treeledger.errors import EngineLocked, StoreError
+from treeledger.errors import CursorExpired, EngineLocked, StoreError
 from treeledger.model import JournalEntry, Lease, Repository
-from treeledger.protocols import Action, EventSource
+from treeledger.protocols import Action, EventSource, iterate_batches
 
 log = logging.getLogger(__name__)
 _RECORDED_WAITING: Final = 1000  # batches for the `recorded` hooks; beyond it the newest are dropped
+_RECORDED_PAGE: Final = 2000  # entries
 
 Recorded = Callable[[Repository, Sequence[JournalEntry]], None]
 
@@ -132,10 +134,10 @@ class Engine:
 
     async def _tell_recorded(self, recorded: Recorded) -> None:
         """Passes committed batches to the `recorded` hooks in a worker thread; best effort."""
-        send, receive = anyio.create_memory_object_stream[Committed | Added](_RECORDED_WAITING)
+        send, receive = anyio.create_memory_object_stream[Committed | ManyCommitted](_RECORDED_WAITING)
 
         def listen(event: Event) -> None:
-            if isinstance(event, Committed | Added):
+            if isinstance(event, Committed | ManyCommitted):
                 try:
                     send.send_nowait(event)
                 except anyio.WouldBlock:
@@ -145,19 +147,21 @@ class Engine:
         try:
             with send, receive:
                 async for batch in receive:
-                    await _call_recorded(recorded, batch.repository, await self._entries(batch))
+                    async for entries in self._entries(batch):
+                        await _call_recorded(recorded, batch.repository, entries)
         finally:
             stop()
 
-    async def _entries(self, batch: Committed | Added) -> Sequence[JournalEntry]:
+    async def _entries(self, batch: Committed | ManyCommitted) -> AsyncIterator[Sequence[JournalEntry]]:
         if isinstance(batch, Committed):
-            return batch.entries
-        count = batch.last - batch.first + 1
-        try:
-            return await self.tools.store.changes(batch.first - 1, limit=count)
-        except StoreError as error:
-            log.warning("a batch is not passed to a plugin's recorded(): %s", error)
-            return ()
+            yield batch.entries
+            return
+        for part in iterate_batches(batch.numbers, _RECORDED_PAGE):
+            read = partial(self.tools.store.changes, part[0] - 1, limit=len(part))
+            try:
+                yield await patiently(read, None, unsaid())
+            except CursorExpired as error:
+                log.warning("a batch is not passed on to a plugin's recorded(): %s", error)
 
 
 async def _call_recorded(recorded: Recorded, repository: Repository, entries: Sequence[JournalEntry]) -> None:

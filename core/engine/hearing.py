@@ -81,7 +81,7 @@ class Hearing:
             await self._wait_for_due()
             started = time.monotonic()
             self._in_hand = due = self.settle.due(started)
-            self.subtrees.mark(observation.path for observation in due if observation.subtree)
+            self.subtrees.hear(observation for observation in due if observation.subtree)
             files = [observation for observation in due if not observation.subtree]
             for part in iterate_batches(files, _BURST):
                 with self._burst.use() as run:

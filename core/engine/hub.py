@@ -28,12 +28,14 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
-    """New files were just committed in bulk; the journal has them, with the numbers `first` to `last`."""
+class ManyCommitted:
+    """Many entries were just committed at once, of new files or of a renamed directory: their `numbers`.
+
+    Whoever wants the entries themselves reads them.
+    """
 
     repository: Repository
-    first: int
-    last: int
+    numbers: range
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class StateChanged:
     message: str
 
 
-Event = Committed | Added | Progress | Finished | StateChanged
+Event = Committed | ManyCommitted | Progress | Finished | StateChanged
 Listener = Callable[[Event], None]
 
 

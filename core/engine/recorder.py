@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 
 import anyio
 
-from treeledger.engine.hub import Added, Committed, Hub
+from treeledger.engine.hub import Committed, Hub, ManyCommitted
 from treeledger.engine.run import Run
 from treeledger.errors import StoreDataError
 from treeledger.model import (
     Change,
+    File,
     FileRecord,
     HashState,
     Lease,
@@ -19,9 +21,12 @@ from treeledger.model import (
     ProblemCode,
     RecordState,
     Repository,
+    SyncOperation,
 )
+from treeledger.names import shown
 from treeledger.protocols import Applied, NewFile, Store, iterate_batches
 
+log = logging.getLogger(__name__)
 _BATCH = 2000  # changes in one transaction
 
 
@@ -57,8 +62,7 @@ class Recorder:
 
     async def add(self, files: Sequence[NewFile], run: Run, algorithm: str, read_at: datetime) -> list[str]:
         """Commits new files in bulk; returns the paths of those that have to be inspected instead."""
-        operation = await run.begin()
-        self.generation = max(self.generation, operation.generation)
+        operation = await self._begun(run)
         try:
             added = await self._store.add(
                 self._lease,
@@ -70,10 +74,9 @@ class Recorder:
             )
         except (StoreDataError, MemoryError):
             return [file[0] for file in files]
-        count = added.last - added.first + 1
-        if count > 0:
-            run.counts.files_added += count
-            self._hub.tell(Added(self._repository, added.first, added.last))
+        if numbers := range(added.first, added.last + 1):
+            run.counts.files_added += len(numbers)
+            self._hub.tell(ManyCommitted(self._repository, numbers))
         if any(file[7] == HashState.PENDING for file in files):
             self.unread.set()
         return added.refused
@@ -98,6 +101,29 @@ class Recorder:
             run.count(applied.entries)
             self._hub.tell(Committed(self._repository, applied.entries))
 
+    async def move(self, source: str, target: str, files: Sequence[File], run: Run) -> int:
+        """Takes the records of files along from below `source`, see `Store.move`; returns how many.
+
+        Tells who listens, and counts them in the run. What the store cannot take stays where it is.
+        """
+        operation = await self._begun(run)
+        try:
+            moved = await self._store.move(
+                self._lease,
+                source,
+                target,
+                files,
+                operation_id=operation.id,
+                generation=self.generation,
+            )
+        except (StoreDataError, MemoryError) as error:
+            log.warning("%s is looked at file by file: %s", shown(target), error)
+            return 0
+        if moved:
+            run.counts.files_moved += len(moved)
+            self._hub.tell(ManyCommitted(self._repository, moved))
+        return len(moved)
+
     def _signal(self, records: Sequence[FileRecord]) -> None:
         for record in records:
             if record.state is RecordState.MISSING:
@@ -106,11 +132,15 @@ class Recorder:
                 self.unread.set()
 
     async def _commit(self, changes: Sequence[Change], run: Run) -> Applied:
-        operation = await run.begin()
-        self.generation = max(self.generation, operation.generation)
+        operation = await self._begun(run)
         return await self._store.apply(
             self._lease, changes, operation_id=operation.id, generation=self.generation
         )
+
+    async def _begun(self, run: Run) -> SyncOperation:
+        operation = await run.begin()
+        self.generation = max(self.generation, operation.generation)
+        return operation
 
     async def _reject(self, change: Change, error: Exception, run: Run) -> None:
         self.refused.add(change.after.path)

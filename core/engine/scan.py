@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from treeledger.dirty import outermost
+from treeledger.engine.beside import Looking
 from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
 from treeledger.engine.inspector import READY_WITHIN, SMALL_FILE, Inspector, Reread
@@ -122,14 +123,15 @@ class Scanner:
         limiter = anyio.CapacityLimiter(_IN_FLIGHT)
         task = Task(change_key=self._context.change_key, everything=rehash, taking=self._taking())
         async with anyio.create_task_group() as tasks:
-            async with Surveys(self._context, prefixes, task).results() as results:
-                async for surveyed in results:
-                    await self._take(surveyed, found, run)
-                    for waiting, size in ((found.changed, _BATCH), (found.replaced, _SWAPS)):
-                        while len(waiting) >= size:
-                            await self._start_inspection(tasks, limiter, waiting[:size], run, rehash)
-                            del waiting[:size]
-                    self._told(run)
+            with self._context.beside.looking() as looking:
+                async with Surveys(self._context, prefixes, task).results() as results:
+                    async for surveyed in results:
+                        await self._take(surveyed, found, run, looking)
+                        for waiting, size in ((found.changed, _BATCH), (found.replaced, _SWAPS)):
+                            while len(waiting) >= size:
+                                await self._start_inspection(tasks, limiter, waiting[:size], run, rehash)
+                                del waiting[:size]
+                        self._told(run)
             for start in range(0, len(found.changed), _BATCH):
                 await self._start_inspection(
                     tasks, limiter, found.changed[start : start + _BATCH], run, rehash
@@ -145,7 +147,7 @@ class Scanner:
         )
         return Taking(context.content, limits, SMALL_FILE, READY_WITHIN, _NEW)
 
-    async def _take(self, surveyed: Surveyed, found: _Found, run: Run) -> None:
+    async def _take(self, surveyed: Surveyed, found: _Found, run: Run, looking: Looking) -> None:
         await self._take_notes(surveyed, found, run)
         run.counts.files_scanned += surveyed.files
         found.take(surveyed.nominations, run)
@@ -154,6 +156,7 @@ class Scanner:
             found.changed += await self._context.recorder.add(
                 surveyed.new, run, self._context.algorithm, read_at
             )
+            found.changed += looking.met([file[0] for file in surveyed.new])
             run.count_read(surveyed.sizes)
 
     async def _take_notes(self, surveyed: Surveyed, found: _Found, run: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -11,14 +11,16 @@ import anyio
 
 from treeledger.dirty import collapse
 from treeledger.engine.burst import Burst, rest_after
+from treeledger.engine.renames import follow_rename
 from treeledger.engine.session import Session
-from treeledger.model import DirtyPath
+from treeledger.model import DirtyPath, Observation
 from treeledger.protocols import Watch
 
 UNWATCHED_EVERY: Final = 60.0  # seconds between scans of what takes no watch
 _UNWATCHED_REST: Final = 10  # times as long as such a scan took
 _MOST: Final = 1000  # subtrees in one scan
 _MOST_WAITING: Final = 10_000
+_MOST_RENAMED: Final = 500  # directories; a scan finds what moved with more of them, all together
 _OVERFLOWED: Final = "events were lost: the system's queue of them overflowed"
 
 Marks = dict[str, DirtyPath | None]  # by prefix; None where no mark is in the store
@@ -43,6 +45,7 @@ class Subtrees:
         self._wake = anyio.Event()
         self._waiting: Marks = {}
         self._taken: Marks = {}  # being scanned
+        self._renamed: dict[str, str] = {}  # of those that wait: the paths that they had, by the new ones
         self._whole: Marks = {}  # wait for a scan of the whole tree
         self._covered: Marks = {}  # being scanned with the whole tree
         self._noted = self._recovered = 0  # overflows that are marked in the store; that were made good
@@ -79,6 +82,13 @@ class Subtrees:
             marked = {prefix: mark for prefix, mark in self._waiting.items() if mark is not None}
             self._waiting = {**dict.fromkeys(collapse(self._waiting, _MOST)), **marked}
 
+    def hear(self, observations: Iterable[Observation]) -> None:
+        """Has subtrees scanned soon that a source told of; of those renamed, records go along before."""
+        for one in observations:
+            if one.source is not None and len(self._renamed) < _MOST_RENAMED:
+                self._renamed[one.path] = one.source
+            self.mark((one.path,))
+
     async def load_marks(self) -> None:
         """Takes up what was marked as dirty in the store: by another process, or before a stop."""
         in_hand = {*self._taken.values(), *self._whole.values(), *self._covered.values()}
@@ -94,10 +104,12 @@ class Subtrees:
             self._wake = anyio.Event()
             started = time.monotonic()
             self._taken, self._waiting = self._waiting, {}
+            renamed, self._renamed = self._renamed, {}
             prefixes = collapse(self._taken, _MOST)
             if "" in prefixes:
                 await self._leave_to_full_scan()
             elif prefixes:
+                await self._follow(renamed)
                 await self._scan(prefixes)
                 await self._clear(self._taken)
             self._taken = {}
@@ -142,6 +154,11 @@ class Subtrees:
         if "" in self._waiting:
             self._whole[""] = self._waiting.pop("")
         self.on_whole()
+
+    async def _follow(self, renamed: Mapping[str, str]) -> None:
+        for target, source in renamed.items():
+            with self._burst.use() as run:
+                await follow_rename(self._context, source, target, run)
 
     async def _scan(self, prefixes: Iterable[str]) -> None:
         with self._burst.use() as run:

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 
 from treeledger import worker
@@ -22,9 +24,11 @@ from treeledger.model import FileStat
 from treeledger.protocols import LedgerReader
 from treeledger.reading import Read, ReadLimits
 from treeledger.survey import Surveyed, Task
+from treeledger.walk import WalkBatch
 from treeledger.worker import Look, WorkSpec
 
 log = logging.getLogger(__name__)
+_BATCHES_AHEAD: Final = 8
 _PROCESSES: Final = min(4, os.cpu_count() or 1)
 _SURVEYS_AHEAD: Final = 1  # so that no process waits for its next one
 _LONGEST_SURVEY: Final = 600.0  # seconds; it breaks off after one or two, but between directories only
@@ -103,6 +107,27 @@ class Workers:
     ) -> Read:
         (result,) = await self._readers.read(spec, [(path, stat)], limits, limiter)
         return result
+
+    @asynccontextmanager
+    async def walk(self, spec: WorkSpec, prefixes: Sequence[str]) -> AsyncIterator[AsyncIterator[WalkBatch]]:
+        """The batches of a walk through some prefixes, a few of them ahead of who takes them."""
+        send, receive = anyio.create_memory_object_stream[WalkBatch](_BATCHES_AHEAD)
+
+        def produce() -> None:
+            try:
+                for batch in worker.walk_batches(spec, prefixes):
+                    anyio.from_thread.run(send.send, batch)
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                pass  # nobody takes the rest
+
+        async def run() -> None:
+            with send:
+                await anyio.to_thread.run_sync(partial(produce), limiter=self._walks)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            with send, receive:
+                yield receive
 
     def survey_lanes(self, spec: WorkSpec) -> int:
         """How many surveys may be in the hands of processes; 0 where they cannot read the ledger."""
