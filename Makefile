@@ -5,7 +5,8 @@
 # make reliability    the fault matrix, written into docs/reliability.md
 # make oracle         2,000 random sequences of file operations on each store; then all must be equal
 # make stress         ten minutes of faults and full speed on each store
-# make bench          what is fast, and by how much
+# make bench          what is fast, against whom, and by how much, written into benchmarks/RESULTS.md
+# make bench-quick    in two minutes: what became slower than benchmarks/RESULTS.md says
 # make migrate-up     bring the ledger's schema up to date
 
 BIN := .venv/bin
@@ -13,7 +14,7 @@ PYTHON ?=
 TREE := build/check
 JOBS ?= 3
 
-.PHONY: install run test check reliability oracle stress bench migrate-up
+.PHONY: install run test check reliability oracle stress bench bench-quick migrate-up
 .DELETE_ON_ERROR:
 
 install: .venv/installed
@@ -57,7 +58,11 @@ stress: .venv/installed-dev
 	$(BIN)/python -m pytest tests/faults -m stress -s
 
 bench: .venv/installed-dev
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --keep
+	$(BIN)/python -m benchmarks --quick --keep
+
+bench-quick: .venv/installed-dev
+	$(BIN)/python -m benchmarks --quick
 
 migrate-up: .venv/installed
 	$(BIN)/treeledger migrate up

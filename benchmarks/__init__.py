@@ -1,1 +1,1 @@
-"""What is fast, against whom, and by how much. Run with `make bench`."""
+"""What is fast, against whom, and by how much: `make bench`, `make bench-quick`; see README.md."""

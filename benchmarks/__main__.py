@@ -1,85 +1,142 @@
-"""First figures: index and rescan of many small files, in turn with `find` and `sha256sum`.
+"""What is fast, against whom, and by how much.
 
-Prints medians and ratios of whole processes, warm cache, from the same run.
+python -m benchmarks                 every case; `--keep` writes RESULTS.md
+python -m benchmarks index rescan    some of them; `--keep` renews their rows only
+python -m benchmarks --quick         in two minutes: what became slower than RESULTS.md says; then exits 1
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
-import random
-import shutil
-import statistics
-import subprocess
+import signal
+import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-TREELEDGER = [sys.executable, "-m", "treeledger"]
+from benchmarks import hashing, live, quick, readers, resting, scans
+from benchmarks.event_peers import EVENT_PEERS
+from benchmarks.lab import Lab
+from benchmarks.peers import FIND, INDEXERS, SUMS, said, versions
+from benchmarks.report import CaseReport, Page, Row, best, is_slower, machine, regressions, table, tally
+from benchmarks.trees import Trees
+
+_BEFORE_OTHERS: Final = -10  # who else works on this machine disturbs less, where that is allowed
+RESULTS: Final = Path(__file__).with_name("RESULTS.md")
+Case = Callable[[Lab], Iterator[Row]]
+FULL: Final[Mapping[str, Case]] = {
+    "index": scans.index,
+    "rescan": scans.rescan,
+    "short-rescan": scans.short_rescan,
+    "one-change": live.one_change,
+    "latency": live.latency,
+    "burst": live.burst,
+    "rename": live.rename,
+    "large": hashing.large,
+    "beside-large": hashing.beside_large,
+    "rest": resting.rest,
+    "peak": scans.peak,
+    "start": scans.start,
+    "readers": readers.readers,
+}
+QUICK: Final[Mapping[str, Case]] = {
+    "start": quick.start,
+    "index": quick.index,
+    "rescan": quick.rescan,
+    "large": quick.large,
+    "latency": quick.latency,
+    "burst": quick.burst,
+}
 
 
-def make_tree(root: Path, files: int) -> None:
-    """Files of 100 B to 4 kB, forty to a folder, a hundred folders to a folder."""
-    source = random.Random(1)
-    for number in range(files):
-        folder = root / f"{number // 4000:03d}" / f"{number // 40 % 100:02d}"
-        if number % 40 == 0:
-            folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"file_{number % 40:03d}.txt").write_bytes(source.randbytes(source.randint(100, 4000)))
+def main() -> int:
+    given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
+    lab = Lab(Trees(given.trees), runs=given.runs or (3 if given.quick else 5))
+    try:
+        return _quick(lab, given) if given.quick else _full(lab, given)
+    finally:
+        lab.close()
 
 
-def timed(command: list[str] | str) -> float:
-    """Seconds of wall time of one process, output thrown away."""
-    started = time.perf_counter()
-    subprocess.run(command, shell=isinstance(command, str), check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"all, unless named: {', '.join(FULL)}")
+    parser.add_argument("--quick", action="store_true", help=f"the quick cases: {', '.join(QUICK)}")
+    parser.add_argument("--runs", type=int, help="of each command, in turn; 5, quick 3")
+    parser.add_argument("--trees", type=Path, default=Path(tempfile.gettempdir()) / "treeledger-bench-trees")
+    parser.add_argument("--keep", action="store_true", help="write the figures into RESULTS.md")
+    given = parser.parse_args()
+    unknown = set(given.cases) - set(QUICK if given.quick else FULL)
+    if unknown:
+        parser.error(f"no such case: {', '.join(sorted(unknown))}")
+    return given
 
 
-def first_index(root: Path, state: Path) -> float:
-    shutil.rmtree(state, ignore_errors=True)
-    return rescan(root, state)
+def _full(lab: Lab, given: argparse.Namespace) -> int:
+    reports = [_measured(lab, name, FULL[name]) for name in given.cases or FULL]
+    print(f"\n{machine()}\n{tally(row for report in reports for row in report.rows)}")
+    if given.keep:
+        _keep("Full", reports, list(FULL), lab)
+    return 0
 
 
-def rescan(root: Path, state: Path) -> float:
-    return timed([*TREELEDGER, "--store", f"sqlite:{state}/ledger.db", "-q", "scan", str(root)])
+def _quick(lab: Lab, given: argparse.Namespace) -> int:
+    """What seems slower is measured once more: only what is slow twice is a regression."""
+    with suppress(PermissionError):
+        os.nice(_BEFORE_OTHERS)  # and so is all that is started, ours and the peers
+    kept = _page().ratios("Quick")
+    reports = []
+    for name in given.cases or QUICK:
+        report = _measured(lab, name, QUICK[name])
+        if not given.keep and any(is_slower(row, kept) for row in report.rows):
+            print("slower than it was: once more", flush=True)
+            again = _measured(lab, name, QUICK[name])
+            report = CaseReport(name, report.title, report.note, best(report.rows, again.rows))
+        reports.append(report)
+    if given.keep:
+        _keep("Quick", reports, list(QUICK), lab)
+        return 0
+    slower = regressions([row for report in reports for row in report.rows], kept)
+    known = f"no regression against {RESULTS.name}" if kept else f"{RESULTS.name} has nothing to compare with"
+    print("\n".join(slower) or known)
+    return 1 if slower else 0
 
 
-def measure(runs: int, ours: Callable[[], float], peer: Callable[[], float]) -> tuple[float, float]:
-    """Medians of ours and the peer's, run in turn."""
-    pairs = [(ours(), peer()) for _ in range(runs)]
-    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+def _measured(lab: Lab, name: str, case: Case) -> CaseReport:
+    begun = time.monotonic()
+    rows = list(case(lab))
+    took = time.monotonic() - begun
+    print(f"{name} ({took:.0f} s)\n{table(rows)}\n", flush=True)
+    title = " ".join((case.__doc__ or "").split())
+    note = f"Measured {datetime.date.today()}, in {took:.0f} s."
+    return CaseReport(name, title, note, rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--runs", type=int, default=3)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="treeledger-bench-") as folder:
-        root, state = Path(folder) / "tree", Path(folder) / "state"
-        make_tree(root, options.files)
-        find = f"find {root} -printf '%p %s %T@ %i\\n'"
-        sums = f"find {root} -type f -print0 | xargs -0 -P2 -n500 sha256sum"
-        timed(sums)  # warms the cache
-        rows = [
-            (
-                "first index with SHA-256, SQLite",
-                "xargs -P2 sha256sum",
-                *measure(options.runs, lambda: first_index(root, state), lambda: timed(sums)),
-            ),
-            (
-                "unchanged rescan, SQLite",
-                "find -printf",
-                *measure(options.runs, lambda: rescan(root, state), lambda: timed(find)),
-            ),
-        ]
-    print(f"{options.files:,} files, medians of {options.runs} runs in turn, {os.cpu_count()} cores\n")
-    print(f"{'what':<34}{'treeledger':>12}{'peer':>10}{'ratio':>8}  peer")
-    for what, peer, ours, theirs in rows:
-        print(f"{what:<34}{ours:>10.2f} s{theirs:>8.2f} s{ours / theirs:>8.2f}  {peer}")
+def _page() -> Page:
+    return Page.parse(RESULTS.read_text()) if RESULTS.exists() else Page()
+
+
+def _keep(part: str, reports: Sequence[CaseReport], order: Sequence[str], lab: Lab) -> None:
+    page = _page()
+    peers = [versions(FIND, SUMS, *INDEXERS)]
+    peers += [f"{peer.name}: {said(peer.version(lab.tools))}" for peer in EVENT_PEERS]
+    page.head = (
+        "# Results\n\nWritten by `make bench`; [README.md](README.md) says how to read it."
+        f"\n\n{machine()}; SQLite {sqlite3.sqlite_version}; PostgreSQL {lab.server_version()}."
+        f"\n\nPeers: {'; '.join(peers)}."
+    )
+    page.renew(part, reports, order)
+    RESULTS.write_text(str(page))
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
