@@ -104,6 +104,22 @@ class IgnoreFilterContract:
             assert isinstance(below, DirectoryFilter)
             below.check(name, False)
 
+    def test_speaks_where_a_rule_decides_among_others(
+        self, filter: IgnoreFilter, ignored: list[str], kept: list[str]
+    ) -> None:
+        """`speaks` may say yes without need, and never no where `check` has a verdict."""
+        for path in ignored + kept:
+            directory = filter.root(no_files)
+            *above, name = path.rstrip("/").split("/")
+            for folder in above:
+                if directory.check(folder, True) is not None:
+                    assert directory.speaks([f"{folder}/"])
+                directory = directory.below(folder)
+            if directory.check(name, path.endswith("/")) is not None:
+                entry = name + path[len(path.rstrip("/")) :]
+                assert directory.speaks([entry])
+                assert directory.speaks(["a", entry, "b/"])
+
     def test_goes_as_deep_as_paths_can(self, filter: IgnoreFilter) -> None:
         directory = filter.root(no_files)
         for _ in range(2047):

@@ -1,12 +1,12 @@
 """An ignore filter: leaves out what file managers call a copy, such as `IMG_4150 (copy).JPG`."""
 
 from treeledger import impl
-from treeledger.protocols import PartRef, Verdict
+from treeledger.protocols import DirectoryFilter, IgnoreFilter, PartRef, Verdict
 
 COPY = Verdict(ignored=True, rule="(copy)", source="plugin no_copies")
 
 
-class NoCopies:
+class NoCopies(DirectoryFilter, IgnoreFilter):
     """The filter, and the rules of each of its directories: they are the same everywhere."""
 
     problems = ()
@@ -19,9 +19,6 @@ class NoCopies:
 
     def check(self, name, is_directory):
         return COPY if "(copy" in name and not is_directory else None
-
-    def check_stat(self, path, stat):
-        return None
 
     def rules(self):
         return [COPY]

@@ -356,6 +356,21 @@ def test_re_and_re2_agree(globs: list[str], parts: list[str], is_directory: bool
     assert max(by_re2) == max(by_re)
 
 
+@given(st.lists(GLOBS, min_size=1, max_size=5), TEXTS, st.lists(st.tuples(TEXTS, st.booleans()), max_size=4))
+@example(["*.tmp"], ["a.tmp"], [(["a\nb"], False)])
+@example(["?b"], ["\nb"], [])
+def test_no_line_matches_of_a_text_that_may_not_match(
+    globs: list[str], parts: list[str], others: list[tuple[list[str], bool]]
+) -> None:
+    """However the text goes on before and after: that is how a whole directory is spared."""
+    expressions = tuple(expression for glob in globs if (expression := _expression(glob)))
+    lines = ["/".join(some) + "/" * is_directory for some, is_directory in others]
+    for text in ("/".join(parts), "/".join(parts) + "/"):
+        if expressions and rules.with_re(expressions)(text):
+            for place in range(len(lines) + 1):
+                assert rules.searched(expressions)("\n".join([*lines[:place], text, *lines[place:]]))
+
+
 def _expression(glob: str) -> str | None:
     try:
         return EntryPattern.pattern_to_regex(glob)[0]
