@@ -41,11 +41,14 @@ class Journal(Part):
     async def wait(self, after: int, seconds: float) -> None:
         with anyio.move_on_after(seconds):
             while True:
-                announcement = self.session.announcement()
+                announcement, written = self.session.announcement(), self.session.written()
                 if (await self.head()).n > after:
                     return
-                with anyio.move_on_after(self.session.poll):
-                    await announcement.wait()
+                is_news = False
+                while not is_news:
+                    with anyio.move_on_after(self.session.poll):
+                        await announcement.wait()
+                    is_news = announcement.is_set() or self.session.written() != written
 
     async def trim_journal(self, older_than: timedelta, *, keep_after: int, limit: int) -> int:
         return await self.session.write(_trim(older_than, keep_after, limit))

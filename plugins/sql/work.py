@@ -86,6 +86,9 @@ class Session(Protocol):
     def announcement(self) -> anyio.Event:
         """Is set by the next announcement."""
 
+    def written(self) -> object:
+        """Is equal to what it was only if nobody has written meanwhile, other processes included."""
+
 
 class Part:
     """One concern of a store. All parts of a store share its session."""

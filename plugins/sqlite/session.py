@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 _TOGETHER: Final = 100  # rows in one statement: less than 1,000 parameters, which every SQLite takes
 _PATIENCE: Final = 5.0  # seconds to wait for a file that another program has locked
+_RECENT: Final = 1_000_000_000  # nanoseconds that the time of a file may lag behind
 _FAREWELL: Final = 1.0  # seconds that a transaction under way has to end when the store closes
 _WRITE: Final = ("BEGIN IMMEDIATE",)
 _READ: Final = ("BEGIN", "SELECT rootpage FROM sqlite_schema LIMIT 1")  # from here on it waits for nobody
@@ -50,6 +51,7 @@ class SqliteSession:
 
     def __init__(self, path: Path) -> None:
         self.file = LedgerFile(path)
+        self._log = f"{path}-wal"
         self._writer = Connection(self.file, _WRITE)
         self._reader = Connection(self.file, _READ)
         self._announced = anyio.Event()
@@ -69,6 +71,16 @@ class SqliteSession:
 
     def announcement(self) -> anyio.Event:
         return self._announced
+
+    def written(self) -> object:
+        """The log of what is written and its time; while that is so recent that another write might not
+        show in it, something new each time."""
+        try:
+            log = os.stat(self._log)
+        except OSError:  # none is there until somebody writes
+            return object()
+        is_recent = abs(time.time_ns() - log.st_mtime_ns) < _RECENT
+        return object() if is_recent else (log.st_ino, log.st_size, log.st_mtime_ns)
 
     async def aclose(self) -> None:
         await self._reader.aclose()

@@ -293,3 +293,15 @@ async def test_value_of_a_wrong_type_is_a_data_error(store: SqliteStore) -> None
     shelf = await Shelf.new(store)
     with pytest.raises(StoreDataError):
         await shelf.put("a", content_hash=object())
+
+
+@pytest.mark.anyio
+async def test_an_idle_reader_sees_by_the_log_whether_anybody_wrote(store: SqliteStore, path: Path) -> None:
+    shelf = await Shelf.new(store)
+    log = path.with_name(path.name + "-wal")
+    assert store.session.written() != store.session.written()  # just now: another write might not show
+    os.utime(log, ns=(0, 10**18))
+    before = store.session.written()
+    assert store.session.written() == before
+    await shelf.add("a")
+    assert store.session.written() != before
