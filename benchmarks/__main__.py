@@ -23,7 +23,7 @@ from typing import Final
 from benchmarks import hashing, live, quick, readers, resting, scans
 from benchmarks.event_peers import EVENT_PEERS
 from benchmarks.lab import Lab
-from benchmarks.peers import FIND, INDEXERS, SUMS, said, versions
+from benchmarks.peers import FIND, INDEXERS, OPENSSL, SUMS, said, versions
 from benchmarks.report import CaseReport, Page, Row, best, is_slower, machine, regressions, table, tally
 from benchmarks.trees import Trees
 
@@ -127,7 +127,7 @@ def _page() -> Page:
 
 def _keep(part: str, reports: Sequence[CaseReport], order: Sequence[str], lab: Lab) -> None:
     page = _page()
-    peers = [versions(FIND, SUMS, *INDEXERS)]
+    peers = [versions(FIND, SUMS, OPENSSL, *INDEXERS)]
     peers += [f"{peer.name}: {said(peer.version(lab.tools))}" for peer in EVENT_PEERS]
     page.head = (
         "# Results\n\nWritten by `make bench`; [README.md](README.md) says how to read it."

@@ -65,6 +65,11 @@ def sums(root: Path, state: Path) -> Cost:
     return pipe(files, ["xargs", "-0", "-P2", "-n500", "sha256sum"])
 
 
+def openssl(root: Path, state: Path) -> Cost:
+    files = sorted(map(str, root.iterdir()))
+    return run(["taskset", "-c", "0", "openssl", "dgst", "-sha256", *files])
+
+
 def hashdeep(root: Path, state: Path) -> Cost:
     return run(["hashdeep", "-c", "sha256", "-r", "-j2", str(root)])
 
@@ -130,6 +135,7 @@ _RESTIC: Final = {"RESTIC_PASSWORD": "benchmark"}
 
 FIND: Final = Peer("find -printf", "find", "findutils", ["find", "--version"], find)
 SUMS: Final = Peer("xargs -P2 sha256sum", "sha256sum", "coreutils", ["sha256sum", "--version"], sums)
+OPENSSL: Final = Peer("openssl dgst, one core", "openssl", "openssl", ["openssl", "version"], openssl)
 INDEXERS: Final = (
     Peer("hashdeep", "hashdeep", "hashdeep", ["hashdeep", "-V"], hashdeep),
     Peer("mtree", "mtree", "mtree-netbsd", ["dpkg-query", "-Wf", "${Version}", "mtree-netbsd"], mtree),

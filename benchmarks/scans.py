@@ -31,7 +31,7 @@ def index(lab: Lab) -> Iterator[Row]:
     yield timed("first index, sqlite", sqlite, SUMS.name, sums, 0.7)
     yield timed("first index, postgres", postgres, SUMS.name, sums, 0.9)
     for peer in INDEXERS:
-        yield _beside("first index, sqlite", sqlite, peer, partial(_learn, lab, peer, root), 1.0)
+        yield beside("first index, sqlite", sqlite, peer, partial(_learn, lab, peer, root), 1.0)
 
 
 def first_index(lab: Lab, kind: str, root: Path) -> float:
@@ -67,7 +67,7 @@ def rescan(lab: Lab) -> Iterator[Row]:
     yield timed(f"{what}, postgres", postgres, FIND.name, find, 2.2)
     for peer in INDEXERS:
         if peer.rescan is not None:
-            yield _beside(
+            yield beside(
                 f"{what}, sqlite", sqlite, peer, partial(_again, lab, peer, root), _RESCANS[peer.name]
             )
 
@@ -133,7 +133,8 @@ def _in_turn_warmed(runs: int, *measured: Callable[[], float]) -> list[float]:
     return in_turn(runs, *measured)
 
 
-def _beside(what: str, ours: float, peer: Peer, work: Callable[[], float], most: float) -> Row:
+def beside(what: str, ours: float, peer: Peer, work: Callable[[], float], most: float | None = None) -> Row:
+    """Our seconds against those of a peer that may be missing, or slow."""
     if not peer.is_here():
         return missing(what, show_seconds(ours), peer.name, "not installed here")
     try:
