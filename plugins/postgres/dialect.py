@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from treeledger.plugins.sql.work import Params
+import msgspec
+
+from treeledger.plugins.sql.work import Params, Row
 
 PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.postgres")
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
@@ -18,6 +20,24 @@ def bound(params: Params) -> dict[str, Any]:
         name: array(value) if type(value) is list and value and type(value[0]) is int else value
         for name, value in params.items()
     }
+
+
+def arrays(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, str]:
+    """Rows as one array for each column, named all_COLUMN."""
+    return {
+        f"all_{name}": array(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)
+    }
+
+
+def json_rows(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    """Rows as JSON, without the columns that are NULL in all of them: the server takes its time to read."""
+    given = {
+        name: values
+        for name, values in zip(columns, zip(*rows, strict=True), strict=True)
+        if values.count(None) < len(values)
+    }
+    objects = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
+    return msgspec.json.encode(objects).decode()
 
 
 def array(values: Sequence[Any]) -> str:

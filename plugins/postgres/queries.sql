@@ -1,7 +1,8 @@
 -- What PostgreSQL does in its own way. sqlite/queries.sql has the same names, but for the engine lock.
 --
--- A statement with `:rows` takes any number of rows at once, as JSON: one round trip, and nothing
--- that outlives the transaction, so that it works behind a pooler.
+-- A statement with `:rows` takes any number of rows at once, as JSON, one with `:all_x` likewise, as an
+-- array for each column: one round trip, and nothing that outlives the transaction, so that it works
+-- behind a pooler.
 
 -- fragment: time
 -- The type of a time.
@@ -70,9 +71,9 @@ SELECT
     CASE hash_state WHEN 'done' THEN :algorithm END, content_hash, 0,
     CASE hash_state WHEN 'done' THEN CAST(:read_at AS timestamptz) END, 1, :generation, :now, :now, :now
 FROM unnest(
-    CAST(:path AS text[]), CAST(:size AS bigint[]), CAST(:mtime_ns AS bigint[]),
-    CAST(:ctime_ns AS bigint[]), CAST(:file_system AS bigint[]), CAST(:inode AS bigint[]),
-    CAST(:mode AS bigint[]), CAST(:hash_state AS text[]), CAST(:content_hash AS text[])
+    CAST(:all_path AS text[]), CAST(:all_size AS bigint[]), CAST(:all_mtime_ns AS bigint[]),
+    CAST(:all_ctime_ns AS bigint[]), CAST(:all_file_system AS bigint[]), CAST(:all_inode AS bigint[]),
+    CAST(:all_mode AS bigint[]), CAST(:all_hash_state AS text[]), CAST(:all_content_hash AS text[])
 ) AS n (path, size, mtime_ns, ctime_ns, file_system, inode, mode, hash_state, content_hash)
 
 -- name: journal_added

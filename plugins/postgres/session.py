@@ -8,16 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import anyio
-import msgspec
 import psycopg
 from psycopg.pq import PipelineStatus
 
 from treeledger.errors import StoreError
-from treeledger.plugins.postgres.dialect import PACKAGES, array, bound, translate
+from treeledger.plugins.postgres.dialect import PACKAGES, arrays, bound, json_rows, translate
 from treeledger.plugins.postgres.errors import ERRORS, closed, wrapped
 from treeledger.plugins.postgres.pool import Connection, Pool
 from treeledger.plugins.sql.queries import load
-from treeledger.plugins.sql.work import Bulk, Each, Query, Row, Script, Step, Together, Work, drive_async
+from treeledger.plugins.sql.work import Each, Query, Row, Script, Step, Together, Work, drive_async
 
 T = TypeVar("T")
 
@@ -164,11 +163,6 @@ class PostgresSession:
             return ()
         if isinstance(step, Each):
             return await self._each(cursor, step)
-        if isinstance(step, Bulk):
-            columns = map(array, zip(*step.rows, strict=True))
-            params = {**step.params, **dict(zip(step.columns, columns, strict=True))}
-            await cursor.execute(self._sql(Query(step.name, {})), params)
-            return ()
         if isinstance(step, Together):
             return await self._together(cursor.connection, step)
         await cursor.execute(self._sql(step), bound(step.params))
@@ -185,11 +179,14 @@ class PostgresSession:
             return [tuple(await cursor.fetchall()) for cursor in cursors]
 
     async def _each(self, cursor: psycopg.AsyncCursor[Row], step: Each) -> Sequence[Row]:
-        rows = [dict(zip(step.columns, row, strict=True)) for row in step.rows]
         sql = self._sql(Query(step.name, {}))
+        if b"%(all_" in sql:
+            await cursor.execute(sql, {**step.params, **arrays(step.columns, step.rows)})
+            return ()
         if b"%(rows)s" in sql:
-            await cursor.execute(sql, {"rows": msgspec.json.encode(rows).decode()})
+            await cursor.execute(sql, {"rows": json_rows(step.columns, step.rows)})
         else:
+            rows = [dict(zip(step.columns, row, strict=True)) for row in step.rows]
             await cursor.executemany(sql, rows)
         return ()
 

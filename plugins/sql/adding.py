@@ -12,7 +12,7 @@ from treeledger.plugins.sql.batch import counted
 from treeledger.plugins.sql.leases import hold_lease
 from treeledger.plugins.sql.reading import known_paths
 from treeledger.plugins.sql.values import moment
-from treeledger.plugins.sql.work import Part, Work, ask, bulk, run
+from treeledger.plugins.sql.work import Part, Work, ask, each, run
 from treeledger.protocols import Added, NewFile
 
 
@@ -68,7 +68,7 @@ def _write(
 ) -> Work[tuple[int, int]]:
     """Records, counters, and at the end the journal; returns the first and the last number."""
     [(after,)] = yield from ask("last_record_id", repository_id=repository)
-    yield from bulk(
+    yield from each(
         "add_records",
         NewFile._fields,
         files,

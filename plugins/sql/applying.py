@@ -115,9 +115,9 @@ def _journal(
         batch.entry(change, record, repository_id, operation_id, n, at)
         for n, (change, record) in enumerate(told, start=first)
     ]
+    repository = str(repository_id)
     rows = [
-        entry_row(entry, str(repository_id), record.state)
-        for entry, (_, record) in zip(entries, told, strict=True)
+        entry_row(entry, repository, record.state) for entry, (_, record) in zip(entries, told, strict=True)
     ]
     yield from each("insert_entries", ENTRY_COLUMNS, rows)
     return entries

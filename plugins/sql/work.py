@@ -34,15 +34,10 @@ class Query(NamedTuple):
 
 
 class Each(NamedTuple):
-    """A statement for each of many rows; nothing is sent back. One with `:rows` takes them all at once."""
+    """A statement for each of many rows; nothing is sent back. One with `:rows` takes many at once.
 
-    name: str
-    columns: Sequence[str]
-    rows: Sequence[Row]
-
-
-class Bulk(NamedTuple):
-    """A statement over many rows at once: `columns` name their values, `params` are the same for all."""
+    `columns` name the values of a row, `params` those that are the same for all.
+    """
 
     name: str
     columns: Sequence[str]
@@ -62,7 +57,7 @@ class Together(NamedTuple):
     queries: Sequence[Query]
 
 
-Step: TypeAlias = Query | Each | Bulk | Script | Together
+Step: TypeAlias = Query | Each | Script | Together
 Work: TypeAlias = Generator[Step, Sequence[Row], T]
 
 
@@ -111,15 +106,10 @@ def run(name: str, /, **params: Any) -> Work[None]:
     yield Query(name, params, False)
 
 
-def each(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Work[None]:
+def each(name: str, columns: Sequence[str], rows: Sequence[Row], **params: Any) -> Work[None]:
     """A statement for each row; none for no rows."""
     if rows:
-        yield Each(name, columns, rows)
-
-
-def bulk(name: str, columns: Sequence[str], rows: Sequence[Row], **params: Any) -> Work[None]:
-    """A statement over many rows at once."""
-    yield Bulk(name, columns, rows, params)
+        yield Each(name, columns, rows, params)
 
 
 def drive(work: Work[T], execute: Callable[[Step], Sequence[Row]]) -> T:

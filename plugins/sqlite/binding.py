@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import compress
+from operator import is_
 from typing import Any, Final
 from uuid import UUID
 
 from treeledger.errors import StoreDataError
 from treeledger.plugins.sql.values import MICROSECOND, micros
-from treeledger.plugins.sql.work import Each, Params, Row
+from treeledger.plugins.sql.work import Params, Row
 
-_LARGE: Final = 50  # rows
+Column = Sequence[Any]
 
 
-def compact(step: Each) -> Each:
-    """A large batch without the columns that are NULL in all its rows: binding None is slow."""
-    if len(step.rows) < _LARGE:
-        return step
-    given = [column.count(None) < len(column) for column in zip(*step.rows, strict=True)]
-    rows = [tuple(compress(row, given)) for row in step.rows]
-    return Each(step.name, tuple(compress(step.columns, given)), rows)
+def packed(rows: Sequence[Row]) -> tuple[tuple[bool, ...], Sequence[Row]]:
+    """Many rows, without the columns that are NULL in all of them: binding None is slow.
+
+    The first of the two says of each column whether it is there. Done column by column, which is faster.
+    """
+    given = list(zip(*rows, strict=True))
+    columns = [_bound_column(column) for column in given]
+    if all(map(is_, columns, given)):
+        return (True,) * len(given), rows
+    kept = [column for column in columns if column is not None]
+    return tuple(column is not None for column in columns), list(zip(*kept, strict=True))
+
+
+def _bound_column(column: Column) -> Column | None:
+    kinds = set(map(type, column))
+    if kinds == {type(None)}:
+        return None
+    return column if kinds <= _PLAIN else bound_row(tuple(column))
 
 
 def bound(params: Params) -> dict[str, Any]:

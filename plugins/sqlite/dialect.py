@@ -24,10 +24,12 @@ def translate(sql: str) -> str:
 
 
 @lru_cache
-def together(sql: str, constants: Sequence[str], width: int, count: int) -> str:
-    """A statement over many rows: `:rows` becomes `count` rows of `width` parameters, which follow the
-    constants."""
-    row = f"({', '.join('?' * width)})"
+def for_rows(sql: str, constants: Sequence[str], given: Sequence[bool], count: int) -> str:
+    """A statement over many rows: `:rows` becomes `count` rows of parameters, which follow the constants.
+
+    A column that is not `given` is NULL.
+    """
+    row = f"({', '.join(['?' if is_given else 'NULL' for is_given in given])})"
     return numbered(sql.replace(":rows", ", ".join([row] * count)), constants)
 
 

@@ -37,23 +37,16 @@ WITH RECURSIVE ids (id) AS (
 SELECT id FROM ids
 
 -- name: insert_records
--- New records.
-INSERT INTO file_records (
-    id, repository_id, file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state,
-    hash_state, hash_algorithm, content_hash, hash_tries, hash_retry_at, read_at, last_verified, held_id,
-    version, scan_generation, last_scanned, missing_at, deleted_at, created_at, updated_at)
-VALUES (
-    :id, :repository_id, :file_path, :file_size, :mtime_ns, :ctime_ns, :file_system, :inode, :mode, :state,
-    :hash_state, :hash_algorithm, :content_hash, :hash_tries, :hash_retry_at, :read_at, :last_verified, :held_id,
-    :version, :scan_generation, :last_scanned, :missing_at, :deleted_at, :created_at, :updated_at)
+-- New records. What has `:rows` takes many at once, at half the price: indexes are prepared once. FAIL
+-- instead of ABORT keeps no journal of the statement; the transaction is rolled back anyway.
+INSERT OR FAIL INTO file_records ({record}) VALUES :rows
 
 -- name: last_record_id
 -- The last that was ever given: those given next follow it without a gap.
 SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'file_records'
 
 -- name: add_records
--- New files, many in one statement: a third of what one for each costs. FAIL instead of ABORT keeps no
--- journal of the statement; the transaction is rolled back anyway.
+-- New files.
 INSERT OR FAIL INTO file_records (
     repository_id, file_path, file_size, mtime_ns, ctime_ns, file_system, inode, mode, state, hash_state,
     hash_algorithm, content_hash, hash_tries, read_at, version, scan_generation, last_scanned, created_at,
@@ -77,14 +70,16 @@ FROM file_records WHERE id > :after ORDER BY id
 
 -- name: update_records
 -- Records as they are now, by id.
-UPDATE file_records
-SET file_path = :file_path, file_size = :file_size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns,
-    file_system = :file_system, inode = :inode, mode = :mode, state = :state, hash_state = :hash_state,
-    hash_algorithm = :hash_algorithm, content_hash = :content_hash, hash_tries = :hash_tries,
-    hash_retry_at = :hash_retry_at, read_at = :read_at, last_verified = :last_verified, held_id = :held_id,
-    version = :version, scan_generation = :scan_generation, last_scanned = :last_scanned,
-    missing_at = :missing_at, deleted_at = :deleted_at, updated_at = :updated_at
-WHERE id = :id
+WITH n ({record}) AS (VALUES :rows)
+UPDATE OR FAIL file_records AS r
+SET file_path = n.file_path, file_size = n.file_size, mtime_ns = n.mtime_ns, ctime_ns = n.ctime_ns,
+    file_system = n.file_system, inode = n.inode, mode = n.mode, state = n.state,
+    hash_state = n.hash_state, hash_algorithm = n.hash_algorithm, content_hash = n.content_hash,
+    hash_tries = n.hash_tries, hash_retry_at = n.hash_retry_at, read_at = n.read_at,
+    last_verified = n.last_verified, held_id = n.held_id, version = n.version,
+    scan_generation = n.scan_generation, last_scanned = n.last_scanned, missing_at = n.missing_at,
+    deleted_at = n.deleted_at, updated_at = n.updated_at
+FROM n WHERE r.id = n.id
 
 -- name: park_records
 -- Moves records out of the way of others in their batch. No real path starts with two slashes.
@@ -99,24 +94,18 @@ RETURNING n, at
 
 -- name: update_contents
 -- Records that stay where they were, in the state they had: the indexes of those columns are not touched.
-UPDATE file_records
-SET file_size = :file_size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns, mode = :mode,
-    hash_state = :hash_state, hash_algorithm = :hash_algorithm, content_hash = :content_hash,
-    hash_tries = :hash_tries, hash_retry_at = :hash_retry_at, read_at = :read_at,
-    last_verified = :last_verified, version = :version, scan_generation = :scan_generation,
-    last_scanned = :last_scanned, updated_at = :updated_at
-WHERE id = :id
+WITH n ({record}) AS (VALUES :rows)
+UPDATE OR FAIL file_records AS r
+SET file_size = n.file_size, mtime_ns = n.mtime_ns, ctime_ns = n.ctime_ns, mode = n.mode,
+    hash_state = n.hash_state, hash_algorithm = n.hash_algorithm, content_hash = n.content_hash,
+    hash_tries = n.hash_tries, hash_retry_at = n.hash_retry_at, read_at = n.read_at,
+    last_verified = n.last_verified, version = n.version, scan_generation = n.scan_generation,
+    last_scanned = n.last_scanned, updated_at = n.updated_at
+FROM n WHERE r.id = n.id
 
 -- name: insert_entries
 -- Entries of the journal, numbered already.
-INSERT INTO changes (
-    n, at, repository_id, record_id, operation_id, kind, state, path, path_before, size, mtime_ns, ctime_ns,
-    file_system, inode, mode, size_before, mtime_ns_before, ctime_ns_before, file_system_before,
-    inode_before, mode_before, hash_algorithm, hash, hash_before)
-VALUES (
-    :n, :at, :repository_id, :record_id, :operation_id, :kind, :state, :path, :path_before, :size, :mtime_ns, :ctime_ns,
-    :file_system, :inode, :mode, :size_before, :mtime_ns_before, :ctime_ns_before, :file_system_before,
-    :inode_before, :mode_before, :hash_algorithm, :hash, :hash_before)
+INSERT OR FAIL INTO changes ({entry}, state) VALUES :rows
 
 -- name: standing
 -- How the records of a batch stand now.

@@ -18,16 +18,15 @@ import anyio
 
 from treeledger.errors import StoreUnavailable
 from treeledger.plugins.sql.queries import load
-from treeledger.plugins.sql.work import Bulk, Each, Query, Row, Step, Together, Work, drive
-from treeledger.plugins.sqlite.binding import bound, bound_row, compact
-from treeledger.plugins.sqlite.dialect import PACKAGES, numbered, together, translate
+from treeledger.plugins.sql.work import Each, Query, Row, Step, Together, Work, drive
+from treeledger.plugins.sqlite.binding import bound, bound_row, packed
+from treeledger.plugins.sqlite.dialect import PACKAGES, for_rows, numbered, translate
 from treeledger.plugins.sqlite.errors import ERRORS, is_locked, wrapped
 from treeledger.plugins.sqlite.file import LedgerFile
-from treeledger.protocols import iterate_batches
 
 T = TypeVar("T")
 
-_TOGETHER: Final = 100  # rows in one statement: less than 1,000 parameters, which every SQLite takes
+_MOST_PARAMETERS: Final = 900  # of one statement; every SQLite takes 999
 _PATIENCE: Final = 5.0  # seconds to wait for a file that another program has locked
 _RECENT: Final = 1_000_000_000  # nanoseconds that the time of a file may lag behind
 _FAREWELL: Final = 1.0  # seconds that a transaction under way has to end when the store closes
@@ -193,18 +192,26 @@ class Connection:
             sql = self._queries[step.name].sql(step.params)
             return connection.execute(sql, bound(step.params)).fetchall()
         if isinstance(step, Each):
-            name, columns, rows = compact(step)
-            connection.executemany(numbered(self._queries[name].sql({}), columns), map(bound_row, rows))
-        elif isinstance(step, Bulk):
-            constants = bound_row(tuple(step.params.values()))
-            sql = self._queries[step.name].sql({})
-            for rows in iterate_batches(step.rows, _TOGETHER):
-                statement = together(sql, tuple(step.params), len(step.columns), len(rows))
-                connection.execute(statement, (*constants, *chain.from_iterable(rows)))
+            self._each(connection, step)
         else:
             for statement in _statements(step.sql):
                 connection.execute(statement)
         return ()
+
+    def _each(self, connection: sqlite3.Connection, step: Each) -> None:
+        sql = self._queries[step.name].sql({})
+        if ":rows" not in sql:
+            connection.executemany(numbered(sql, tuple(step.columns)), map(bound_row, step.rows))
+            return
+        names, values = tuple(step.params), bound_row(tuple(step.params.values()))
+        given, rows = packed(step.rows)
+        size = _MOST_PARAMETERS // len(given)
+        whole = len(rows) - len(rows) % size
+        for start in range(0, whole, size):
+            together = chain(values, *rows[start : start + size])
+            connection.execute(for_rows(sql, names, given, size), tuple(together))
+        rest = ((*values, *row) for row in rows[whole:])
+        connection.executemany(for_rows(sql, names, given, 1), rest)
 
 
 def _statements(script: str) -> list[str]:

@@ -20,11 +20,14 @@ SQL = re.compile(
 FINISHED = {
     # What may be executed beside a literal: queries of .sql files, migrations, settings of the connection.
     "plugins/sqlite/session.py": {"setting", "self._begin", "sql", "statement"}
-    | {"numbered(self._queries[name].sql({}), columns)"},
+    | {
+        "numbered(sql, tuple(step.columns))",
+        "for_rows(sql, names, given, size)",
+        "for_rows(sql, names, given, 1)",
+    },
     "plugins/sqlite/reader.py": {"setting", "self._queries[step.name].sql(step.params)"},
     "plugins/postgres/reader.py": {"self._queries[step.name].sql(step.params).encode()"},
-    "plugins/postgres/session.py": {"step.sql.encode()", "self._sql(step)", "sql"}
-    | {"self._sql(Query(step.name, {}))"},
+    "plugins/postgres/session.py": {"step.sql.encode()", "self._sql(step)", "sql"},
 }
 
 
