@@ -11,6 +11,7 @@ import msgspec
 from treeledger.plugins.sql.work import Params, Row
 
 PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.postgres")
+INDEXED: Final = 600  # characters of a path that an index holds
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
 
 

@@ -163,22 +163,18 @@ FROM unnest(CAST(:paths AS text[])) AS p (path)
 CROSS JOIN LATERAL ({at_each} AND state = 'deleted' OFFSET 0) AS r
 ORDER BY deleted_at, id
 
--- name: short_keys_between
--- The same for bounds of 600 characters at most, in the order of the index: nothing is sorted, and
--- paths that have their first 600 characters in common come in any order.
-SELECT {key} FROM file_records
-WHERE repository_id = :repository_id AND state <> 'deleted'
-  AND left(file_path, 600) >= :low
-  AND left(file_path, 600) < :high  -- if high
-ORDER BY left(file_path, 600) LIMIT :limit
-
 -- name: keys_between
--- One page of live records in byte order of the path.
+-- One page of live records in byte order of the path. Where bounds and paths are shorter than what the index
+-- holds, its order is theirs; else `exact` sorts those that begin alike.
 SELECT {key} FROM file_records
 WHERE repository_id = :repository_id AND state <> 'deleted'
-  AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low
-  AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
-ORDER BY left(file_path, 600), file_path LIMIT :limit
+  AND left(file_path, 600) >= left(:low, 600)
+  AND left(file_path, 600) < :high  -- if high
+  AND file_path >= :low  -- if exact
+  AND left(file_path, 600) <= left(:exact_high, 600) AND file_path < :exact_high  -- if exact_high
+ORDER BY left(file_path, 600)
+    , file_path  -- if exact
+LIMIT :limit
 
 -- name: deleted_between
 -- The paths between two, both included, at which a record was deleted; some others with the same beginning.
@@ -206,21 +202,23 @@ SELECT {record} FROM (
 ORDER BY mtime_ns DESC LIMIT :limit
 
 -- name: live_files
--- One page of records that are not deleted, as readers see them.
+-- One page of records that are not deleted, as readers see them; in order as keys_between.
 SELECT {record} FROM files
 WHERE repository_id = :repository_id AND state <> 'deleted' AND state = ANY(:states)
-  AND left(file_path, 600) >= left(:after, 600) AND file_path > :after
-  AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low  -- if low
-  AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
+  AND left(file_path, 600) >= left(:low, 600)
+  AND left(file_path, 600) < :high  -- if high
+  AND file_path >= :low  -- if exact
+  AND left(file_path, 600) <= left(:exact_high, 600) AND file_path < :exact_high  -- if exact_high
   AND {has_twin}  -- if duplicates
-ORDER BY left(file_path, 600), file_path LIMIT :limit
+ORDER BY left(file_path, 600)
+    , file_path  -- if exact
+LIMIT :limit
 
 -- name: deleted_files
 -- One page of deleted records.
 SELECT {record} FROM files
 WHERE repository_id = :repository_id AND state = 'deleted'
-  AND left(file_path, 600) >= left(:after, 600) AND file_path > :after
-  AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low  -- if low
+  AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low
   AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
 ORDER BY left(file_path, 600), file_path, id LIMIT :limit
 

@@ -8,11 +8,10 @@ from typing import TypeVar
 import psycopg
 
 from treeledger.plugins.postgres.address import Address, completed
-from treeledger.plugins.postgres.dialect import PACKAGES, bound, translate
+from treeledger.plugins.postgres.dialect import INDEXED, PACKAGES, bound, translate
 from treeledger.plugins.postgres.errors import ERRORS, wrapped
-from treeledger.plugins.postgres.keys import key_rows
 from treeledger.plugins.sql.queries import load
-from treeledger.plugins.sql.reading import known_paths
+from treeledger.plugins.sql.reading import key_rows, known_paths
 from treeledger.plugins.sql.work import Query, Row, Step, Work, drive
 from treeledger.protocols import FilePlace, KeyRow
 
@@ -30,7 +29,7 @@ class PostgresReader:
         self._connection: psycopg.Connection[Row] | None = None
 
     def keys(self, low: str, high: str | None, limit: int) -> list[KeyRow]:
-        return self._run(key_rows(self._repository, low, high, limit))
+        return self._run(key_rows(self._repository, low, high, limit, indexed=INDEXED))
 
     def known(self, files: Sequence[FilePlace]) -> set[str]:
         return self._run(known_paths(self._repository, files))

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.pq import PipelineStatus
 
 from treeledger.errors import StoreError
-from treeledger.plugins.postgres.dialect import PACKAGES, arrays, bound, json_rows, translate
+from treeledger.plugins.postgres.dialect import INDEXED, PACKAGES, arrays, bound, json_rows, translate
 from treeledger.plugins.postgres.errors import ERRORS, closed, wrapped
 from treeledger.plugins.postgres.pool import Connection, Pool
 from treeledger.plugins.sql.queries import load
@@ -29,6 +29,7 @@ class PostgresSession:
     """Transactions on pooled connections. Nothing is kept on a connection, so a pooler may stand between."""
 
     poll = 1.0
+    indexed: int | None = INDEXED
 
     def __init__(self, conninfo: str, url: str) -> None:
         self._conninfo = conninfo

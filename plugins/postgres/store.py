@@ -8,10 +8,9 @@ from uuid import UUID
 
 from treeledger.errors import StoreVersionError, UsageError
 from treeledger.migrations import Scripted, scripts
-from treeledger.model import Holder, Lease, OperationType, RecordKey, SyncOperation
+from treeledger.model import Holder, Lease, OperationType, SyncOperation
 from treeledger.plugins.postgres import lock
 from treeledger.plugins.postgres.address import address_of
-from treeledger.plugins.postgres.keys import key_rows
 from treeledger.plugins.postgres.session import PostgresSession
 from treeledger.plugins.sql import migrating
 from treeledger.plugins.sql.adding import Adding
@@ -79,10 +78,6 @@ class PostgresStore(
         return []
 
     # records
-
-    async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:
-        rows = await self.session.read(key_rows(str(repository_id), low, high, limit))
-        return [RecordKey._make(row) for row in rows]
 
     def reader(self) -> PartRef:
         module = "treeledger.plugins.postgres.reader"

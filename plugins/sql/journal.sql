@@ -46,8 +46,7 @@ FROM changes c
 WHERE c.n IN (SELECT max(n) FROM changes
               WHERE repository_id = :repository_id AND at <= :at GROUP BY record_id)
   AND c.state = ANY(:states)
-  AND c.path > :after  -- if after
-  AND c.path >= :low  -- if low
+  AND c.path >= :low
   AND c.path < :high  -- if high
 ORDER BY c.path, c.record_id LIMIT :limit
 

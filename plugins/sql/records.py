@@ -9,10 +9,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from treeledger.model import FileRecord, Lease, RecordKey, RecordState
-from treeledger.names import range_below
+from treeledger.names import range_below, successor
 from treeledger.plugins.sql import paths
 from treeledger.plugins.sql.leases import hold_lease
-from treeledger.plugins.sql.reading import key_rows
+from treeledger.plugins.sql.reading import in_order, key_rows
 from treeledger.plugins.sql.values import record_from, record_then_from
 from treeledger.plugins.sql.work import Part, Query, Row, Work, ask, ask_together
 from treeledger.protocols import EPOCH, FileQuery, ScrubPlace
@@ -23,7 +23,8 @@ _FIRST: Final = ScrubPlace(EPOCH, EPOCH, 0)  # before every record: ids begin at
 
 class Records(Part):
     async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:
-        rows = await self.session.read(key_rows(str(repository_id), low, high, limit))
+        work = key_rows(str(repository_id), low, high, limit, indexed=self.session.indexed)
+        rows = await self.session.read(work)
         return [RecordKey._make(row) for row in rows]
 
     async def records_at(self, repository_id: UUID, paths: Sequence[str]) -> dict[str, FileRecord]:
@@ -57,7 +58,7 @@ class Records(Part):
         return await self.session.read(_to_scrub(repository_id, after or _FIRST, before, limit))
 
     async def files(self, query: FileQuery) -> list[FileRecord]:
-        return await self.session.read(_files(query))
+        return await self.session.read(_files(query, self.session.indexed))
 
     async def record(self, record_id: int) -> FileRecord | None:
         return await self.session.read(_record(record_id))
@@ -141,13 +142,13 @@ def _record(record_id: int) -> Work[FileRecord | None]:
     return record_from(rows[0]) if rows else None
 
 
-def _files(query: FileQuery) -> Work[list[FileRecord]]:
+def _files(query: FileQuery, indexed: int | None) -> Work[list[FileRecord]]:
     """Repository by repository, so that every page follows one index."""
     found: list[FileRecord] = []
     for repository in (yield from _repositories(query)):
         is_first = query.after is not None and repository == str(query.after[0])
         after = query.after[1] if query.after and is_first else ""
-        found += yield from _page(query, repository, after, query.limit - len(found))
+        found += yield from _page(query, repository, after, query.limit - len(found), indexed)
         if len(found) >= query.limit:
             break
     return found
@@ -161,16 +162,13 @@ def _repositories(query: FileQuery) -> Work[list[str]]:
     return [id for id in ids if query.after is None or id >= str(query.after[0])]
 
 
-def _page(query: FileQuery, repository: str, after: str, limit: int) -> Work[list[FileRecord]]:
+def _page(
+    query: FileQuery, repository: str, after: str, limit: int, indexed: int | None
+) -> Work[list[FileRecord]]:
     """Live and deleted records have an index each: a page of both is the beginning of the two together."""
     low, high = paths.starting(query.prefix)
-    wanted: dict[str, Any] = {
-        "repository_id": repository,
-        "after": after,
-        "low": low,
-        "high": high,
-        "duplicates": query.duplicates,
-    }
+    low = max(low, successor(after)) if after else low
+    wanted: dict[str, Any] = {"repository_id": repository, "low": low, "high": high or None}
     if query.at is not None:
         states = [state.value for state in query.states]
         rows = yield from ask("records_then", **wanted, at=query.at, states=states, limit=limit)
@@ -178,7 +176,15 @@ def _page(query: FileQuery, repository: str, after: str, limit: int) -> Work[lis
     found: list[FileRecord] = []
     live = [state.value for state in query.states if state is not RecordState.DELETED]
     if live:
-        rows = yield from ask("live_files", **wanted, states=live, limit=limit)
+        rows = yield from in_order(
+            "live_files",
+            **wanted,
+            indexed=indexed,
+            path_at=2,
+            states=live,
+            duplicates=query.duplicates,
+            limit=limit,
+        )
         found += map(record_from, rows)
     if RecordState.DELETED in query.states:
         found += yield from _deleted_files(wanted, limit)

@@ -65,6 +65,7 @@ class Session(Protocol):
     """Runs the work of transactions, one after another or side by side."""
 
     poll: float  # seconds after which a reader looks for what another process wrote
+    indexed: int | None  # characters of a path that its indexes hold; None: all
 
     async def read(self, work: Work[T]) -> T:
         """Runs what only reads. Raises StoreUnavailable."""

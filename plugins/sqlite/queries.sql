@@ -159,8 +159,7 @@ ORDER BY mtime_ns DESC LIMIT :limit
 -- One page of records that are not deleted, as readers see them.
 SELECT {record} FROM files
 WHERE repository_id = :repository_id AND state <> 'deleted' AND state = ANY(:states)
-  AND file_path > :after
-  AND file_path >= :low  -- if low
+  AND file_path >= :low
   AND file_path < :high  -- if high
   AND {has_twin}  -- if duplicates
 ORDER BY file_path LIMIT :limit
@@ -169,8 +168,7 @@ ORDER BY file_path LIMIT :limit
 -- One page of deleted records.
 SELECT {record} FROM files
 WHERE repository_id = :repository_id AND state = 'deleted'
-  AND file_path > :after
-  AND file_path >= :low  -- if low
+  AND file_path >= :low
   AND file_path < :high  -- if high
 ORDER BY file_path, id LIMIT :limit
 

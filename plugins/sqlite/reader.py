@@ -38,7 +38,7 @@ class SqliteReader:
         self._connection: sqlite3.Connection | None = None
 
     def keys(self, low: str, high: str | None, limit: int) -> list[KeyRow]:
-        return self._run(key_rows(self._repository, low, high, limit))
+        return self._run(key_rows(self._repository, low, high, limit, indexed=None))
 
     def known(self, files: Sequence[FilePlace]) -> set[str]:
         return self._run(known_paths(self._repository, files))

@@ -47,6 +47,7 @@ class SqliteSession:
     """One writer, one reader: readers see what is committed and never wait for the writer."""
 
     poll = 0.2
+    indexed: int | None = None
 
     def __init__(self, path: Path) -> None:
         self.file = LedgerFile(path)
