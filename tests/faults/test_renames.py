@@ -60,6 +60,7 @@ async def test_all_go_along(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None
     grown(tree, "old", 2000)
     tree.write("to/other", "stays")
     async with tree.watched():
+        await until_equal(tree)
         before = await tree.written()
         count = len(await tree.journal())
         with reading(monkeypatch) as read:
@@ -167,6 +168,7 @@ ODD = {
     )
 }
 KEEPS = [name for name in ODD if name not in ("hidden", "out_and_in", "over_what_was_emptied", "linked")]
+TAKEN = {"made_anew": "a/d0/f0"}  # its record is that of the new file, if this is looked at first
 
 
 @fault(
@@ -191,7 +193,7 @@ async def test_something_more(tree: Tree, odd: str) -> None:
         now_by_file = await by_file(tree)
     await tree.check_sound()
     if odd in KEEPS:
-        same = before.keys() & now_by_file.keys()
+        same = {key for key in before.keys() & now_by_file.keys() if before[key].path != TAKEN.get(odd)}
         assert {key: now_by_file[key].id for key in same} == {key: before[key].id for key in same}
         assert {key: now_by_file[key].content_hash for key in same} == {
             key: before[key].content_hash for key in same
@@ -272,6 +274,7 @@ async def test_errors_in_the_middle(
         return await move(*arguments, **options)  # type: ignore[arg-type]
 
     async with tree.watched():
+        await until_equal(tree)
         ids = {path.replace("a/", "b/"): record.id for path, record in (await tree.present()).items()}
         monkeypatch.setattr(Moving, "move", refuses)
         (tree.root / "a").rename(tree.root / "b")
