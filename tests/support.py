@@ -222,11 +222,13 @@ async def assert_true(ledger: Ledger, repository: Repository, root: Path) -> Non
 
 
 @asynccontextmanager
-async def tree_on(root: Path, store_url: str) -> AsyncIterator[Tree]:
+async def tree_on(
+    root: Path, store_url: str, *, processes: bool = False, config: Path | None = None
+) -> AsyncIterator[Tree]:
     """A tree at `root`, which is made if it is missing, under the care of a ledger."""
     await anyio.Path(root).mkdir(exist_ok=True)
     environ = {**os.environ, "TREELEDGER_CONFIG": ""}
-    async with Ledger.open(store=store_url, environ=environ) as ledger:
+    async with Ledger.open(store=store_url, config=config, environ=environ, processes=processes) as ledger:
         tree = Tree(root, ledger)
         tree.repository = await ledger.add_repository(root)
         yield tree
