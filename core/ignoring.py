@@ -11,7 +11,7 @@ from typing import Final
 
 from treeledger.model import FileStat, Problem
 from treeledger.names import parent
-from treeledger.protocols import DirectoryFilter, IgnoreFilter, ReadText, Verdict
+from treeledger.protocols import DirectoryFilter, Entry, IgnoreFilter, ReadText, Verdict
 
 IGNORE_FILE_NAME: Final = ".treeledgerignore"
 OWN_FILES: Final = "treeledger's own files"
@@ -129,9 +129,11 @@ class Rules:
         """Every rule at the root with its source, for `treeledger ignore list`."""
         return self.root().rules()
 
-    def may_judge(self, inodes: Iterable[int]) -> bool:
-        """Whether `check_stat` may ignore any file with one of these inodes."""
-        return bool(self._asked) or not self._own_inodes.keys().isdisjoint(inodes)
+    def may_judge(self, entries: Iterable[Entry]) -> bool:
+        """Whether `check_stat` may ignore any of these."""
+        if self._asked or not self._own_inodes:
+            return bool(self._asked)
+        return not self._own_inodes.keys().isdisjoint([stat[4] for _, _, stat, _ in entries if stat])
 
     def _text(self, path: str) -> str | None:
         """The text of an ignore file, as `read` gives it."""

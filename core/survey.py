@@ -195,7 +195,7 @@ class _Keys:
     def begin_with(self, files: Sequence[File]) -> bool:
         """Whether the next records are of just these files, present and with just these stats; takes them."""
         count = len(files)
-        expected = [(path, *stat, _PRESENT) for path, stat in files]
+        expected = [(path,) + stat + _PRESENT for path, stat in files]  # noqa: RUF005 - a third faster
         while len(self._rows) - self._next < count and self._load():
             pass
         rows = self._rows[self._next : self._next + count]
@@ -238,4 +238,4 @@ class _Keys:
         return False
 
 
-_PRESENT: Final = RecordState.PRESENT.value
+_PRESENT: Final = (RecordState.PRESENT.value,)

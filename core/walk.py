@@ -231,23 +231,26 @@ class Walk:
         self, base: str, rules: DirectoryFilter, entries: Sequence[Entry]
     ) -> tuple[list[Seen], list[_Subtree]]:
         """Files and subtrees among the entries of a directory, each in order; the rest becomes notes."""
+        others = [entry for entry in entries if entry[2] is None]
         ignored: list[Ignored] = []
-        if _speaks(rules, entries) or self._rules.may_judge([e[2][4] for e in entries if e[2] is not None]):
+        if _speaks(rules, entries, others) or self._rules.may_judge(entries):
             entries, ignored = self._spared(base, rules, entries)
-        files: list[Seen] = [item for item in ignored if not item.subtree]
-        subtrees: list[_Subtree] = [(item.path + "/", item) for item in ignored if item.subtree]
+            others = [entry for entry in entries if entry[2] is None]
         new = tuple.__new__
-        for name, is_directory, stat, problem in entries:
-            if stat is not None:
-                files.append(new(File, (base + name, stat)))
-            elif is_directory:
-                path = base + name
+        files: list[Seen] = [
+            new(File, (base + name, stat)) for name, _, stat, _ in entries if stat is not None
+        ]
+        files += [item for item in ignored if not item.subtree]
+        subtrees: list[_Subtree] = [(item.path + "/", item) for item in ignored if item.subtree]
+        for name, is_directory, _, problem in others:
+            path = base + name
+            if is_directory:
                 subtrees.append((path + "/", Unknown(path, problem, True) if problem else None))
             elif problem is not None:
                 if problem.code.is_note:
                     self._notes.append(problem)
                 else:
-                    files.append(Unknown(base + name, problem, False))
+                    files.append(Unknown(path, problem, False))
         files.sort(key=_place)
         subtrees.sort(key=_place)
         return files, subtrees
@@ -345,9 +348,11 @@ def _spread(places: Sequence[str], most: int) -> list[str]:
     return [places[(number + 1) * len(places) // (most + 1)] for number in range(max(0, most))]
 
 
-def _speaks(rules: DirectoryFilter, entries: Iterable[Entry]) -> bool:
+def _speaks(rules: DirectoryFilter, entries: Iterable[Entry], others: Iterable[Entry]) -> bool:
+    """Whether a rule may speak of any of these entries, some of which (`others`) may be directories."""
     try:
-        return rules.speaks([entry[0] + "/" if entry[1] else entry[0] for entry in entries])
+        names = [entry[0] for entry in entries]
+        return rules.speaks(names + [entry[0] + "/" for entry in others if entry[1]])
     except Exception:  # of a plugin's filter: asked for each entry, it may fail for one only
         return True
 

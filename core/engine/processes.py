@@ -6,6 +6,7 @@ Spawned, never forked: the engine has threads. A worker ends with its parent, ho
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import os
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _IDLE: Final = 20.0  # seconds without work after which the processes are ended
 _REST: Final = 600.0  # seconds without processes after one was killed
+_MADE_AT_ONCE: Final = 200_000  # objects of one batch
 _SAFE_PATH: Final = "PYTHONSAFEPATH"
 _SIGNALS: Final = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 
@@ -119,7 +121,13 @@ def _masked() -> Iterator[None]:
 
 
 def _begin(parent: int) -> None:
-    """At the start of a process: signals to all are its parent's business, and its parent's end its own."""
+    """At the start of a process: signals to all are its parent's business, and its parent's end its own.
+
+    What is made for a batch goes with it and holds no cycles, so the collector, which else looks through
+    all of it again and again (a tenth of a walk's time), has little to find.
+    """
+    gc.freeze()
+    gc.set_threshold(_MADE_AT_ONCE)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
