@@ -21,21 +21,21 @@ SELECT low FROM halves WHERE low >= high)
 SELECT epoch, n, oldest FROM journal_head
 
 -- name: entries
--- In order.
+-- In order. One bound: of two SQLite would take the first for the index, and read from there.
 SELECT {entry} FROM changes
-WHERE n > :after
+WHERE n > :after  -- unless since
+WHERE n >= greatest(:after + 1, {first_since})  -- if since
   AND repository_id = :repository_id  -- if repository_id
   AND record_id = :record_id  -- if record_id
-  AND n >= {first_since}  -- if since
 ORDER BY n LIMIT :limit
 
 -- name: newest_entries
 -- The last ones, newest first.
 SELECT {entry} FROM changes
-WHERE n > :after
+WHERE n > :after  -- unless since
+WHERE n >= greatest(:after + 1, {first_since})  -- if since
   AND repository_id = :repository_id  -- if repository_id
   AND record_id = :record_id  -- if record_id
-  AND n >= {first_since}  -- if since
 ORDER BY n DESC LIMIT :limit
 
 -- name: records_then

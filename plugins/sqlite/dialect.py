@@ -11,6 +11,7 @@ PACKAGES: Final = ("treeledger.plugins.sql", "treeledger.plugins.sqlite")
 _RULES: Final = (
     (re.compile(r"= ANY\(:(\w+)\)"), r"IN (SELECT value FROM json_each(:\1))"),
     (re.compile(r"<> ALL\(:(\w+)\)"), r"NOT IN (SELECT value FROM json_each(:\1))"),
+    (re.compile(r"\bgreatest\("), "max("),
     # BEGIN IMMEDIATE locks more than any row.
     (re.compile(r"\s*FOR (NO KEY )?UPDATE( SKIP LOCKED)?"), ""),
 )

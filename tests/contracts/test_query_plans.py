@@ -188,6 +188,22 @@ async def test_an_index_answers(planner: Planner, name: str, index: str, params:
         assert words not in plan, plan
 
 
+@pytest.mark.anyio
+async def test_what_is_before_a_time_is_not_read(tmp_path: Path) -> None:
+    """A plan does not tell from which of two bounds on it reads; the steps of SQLite's machine do."""
+    path = tmp_path / "ledger.db"
+    store = SqliteStore(path)
+    await store.open()
+    await _filled(store)
+    await store.aclose()
+    steps: list[int] = []
+    with closing(sqlite3.connect(path)) as connection:
+        connection.set_progress_handler(lambda: steps.append(1), 1)
+        sql = SQLITE["entries"].sql({"since": TODAY})
+        assert connection.execute(sql, {"after": 0, "since": 2**62, "limit": 9}).fetchall() == []
+    assert len(steps) < 2000, "9,900 entries"
+
+
 GROWS = re.compile(
     r"SCAN (file_records|r|c|changes)\b|TEMP B-TREE|Seq Scan on (file_records|changes)|^ *(-> +)?Sort",
     re.MULTILINE,
