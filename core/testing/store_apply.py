@@ -30,6 +30,18 @@ BAD_RECORDS: dict[str, dict[str, Any]] = {
     "integer too small": {"stat": stat(mtime_ns=-(2**63) - 1)},
     "lone surrogate in a hash": {"content_hash": "\ud800", "hash_state": HashState.DONE},
 }
+MOVED_WITH: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "ctime and mode": {"ctime_ns": 5, "mode": 0o100600},
+    "size": {"size": 99},
+    "mtime": {"mtime_ns": 5},
+    "file system": {"file_system": 7},
+    "inode": {"inode": 2**40},
+    "a content to be verified": {"hash_state": HashState.VERIFY, "ctime_ns": 5},
+    "another content": {"content_hash": "bb", "read_at": SOME_TIME, "size": 99},
+    "another try": {"hash_tries": 2, "hash_retry_at": SOME_TIME, "last_verified": SOME_TIME},
+    "another algorithm": {"hash_algorithm": "blake3"},
+}
 NAMES = ("a", "b", "c", "d", "e")
 
 
@@ -161,6 +173,17 @@ class ApplyContract:
         for old, new in pairs:
             assert (await shelf.at(new)).id == before[old].id
         assert len(await shelf.keys()) == len(NAMES)
+
+    @pytest.mark.parametrize("fields", MOVED_WITH.values(), ids=MOVED_WITH)
+    async def test_what_changes_with_a_move_is_kept_whole(self, shelf: Shelf, fields: dict[str, Any]) -> None:
+        [before] = await shelf.write(hashed(await shelf.put("a"), "aa"))
+        of_stat = {name: value for name, value in fields.items() if name in before.stat._fields}
+        of_record = {name: value for name, value in fields.items() if name not in of_stat}
+        after = before._replace(path="b", stat=before.stat._replace(**of_stat), **of_record)
+        [moved] = await shelf.write(Change(ChangeKind.MOVED, before, after))
+        assert moved[1:13] == after[1:13]
+        assert await shelf.at("b") == moved
+        assert await shelf.store.record(before.id) == moved
 
     async def test_move_onto_a_record_that_stays_conflicts(self, shelf: Shelf) -> None:
         a, b = await shelf.add("a", "b")

@@ -107,6 +107,14 @@ WHERE r.repository_id = n.repository_id AND r.id = n.id
 -- Records that stay where they were, in the state they had.
 {updated}
 
+-- name: update_moved
+-- Records of which a rename changed all that did.
+UPDATE file_records AS r
+SET file_path = n.file_path, ctime_ns = n.ctime_ns, mode = n.mode, version = n.version,
+    scan_generation = n.scan_generation, last_scanned = n.last_scanned, updated_at = n.updated_at
+FROM json_populate_recordset(CAST(NULL AS file_records), :rows) AS n
+WHERE r.repository_id = n.repository_id AND r.id = n.id
+
 -- name: park_records
 -- Moves records out of the way of others in their batch. No real path starts with two slashes.
 UPDATE file_records AS r SET file_path = '//' || r.id

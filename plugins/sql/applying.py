@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
 from treeledger.errors import StoreDataError
 from treeledger.model import Change, FileRecord, JournalEntry, Lease
 from treeledger.plugins.sql import batch
 from treeledger.plugins.sql.leases import hold_lease_and_ask
-from treeledger.plugins.sql.values import ENTRY_COLUMNS, RECORD_COLUMNS, entry_row, moment, record_row
-from treeledger.plugins.sql.work import Params, Part, Row, Work, ask, each, run
+from treeledger.plugins.sql.values import (
+    ENTRY_COLUMNS,
+    MOVE_COLUMNS,
+    RECORD_COLUMNS,
+    entry_row,
+    moment,
+    move_row,
+    record_row,
+)
+from treeledger.plugins.sql.work import Params, Part, Work, ask, each, run
 from treeledger.protocols import Applied
+
+_WAYS: Final = {  # the fewer columns a statement sets, the fewer indexes it touches
+    "update_records": (RECORD_COLUMNS, record_row),
+    "update_moved": (MOVE_COLUMNS, move_row),
+    "update_contents": (RECORD_COLUMNS, record_row),
+    "insert_records": (RECORD_COLUMNS, record_row),
+}
 
 
 class Applying(Part):
@@ -77,17 +93,19 @@ def _questions(repository: str, changes: Sequence[Change]) -> dict[str, Params]:
 
 def _write(repository: str, accepted: Sequence[Change], records: Sequence[FileRecord]) -> Work[None]:
     """Rows are written in key order, so that pages of the indexes are met one after another."""
-    rows: dict[str, list[Row]] = {"update_records": [], "update_contents": [], "insert_records": []}
+    found: dict[str, list[FileRecord]] = {name: [] for name in _WAYS}
     for change, record in sorted(zip(accepted, records, strict=True), key=lambda pair: pair[1].path):
-        rows[_way(change.before, record)].append(record_row(record, repository))
-    for name, some in rows.items():
-        yield from each(name, RECORD_COLUMNS, some)
+        found[_way(change.before, record)].append(record)
+    for name, (columns, row) in _WAYS.items():
+        yield from each(name, columns, [row(record, repository) for record in found[name]])
 
 
 def _way(before: FileRecord | None, record: FileRecord) -> str:
     if before is None:
         return "insert_records"
-    return "update_contents" if batch.stays(before, record) else "update_records"
+    if batch.stays(before, record):
+        return "update_contents"
+    return "update_moved" if batch.only_moves(before, record) else "update_records"
 
 
 def _count(

@@ -62,6 +62,15 @@ def stays(before: FileRecord, after: FileRecord) -> bool:
     )
 
 
+def only_moves(before: FileRecord, after: FileRecord) -> bool:
+    """Whether a rename explains all that changes: the path, and of the stat ctime and mode."""
+    return (
+        before[4:13] == after[4:13]  # from state to held_id
+        and before.stat[:2] == after.stat[:2]
+        and before.stat[3:5] == after.stat[3:5]
+    )
+
+
 def claimed_paths(changes: Sequence[Change]) -> list[str]:
     """The paths that are new to the records of a batch, so that others may hold them."""
     return [path for change in changes if (path := target(change)) is not None and path != origin(change)]

@@ -107,6 +107,19 @@ def record_row(record: FileRecord, repository_id: str) -> Row:
     return (id, repository_id, path, *stat, state.value, hash_state.value, *rest)
 
 
+MOVE_COLUMNS: Final = (
+    *("repository_id", "id", "file_path", "ctime_ns", "mode"),
+    *("version", "scan_generation", "last_scanned", "updated_at"),
+)
+
+
+def move_row(record: FileRecord, repository_id: str) -> Row:
+    """The columns of a record that a rename changes."""
+    stat, times = record.stat, (record.last_scanned, record.updated_at)
+    place = (repository_id, record.id, record.path, stat.ctime_ns, stat.mode)
+    return (*place, record.version, record.scan_generation, *times)
+
+
 def entry_from(row: Row) -> JournalEntry:
     return JournalEntry(
         n=row[0],

@@ -81,6 +81,15 @@ SET file_path = n.file_path, file_size = n.file_size, mtime_ns = n.mtime_ns, cti
     deleted_at = n.deleted_at, updated_at = n.updated_at
 FROM n WHERE r.id = n.id
 
+-- name: update_moved
+-- Records of which a rename changed all that did.
+WITH n (repository_id, id, file_path, ctime_ns, mode, version, scan_generation, last_scanned, updated_at)
+AS (VALUES :rows)
+UPDATE OR FAIL file_records AS r
+SET file_path = n.file_path, ctime_ns = n.ctime_ns, mode = n.mode, version = n.version,
+    scan_generation = n.scan_generation, last_scanned = n.last_scanned, updated_at = n.updated_at
+FROM n WHERE r.id = n.id
+
 -- name: park_records
 -- Moves records out of the way of others in their batch. No real path starts with two slashes.
 UPDATE file_records SET file_path = '//' || id WHERE repository_id = :repository_id AND id = :id
