@@ -44,12 +44,16 @@ def run(
         stderr=subprocess.PIPE,
         env={**os.environ, **(environ or {})},
     ) as process:
-        while each is not None and os.waitid(os.P_PID, process.pid, _IS_OVER) is None:
-            each(process.pid)
-            time.sleep(_LOOK)
-        assert process.stderr is not None
-        said = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            while each is not None and os.waitid(os.P_PID, process.pid, _IS_OVER) is None:
+                each(process.pid)
+                time.sleep(_LOOK)
+            assert process.stderr is not None
+            said = process.stderr.read()
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.terminate()
+            raise
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in good:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -92,10 +93,11 @@ def aide_check(root: Path, state: Path) -> Cost:
 
 
 def _aide_configuration(root: Path, state: Path) -> Path:
+    """A rule is a regular expression for the beginning of a path, so it must say where a name ends."""
     path = state / "aide.conf"
     path.write_text(
         f"database_in=file:{state}/aide.db\ndatabase_out=file:{state}/aide.db\nlog_level=error\n"
-        f"{root} p+i+s+m+c+sha256\n"
+        f"{re.escape(str(root))}(/|$) p+i+s+m+c+sha256\n"
     )
     return path
 
