@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
+import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from support import Tree, assert_true, tree_on, until
+from support import Tree, assert_true, tree_on
 
 from treeledger.engine.workers import Workers
-from treeledger.model import ChangeKind, FileRecord, HashState, RecordState, SyncOperation
-from treeledger.protocols import FileQuery
+from treeledger.model import ChangeKind, FileRecord, RecordState, SyncOperation
+from treeledger.protocols import FileQuery, PartRef
 from treeledger.survey import Surveyed, Task
 from treeledger.worker import WorkSpec
 
@@ -25,9 +24,10 @@ pytestmark = pytest.mark.anyio
 
 LARGE = 16 * 2**20 + 1  # bytes; more than is read on the way
 TOO_LARGE = 20 * 2**20
+NAMES = [b"\xff\xfe", b"new\nline", b"\xf4\x8f\xbe\x80", b"x" * 255]
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
-ODD_HASHER = '''
+ODD_HASHER = """
 import hashlib, os, time
 import treeledger
 from treeledger.protocols import PartRef
@@ -51,7 +51,7 @@ class Odd:
 @treeledger.impl
 def hashers(tables):
     return {{"odd": PartRef({file!r}, "Odd", {{}})}}
-'''
+"""
 
 
 class Surveyors:
@@ -81,7 +81,7 @@ def surveyors(monkeypatch: pytest.MonkeyPatch) -> Surveyors:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A configuration with a hasher from a file: it fails for some contents, and is slow while `slow` is there."""
+    """A configuration with a hasher from a file: it fails for some contents, and is slow if `slow` exists."""
     plugin = tmp_path / "odd.py"
     plugin.write_text(ODD_HASHER.format(slow=str(tmp_path / "slow"), file=str(plugin)))
     config = tmp_path / "plugins.toml"
@@ -114,7 +114,7 @@ def grow_odd(root: Path) -> None:
     (root / "m" / "symlink").symlink_to("large")
     (root / "m" / "folder link").symlink_to("..")
     os.mkfifo(root / "m" / "fifo")
-    for name in (b"\xff\xfe", b"new\nline", b"\xf4\x8f\xbe\x80", "ünï".encode(), "u\u0308".encode(), b"x" * 255):
+    for name in (*NAMES, "ünï".encode(), "u\u0308".encode()):
         Path(os.fsdecode(os.fsencode(root / "m") + b"/" + name)).write_bytes(name)
     for name in ("same", "SAME"):
         (root / "m" / name).write_text(name)
@@ -177,9 +177,167 @@ async def test_a_first_scan_in_processes_records_what_one_in_threads_does(
         async with tree_on(root, url, processes=processes, config=config) as tree:
             results.append(await told(tree, await tree.ledger.scan(tree.repository)))
             again = await tree.ledger.scan(tree.repository)
-            assert (again.counts.files_added, again.counts.files_updated, again.counts.files_hashed) == (0, 0, 0)
+            assert (again.counts.files_added, again.counts.files_updated) == (0, 0)
+            assert again.counts.files_hashed == 0
             await tree.check_sound()
     threads, processes = results
     assert surveyors.read > 1000
     for what, expected in threads.items():
         assert processes[what] == expected, what
+
+
+@asynccontextmanager
+async def grown(tmp_path: Path, store_url: str, **given: Any) -> AsyncIterator[Tree]:
+    """A tree of small files and a ledger that works with processes."""
+    root = tmp_path / "tree"
+    grow(root)
+    async with tree_on(root, store_url, processes=True, **given) as tree:
+        yield tree
+
+
+async def test_files_that_came_back_are_restored_and_not_read(tmp_path: Path, store_url: str) -> None:
+    async with grown(tmp_path, store_url) as tree:
+        settings = {"max_delete": {"floor": 10_000}}
+        await tree.ledger.store.update_repository(tree.repository.id, settings=settings)
+        tree.repository = await tree.ledger.repository(tree.repository.id)
+        await tree.ledger.scan(tree.repository)
+        before = {record.path: record for record in await records(tree)}
+        (tree.root / "d000").rename(tmp_path / "aside")
+        gone = await tree.ledger.scan(tree.repository)
+        assert gone.counts.files_removed == 50
+        (tmp_path / "aside").rename(tree.root / "d000")
+        grow(tree.root, 4000, folders=80, start=10_000)
+        back = await tree.ledger.scan(tree.repository)
+        assert (back.counts.files_added, back.counts.files_hashed) == (4050, 4000)
+        after = {record.path: record for record in await records(tree)}
+        returned = [path for path in before if path.startswith("d000/")]
+        assert len(returned) == 50
+        for path in returned:
+            assert (after[path].id, after[path].content_hash) == (before[path].id, before[path].content_hash)
+            assert (await tree.kinds(path))[-1] is ChangeKind.RESTORED
+        await assert_true(tree.ledger, tree.repository, tree.root)
+
+
+async def test_a_folder_renamed_while_nobody_watched_keeps_ids_and_is_not_read(
+    tmp_path: Path, store_url: str, surveyors: Surveyors
+) -> None:
+    async with grown(tmp_path, store_url) as tree:
+        await tree.ledger.scan(tree.repository)
+        before = await tree.present()
+        (tree.root / "d").mkdir()
+        for number in range(60):
+            (tree.root / f"d{number:03}").rename(tree.root / "d" / f"{number:03}")
+        read = surveyors.read
+        operation = await tree.ledger.scan(tree.repository)
+        assert (operation.counts.files_moved, operation.counts.files_added) == (3000, 0)
+        assert surveyors.read == read
+        after = await tree.present()
+        assert {path: record.id for path, record in after.items()} == {
+            f"d/{path[1:]}": record.id for path, record in before.items()
+        }
+        await assert_true(tree.ledger, tree.repository, tree.root)
+
+
+@SQLITE
+async def test_a_new_link_to_a_known_file_is_a_record_of_its_own(tmp_path: Path, store_url: str) -> None:
+    async with grown(tmp_path, store_url) as tree:
+        await tree.ledger.scan(tree.repository)
+        for number in range(0, 3000, 2):
+            path = f"d{number % 60:03}/e{number % 3}/f{number}"
+            (tree.root / "links" / str(number % 60)).mkdir(parents=True, exist_ok=True)
+            os.link(tree.root / path, tree.root / "links" / str(number % 60) / str(number))
+        operation = await tree.ledger.scan(tree.repository)
+        assert (operation.counts.files_added, operation.counts.files_moved) == (1500, 0)
+        await assert_true(tree.ledger, tree.repository, tree.root)
+
+
+class Held:
+    """A store's `add`, held at its first call until `free`; `files` are those it was called with."""
+
+    def __init__(self) -> None:
+        self.begun, self.free = anyio.Event(), anyio.Event()
+        self.files: list[str] = []
+
+    def hold(self, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+        store = type(tree.ledger.store)
+        add = store.add
+
+        async def held(store: Any, lease: Any, files: Any, **given: Any) -> Any:
+            if not self.begun.is_set():
+                self.files = [file[0] for file in files]
+                self.begun.set()
+                await self.free.wait()
+            return await add(store, lease, files, **given)
+
+        monkeypatch.setattr(store, "add", held)
+
+
+async def test_what_changed_between_its_survey_and_its_commit_is_looked_at_again(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with grown(tmp_path, store_url) as tree:
+        held = Held()
+        held.hold(tree, monkeypatch)
+        async with tree.ledger.started(command="test", root_check=0.2) as engine:
+            tree.engine = engine
+            with anyio.fail_after(30):
+                await held.begun.wait()
+            deleted, changed, moved, *_ = held.files
+            (tree.root / deleted).unlink()
+            (tree.root / changed).write_text("other, and longer")
+            (tree.root / moved).rename(tree.root / "moved")
+            await tree.until_present("moved")  # by then the other events were heard as well
+            held.free.set()
+            await tree.until_status("watching")
+            await tree.until_equal()
+        await assert_true(tree.ledger, tree.repository, tree.root)
+
+
+def children() -> list[int]:
+    """The worker processes of this one."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        found += [int(pid) for pid in (task / "children").read_text().split()]
+    return [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@SQLITE
+async def test_a_worker_process_that_is_killed_costs_nothing_but_time(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, surveyors: Surveyors
+) -> None:
+    async with grown(tmp_path, store_url) as tree:
+        add = type(tree.ledger.store).add
+        killed: list[int] = []
+
+        async def killing(store: Any, lease: Any, files: Any, **given: Any) -> Any:
+            for pid in children()[:1] if not killed else []:
+                killed.append(pid)
+                os.kill(pid, signal.SIGKILL)
+            return await add(store, lease, files, **given)
+
+        monkeypatch.setattr(type(tree.ledger.store), "add", killing)
+        monkeypatch.setattr("treeledger.engine.scan._NEW", 200)
+        operation = await tree.ledger.scan(tree.repository)
+        assert killed
+        assert None in surveyors.found
+        assert operation.counts.files_scanned == 3000
+        await assert_true(tree.ledger, tree.repository, tree.root)
+        await tree.check_sound()
+
+
+@pytest.mark.parametrize("how", ["none", "away", "broken"])
+@SQLITE
+async def test_where_processes_cannot_read_the_ledger_threads_do(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, surveyors: Surveyors, how: str
+) -> None:
+    readers = {
+        "none": None,
+        "away": PartRef("tests.integration.readers", "Away", {}),
+        "broken": PartRef("tests.integration.readers", "no such reader", {}),
+    }
+    async with grown(tmp_path, store_url) as tree:
+        monkeypatch.setattr(type(tree.ledger.store), "reader", lambda store: readers[how])
+        operation = await tree.ledger.scan(tree.repository)
+        assert operation.counts.files_scanned == 3000
+        assert (set(surveyors.found) == {None}) is (how != "none")
+        await assert_true(tree.ledger, tree.repository, tree.root)
