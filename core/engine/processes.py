@@ -53,6 +53,11 @@ class Processes:
             self.give_up(error)
             return None
 
+    def begin(self) -> None:
+        """Starts all processes for what is about to come; they take a moment."""
+        for _ in range(self._count):
+            self.submit(_nothing)
+
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             resource_tracker.ensure_running()  # which would end the mask of `submit`
@@ -118,6 +123,10 @@ def _masked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _nothing() -> None:
+    """For a process that has only to begin."""
 
 
 def _begin(parent: int) -> None:

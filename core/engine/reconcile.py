@@ -54,6 +54,8 @@ async def reconcile(
     settle: bool = True,
 ) -> Scanned:
     """Scans some subtrees; with `settle`, until the deletions it led to are decided or held."""
+    if "" in prefixes:
+        session.context.workers.expect(session.context.repository.files)
     await session.deletions.sample()
     scanned = await session.scanner(told).scan(prefixes, run, rehash=rehash)
     if settle:

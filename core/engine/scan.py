@@ -7,7 +7,7 @@ a scan may run beside live writes and never overwrites one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -25,6 +25,7 @@ from treeledger.engine.surveys import Surveys
 from treeledger.merge import Nominations
 from treeledger.model import Problem, ProblemCode, ScanScope
 from treeledger.names import within
+from treeledger.protocols import iterate_batches
 from treeledger.reading import ReadLimits
 from treeledger.survey import Surveyed, Taking, Task
 
@@ -54,6 +55,13 @@ class _Found:
     unknown: list[str] = field(default_factory=list)
     notes: set[Problem] = field(default_factory=set)
     colliding: set[str] = field(default_factory=set)
+
+    def full_batches(self) -> Iterator[list[str]]:
+        """Takes out what is enough for inspections of its own."""
+        for waiting, size in ((self.changed, _BATCH), (self.replaced, _SWAPS)):
+            while len(waiting) >= size:
+                yield waiting[:size]
+                del waiting[:size]
 
     def take(self, nominations: Nominations, run: Run) -> None:
         run.counts.files_unchanged += nominations.unchanged
@@ -122,20 +130,17 @@ class Scanner:
     async def _scan(self, prefixes: Sequence[str], found: _Found, run: Run, rehash: bool) -> None:
         limiter = anyio.CapacityLimiter(_IN_FLIGHT)
         task = Task(change_key=self._context.change_key, everything=rehash, taking=self._taking())
+        surveys = Surveys(self._context, prefixes, task)
         async with anyio.create_task_group() as tasks:
             with self._context.beside.looking() as looking:
-                async with Surveys(self._context, prefixes, task).results() as results:
+                async with surveys.results() as results:
                     async for surveyed in results:
                         await self._take(surveyed, found, run, looking)
-                        for waiting, size in ((found.changed, _BATCH), (found.replaced, _SWAPS)):
-                            while len(waiting) >= size:
-                                await self._start_inspection(tasks, limiter, waiting[:size], run, rehash)
-                                del waiting[:size]
+                        for paths in found.full_batches():
+                            await self._start_inspection(tasks, limiter, paths, run, rehash)
                         self._told(run)
-            for start in range(0, len(found.changed), _BATCH):
-                await self._start_inspection(
-                    tasks, limiter, found.changed[start : start + _BATCH], run, rehash
-                )
+            for rest in iterate_batches(found.changed, _BATCH):
+                await self._start_inspection(tasks, limiter, rest, run, rehash)
         if found.replaced:  # after the rest, so that what moved to a free place has left its own
             await self._look_at(found.replaced, run, rehash)
 
@@ -173,7 +178,7 @@ class Scanner:
         await self._context.report([*(item.problem for item in surveyed.unknown), *notes], [], run)
 
     async def _start_inspection(
-        self, tasks: TaskGroup, limiter: anyio.CapacityLimiter, paths: list[str], run: Run, rehash: bool
+        self, tasks: TaskGroup, limiter: anyio.CapacityLimiter, paths: Sequence[str], run: Run, rehash: bool
     ) -> None:
         await limiter.acquire_on_behalf_of(token := object())
         tasks.start_soon(self._inspect, limiter, token, list(paths), run, rehash)

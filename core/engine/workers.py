@@ -32,6 +32,7 @@ _BATCHES_AHEAD: Final = 8
 _PROCESSES: Final = min(4, os.cpu_count() or 1)
 _SURVEYS_AHEAD: Final = 1  # so that no process waits for its next one
 _LONGEST_SURVEY: Final = 600.0  # seconds; it breaks off after one or two, but between directories only
+_WORTH_BEGINNING: Final = 20_000  # files
 _WORTH_A_PROCESS: Final = 200  # files in a batch; fewer are done before a process would have begun
 
 P = ParamSpec("P")
@@ -128,6 +129,11 @@ class Workers:
             tasks.start_soon(run)
             with send, receive:
                 yield receive
+
+    def expect(self, files: int) -> None:
+        """Says that about so many files are to be surveyed, so that processes begin meanwhile."""
+        if files >= _WORTH_BEGINNING and self._processes is not None:
+            self._processes.begin()
 
     def survey_lanes(self, spec: WorkSpec) -> int:
         """How many surveys may be in the hands of processes; 0 where they cannot read the ledger."""
