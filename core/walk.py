@@ -270,7 +270,7 @@ class Walk:
                 if stat is not None and (verdict is None or not verdict.ignored):
                     verdict = check_stat(path, stat)
             except Exception as error:  # of a plugin's filter, or a MemoryError
-                spared.append(Entry(name, False, None, fault_of(path, error)))
+                spared.append(Entry(name, is_directory, None, fault_of(path, error)))
                 continue
             if verdict is not None and verdict.ignored:
                 ignored.append(Ignored(path, verdict.rule, is_directory))

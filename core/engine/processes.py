@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import threading
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _IDLE: Final = 20.0  # seconds without work after which the processes are ended
 _REST: Final = 600.0  # seconds without processes after one was killed
 _MADE_AT_ONCE: Final = 200_000  # objects of one batch
+_FLUSH: Final = "_flush_std_streams"
 _SAFE_PATH: Final = "PYTHONSAFEPATH"
 _SIGNALS: Final = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 
@@ -47,7 +48,7 @@ class Processes:
         try:
             with _importing_nothing_from_here():
                 pool = self._started()
-                with _masked():
+                with _masked(), _unflushed():
                     return pool.submit(call)
         except BrokenProcessPool as error:
             self.give_up(error)
@@ -125,8 +126,24 @@ def _masked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _unflushed() -> Iterator[None]:
+    """Processes started meanwhile do not wait for what is printed.
+
+    `multiprocessing` flushes stdout and stderr first, since a forked process would inherit what they hold; a
+    spawned one does not. Where nobody reads what another thread prints, the event loop would wait for ever.
+    """
+    names = vars(multiprocessing.util)
+    before = names[_FLUSH]
+    names[_FLUSH] = _nothing
+    try:
+        yield
+    finally:
+        names[_FLUSH] = before
+
+
 def _nothing() -> None:
-    """For a process that has only to begin."""
+    """Does nothing, as a process that has only to begin."""
 
 
 def _begin(parent: int) -> None:

@@ -28,6 +28,7 @@ from treeledger.protocols import Applied, NewFile, Store, iterate_batches
 
 log = logging.getLogger(__name__)
 _BATCH = 2000  # changes in one transaction
+_BULK = 4500  # new files in one transaction
 
 
 class Recorder:
@@ -62,6 +63,13 @@ class Recorder:
 
     async def add(self, files: Sequence[NewFile], run: Run, algorithm: str, read_at: datetime) -> list[str]:
         """Commits new files in bulk; returns the paths of those that have to be inspected instead."""
+        return [
+            path
+            for batch in iterate_batches(files, _BULK)
+            for path in await self._add(batch, run, algorithm, read_at)
+        ]
+
+    async def _add(self, files: Sequence[NewFile], run: Run, algorithm: str, read_at: datetime) -> list[str]:
         operation = await self._begun(run)
         try:
             added = await self._store.add(

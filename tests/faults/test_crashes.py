@@ -15,6 +15,7 @@ from matrix import fault
 from receiver import Receiver, receiving
 from support import Tree, assert_true, on_disk, until
 from victim import (
+    ADD,
     APPLY,
     CLAIM,
     DELETE,
@@ -69,10 +70,10 @@ async def test_first_scan(victim: Victim, stage: Stage) -> None:
     "the files of the first keep ids and hashes, and are not read again",
 )
 async def test_between_batches(victim: Victim) -> None:
-    victim.grow(1500)
-    victim.dies(after(APPLY), "scan", victim.root)
+    victim.grow(20_000)
+    victim.dies(after(ADD), "scan", victim.root)
     operation = await recovers(victim)
-    assert 0 < operation.counts.files_hashed <= 500
+    assert 0 < operation.counts.files_hashed < 20_000
 
 
 @fault(
@@ -320,7 +321,7 @@ async def test_orphans(tmp_path: Path) -> None:
     victim.grow(1500)
     (victim.root / "endless").touch()
     os.truncate(victim.root / "endless", 1 << 40)
-    with victim.started(before(APPLY, 2), "stop", "scan", victim.root) as running:
+    with victim.started(before(ADD), "stop", "scan", victim.root) as running:
         running.until_reached()
         workers = running.children()
         assert workers

@@ -217,6 +217,7 @@ async def test_strange_filter_and_walker(
     with monkeypatch.context() as patch:
         if part == "filter":
             patch.setattr(DirectoryRules, "check", failing_check)
+            patch.setattr(DirectoryRules, "speaks", lambda self, entries: True)
         else:
             patch.setattr(LocalTree, "list", failing_list)
         tree.write("good/new")

@@ -36,7 +36,7 @@ def grow(tree: Tree, files: int) -> None:
         tree.write(f"d{number % 7}/{number}", f"content {number}")
 
 
-_STEPS = ("_standing", "_stamp", "_write", "_count", "_journal")
+_STEPS = ("hold_lease_and_ask", "_write", "_count", "_journal")
 
 
 @fault(

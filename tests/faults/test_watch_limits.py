@@ -145,11 +145,11 @@ async def test_a_reader_that_dies_ends_the_stream_with_an_error(root: Path) -> N
 async def test_a_tree_that_cannot_be_walked_any_more_ends_the_stream(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(tree: WatchedTree, path: str) -> None:
+    def broken(*_: object) -> None:
         raise ValueError("a mistake")
 
     async with WatchdogSource().watch(str(root), ()) as watch:
-        monkeypatch.setattr(WatchedTree, "arm", broken)
+        monkeypatch.setattr(WatchedTree, "_arm", broken)
         (root / "new").mkdir()
         with pytest.raises(OSError, match="a mistake"):
             await Follower(watch, root).until(lambda: False)

@@ -43,6 +43,7 @@ def stages(*some: Stage) -> pytest.MarkDecorator:
 
 
 APPLY = "treeledger.plugins.sql.applying:Applying.apply"
+ADD = "treeledger.plugins.sql.adding:Adding.add"
 CLAIM = "treeledger.plugins.sql.repositories:Repositories.claim"
 RELEASE = "treeledger.plugins.sql.repositories:Repositories.release"
 BEGIN = "treeledger.plugins.sql.operations:Operations.begin_operation"
