@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from treeledger.dirty import collapse, outermost
-from treeledger.names import parent, within
+from treeledger.names import ancestors, parent
 
 _MOST: Final = 10_000  # paths, or prefixes, kept for one who looks; beyond that they collapse
 _COLLAPSED: Final = 100
@@ -56,7 +56,8 @@ class Looking:
         paths = self._paths or () if paths is None else paths
         met = self._met.intersection(paths)
         if self._below:
-            met.update(path for path in paths if any(within(prefix, path) for prefix in self._below))
+            below = {*self._below}
+            met.update(path for path in paths if not below.isdisjoint(("", *ancestors(path), path)))
         return met
 
 

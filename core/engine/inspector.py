@@ -95,7 +95,8 @@ class Inspector:
         """
         manner = _Manner(found_by_scan, reread, deadline or time.monotonic() + READY_WITHIN)
         beside = self._context.beside
-        beside.begin(paths)
+        if not found_by_scan:  # the scan has said where it looks
+            beside.begin(paths)
         for _ in range(_TRIES):
             with beside.looking(paths) as looking:
                 left = await self._once(paths, run, manner, looking)

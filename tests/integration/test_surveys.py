@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from treeledger.engine.workers import Workers
 from treeledger.model import ChangeKind, FileRecord, RecordState, SyncOperation
 from treeledger.protocols import FileQuery, PartRef
 from treeledger.survey import Surveyed, Task
-from treeledger.worker import WorkSpec
+from treeledger.worker import Look, WorkSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -249,6 +249,27 @@ async def test_a_new_link_to_a_known_file_is_a_record_of_its_own(tmp_path: Path,
         operation = await tree.ledger.scan(tree.repository)
         assert (operation.counts.files_added, operation.counts.files_moved) == (1500, 0)
         await assert_true(tree.ledger, tree.repository, tree.root)
+
+
+@SQLITE
+async def test_a_scan_looks_at_nothing_twice(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, surveyors: Surveyors
+) -> None:
+    """What it inspects itself is no reason to inspect what else is there."""
+    look, looked = Workers.look, 0
+
+    async def looking(workers: Workers, spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
+        nonlocal looked
+        looked += len(paths)
+        return await look(workers, spec, paths)
+
+    monkeypatch.setattr(Workers, "look", looking)
+    for limit in ("_MOST", "_COLLAPSED"):
+        monkeypatch.setattr(f"treeledger.engine.beside.{limit}", 1)
+    async with grown(tmp_path, store_url) as tree:
+        await tree.ledger.scan(tree.repository)
+    taken_up = sum(len(one.new) for one in surveyors.found if one is not None)
+    assert (taken_up > 1000, looked + taken_up) == (True, 3000)
 
 
 class Held:

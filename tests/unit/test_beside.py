@@ -1,5 +1,7 @@
 """Who looks beside others: whatever one has committed of a path that another began to look at is told."""
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,3 +55,12 @@ def test_a_long_look_forgets_nobody(paths: set[str]) -> None:
         beside.begin(below=[f"e{n}" for n in range(module._MOST + 1)])
     assert scan.met(paths) == paths
     assert scan.met(["d7/7", "e3/x", "other"]) >= {"d7/7", "e3/x"}
+
+
+def test_many_who_looked_elsewhere_take_no_time() -> None:
+    beside = Beside()
+    with beside.looking() as scan:
+        beside.begin(below=[f"d{n}/e" for n in range(module._MOST)])
+    began = time.process_time()
+    assert scan.met([f"d{n}/f" for n in range(10_000)]) == set()
+    assert time.process_time() - began < 2
