@@ -29,6 +29,7 @@ from treeledger.reading import Outcome, Read, ReadLimits
 from treeledger.walk import ALL, Span, Walk
 
 _PAGE: Final = 2500  # records
+_WORTH: Final = 4  # times as long as the way to it a survey is at least
 
 ReadFiles = Callable[[Sequence[tuple[str, FileStat]], ReadLimits], list[Read]]
 
@@ -51,8 +52,9 @@ class Task(NamedTuple):
     """A span of what is at a prefix, compared in batches of some files.
 
     `change_key` is one of `diff.CHANGE_KEYS`; with `everything`, each file is to be inspected. After `most`
-    files or `seconds` the survey breaks off, and cuts what is left into at most `pieces` spans. Without
-    `taking`, new files are to be inspected, too.
+    files or `seconds` the survey breaks off, and cuts what is left into at most `pieces` spans. Where the way
+    to its first files was long, which each piece has to go again, it goes on for longer, up to `found` files
+    that are not as recorded. Without `taking`, new files are to be inspected, too.
     """
 
     prefix: str = ""
@@ -63,6 +65,7 @@ class Task(NamedTuple):
     most: int = 20_000
     seconds: float = 1.0
     pieces: int = 4
+    found: int = 50_000
     taking: Taking | None = None
 
 
@@ -88,12 +91,13 @@ def survey(walk: Walk, ledger: LedgerReader, read: ReadFiles, task: Task) -> Sur
     found = surveyor.found
     seen: list[Seen] = []
     for step in walk:
+        surveyor.arrive()
         seen += step
         if len(seen) >= task.batch:
             surveyor.take(seen)
             seen = []
-            if surveyor.has_enough() and (rest := walk.rest(task.pieces)) is not None:
-                found.rest = rest
+            if surveyor.has_enough():
+                found.rest = walk.rest(task.pieces)
                 break
     surveyor.take(seen)
     surveyor.end()
@@ -109,15 +113,27 @@ class _Surveyor:
         self._task = task
         self._keys = _Keys(ledger, task)
         self._merge = Merge(same=CHANGE_KEYS[task.change_key], everything=task.everything)
-        self._until = time.monotonic() + task.seconds
-        self._read_until = time.monotonic() + (task.taking.seconds if task.taking else 0)
+        self._began = time.monotonic()
+        self._arrived = 0.0
+        self._length = 0.0
+
+    def arrive(self) -> None:
+        """Says that the first files were met. After a long way there the survey is longer, too."""
+        if not self._length:
+            self._arrived = time.monotonic()
+            self._length = max(1.0, _WORTH * (self._arrived - self._began) / self._task.seconds)
 
     def has_enough(self) -> bool:
-        found, taking = self.found, self._task.taking
+        found, task, taking = self.found, self._task, self._task.taking
+        if found.files - found.nominations.unchanged >= task.found:
+            return True
+        seconds = time.monotonic() - self._arrived
+        if self._length > 1.0:
+            return seconds >= task.seconds * self._length
         return (
-            found.files >= self._task.most
+            found.files >= task.most
             or (taking is not None and len(found.new) >= taking.most)
-            or time.monotonic() >= self._until
+            or seconds >= task.seconds
         )
 
     def take(self, seen: list[Seen]) -> None:
@@ -161,7 +177,7 @@ class _Surveyor:
             for file, state in zip(files, states, strict=True)
             if state is HashState.PENDING and file.stat.size <= taking.small
         ]
-        limits = taking.limits._replace(deadline=self._read_until)
+        limits = taking.limits._replace(deadline=self._arrived + taking.seconds * self._length)
         reads = {read.path: read for read in self._read(wanted, limits)} if wanted else {}
         found = self.found
         for (path, stat), state in zip(files, states, strict=True):

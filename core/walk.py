@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_IN_MEMORY: Final = 50_000  # entries of one directory
 _SLICE: Final = 1000  # entries read back at a time
+_MARK: Final = 1000  # entries of a large directory, which may be cut between so many
 _place: Final = itemgetter(0)
 
 
@@ -132,14 +133,11 @@ class Walk:
         notes, self._notes = self._notes, []
         return notes
 
-    def rest(self, most: int) -> list[Span] | None:
-        """What is left between two steps, as at most so many spans; None where it cannot be told yet."""
-        stack = [level for level in self._stack if not level.is_over()]
-        if not stack:
+    def rest(self, most: int) -> list[Span]:
+        """What is left between two steps, as at most so many spans."""
+        levels = [level for level in self._stack if not level.is_over()]
+        if not levels:
             return []
-        if not all(isinstance(level, _Listed) for level in stack):
-            return None
-        levels = [level for level in stack if isinstance(level, _Listed)]
         cut = levels[-1].next_place()
         places: list[str] = []
         for level in levels:  # what is left of the outermost directories is the most
@@ -192,40 +190,33 @@ class Walk:
         rules = rules_of()
         if len(unique) < len(names):  # a directory may name one twice while it changes
             entries = list({entry.name: entry for entry in entries}.values())
-        notes, self._notes = self._notes, []
         if found := collisions(unique):
             kept = [entry.name for entry in entries if entry.name in found and not _is_ignored(rules, entry)]
-            self._notes += collision_notes(base, kept)
-        files, subtrees = self._classified(base, rules, entries)
-        if not self._is_inside(base):
-            files = [item for item in files if self._span.holds(item.path)]
-            subtrees = [one for one in subtrees if self._reaches(one[0])]
-            self._notes = [note for note in self._notes if self._span.holds(note.path)]
-        self._notes = notes + self._notes if notes else self._notes
-        return _Listed(rules, files, subtrees)
+            self._notes += [note for note in collision_notes(base, kept) if self._span.holds(note.path)]
+        return _Listed(rules, *self._classified(base, rules, self._of_span(base, entries)))
 
-    def _is_inside(self, base: str) -> bool:
-        """Whether all below a directory is of the span: it is on the way to neither end."""
+    def _of_span(self, base: str, entries: list[Entry]) -> list[Entry]:
+        """Those entries of a directory that are of the span, or on the way to its beginning."""
         low, high = self._span
-        return not low.startswith(base) and (high is None or not high.startswith(base))
+        if not low.startswith(base) and (high is None or not high.startswith(base)):
+            return entries  # all below is
+        return [entry for entry in entries if self._reaches(base + entry[0] + ("/" if entry[1] else ""))]
 
     def _reaches(self, place: str) -> bool:
-        """Whether some of what is below a directory is of the span."""
-        return self._span.holds(place) or self._span.low.startswith(place)
+        """Whether what is at a place, or some of what is below it, is of the span."""
+        return self._span.holds(place) or (place[-1:] == "/" and self._span.low.startswith(place))
 
     def _merged(self, base: str, rules: DirectoryFilter, listing: Iterable[Entry]) -> _Level:
         """The level of a large directory, through a temporary file."""
         rest = iter(listing)
         runs: SortedRuns[Seen | None] = SortedRuns()
+        places: list[str] = []
         while piece := list(islice(rest, self._most_in_memory)):
-            files, subtrees = self._classified(base, rules, piece)
-            runs.add(
-                [
-                    *((item.path, item) for item in files if self._span.holds(item.path)),
-                    *(one for one in subtrees if self._reaches(one[0])),
-                ]
-            )
-        return _Merged(rules, runs)
+            files, subtrees = self._classified(base, rules, self._of_span(base, piece))
+            run = [*((item.path, item) for item in files), *subtrees]
+            runs.add(run)
+            places += [place for place, _ in run[::_MARK]]
+        return _Merged(rules, runs, sorted(places))
 
     def _classified(
         self, base: str, rules: DirectoryFilter, entries: Sequence[Entry]
@@ -303,9 +294,8 @@ class _Listed:
         self._subtree += 1
         if item is not None:
             return [item]
-        path = place[:-1]
         assert self._rules is not None
-        return _Directory(path, partial(self._rules.below, path.rpartition("/")[2]))
+        return _below(self._rules, place)
 
     def is_over(self) -> bool:
         return self._file == len(self._files) and self._subtree == len(self._subtrees)
@@ -316,25 +306,54 @@ class _Listed:
         return min(files + [place for place, _ in self._subtrees[self._subtree : self._subtree + 1]])
 
     def places_left(self) -> list[str]:
-        """The places of the subtrees that are left."""
+        """The places of the subtrees that are left, where it may be cut."""
         return [place for place, _ in self._subtrees[self._subtree :]]
 
 
 class _Merged:
-    """A directory that is read back from sorted runs."""
+    """What is left of a directory that is read back from sorted runs; `places` are some of it, in order."""
 
-    def __init__(self, rules: DirectoryFilter, runs: SortedRuns[Seen | None]) -> None:
-        self._steps = _merged(rules, runs)
+    __slots__ = ("_next", "_places", "_rest", "_rules")
+
+    def __init__(self, rules: DirectoryFilter, runs: SortedRuns[Seen | None], places: list[str]) -> None:
+        self._rules = rules
+        self._rest = runs.merged()
+        self._next = next(self._rest, None)
+        self._places = places
 
     def step(self) -> _Step | None:
-        return next(self._steps, None)
+        seen: list[Seen] = []
+        while self._next is not None and len(seen) < _SLICE:
+            place, item = self._next
+            if item is None and seen:
+                break
+            self._next = next(self._rest, None)
+            if item is None:
+                return _below(self._rules, place)
+            seen.append(item)
+        return seen or None
 
     def is_over(self) -> bool:
-        return False
+        return self._next is None
+
+    def next_place(self) -> str:
+        """Where it goes on; it is not over."""
+        assert self._next is not None
+        return self._next[0]
+
+    def places_left(self) -> list[str]:
+        """Some of the places that are left, where it may be cut."""
+        return self._places[bisect_left(self._places, self.next_place()) :]
 
 
 _Level = _Listed | _Merged
 _NOTHING: Final = _Listed(None, [], [])
+
+
+def _below(rules: DirectoryFilter, place: str) -> _Directory:
+    """The directory at a place, below one with these rules."""
+    path = place[:-1]
+    return _Directory(path, partial(rules.below, path.rpartition("/")[2]))
 
 
 def _only(item: Seen) -> _Level:
@@ -360,19 +379,3 @@ def _speaks(rules: DirectoryFilter, entries: Iterable[Entry], others: Iterable[E
 def _is_ignored(rules: DirectoryFilter, entry: Entry) -> bool:
     verdict = rules.check(entry.name, entry.is_directory)
     return verdict is not None and verdict.ignored
-
-
-def _merged(rules: DirectoryFilter, runs: SortedRuns[Seen | None]) -> Iterator[_Step]:
-    """Files in slices between the subtrees."""
-    seen: list[Seen] = []
-    for place, item in runs.merged():
-        if item is not None:
-            seen.append(item)
-        if seen and (item is None or len(seen) == _SLICE):
-            yield seen
-            seen = []
-        if item is None:
-            path = place[:-1]
-            yield _Directory(path, partial(rules.below, path.rpartition("/")[2]))
-    if seen:
-        yield seen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import anyio
 import anyio.from_thread
@@ -45,8 +45,6 @@ class Surveys:
         self._waiting = deque(_Piece(prefix, ALL) for prefix in prefixes)
         self._busy = 0
         self._changed = anyio.Event()
-        self._most = _FIRST
-        self._lanes = 0  # of processes
         self._processes_work = False
         self._reading = base.taking.seconds if base.taking else 0.0
 
@@ -67,16 +65,17 @@ class Surveys:
 
     async def _begin(self, send: Send, lanes: TaskGroup) -> None:
         """The first lane: alone, or until processes work."""
-        files = 0
+        files = count = 0
+        survey = self._at_first
         while not self._processes_work and (piece := await self._next()) is not None:
-            found = await self._done(piece, self._in_thread, send)
+            found = await self._done(piece, survey, send)
             files += found.files
-            if files >= _FIRST and self._waiting and not self._lanes:
-                self._most = self._base.most
-                self._lanes = self._context.workers.survey_lanes(self._context.spec)
-                for _ in range(self._lanes):
+            if files >= _FIRST and self._waiting and survey == self._at_first:
+                count = self._context.workers.survey_lanes(self._context.spec)
+                survey = self._meanwhile if count else self._in_thread
+                for _ in range(count):
                     lanes.start_soon(self._go_on, send)
-            if self._lanes and found.nominations.new:
+            if count and found.nominations.new:
                 break  # processes are better at new files
 
     async def _go_on(self, send: Send) -> None:
@@ -103,11 +102,14 @@ class Surveys:
         await send.send(found)
         return found
 
-    async def _in_thread(self, piece: _Piece) -> Surveyed:
-        seconds = _MEANWHILE if self._lanes else self._base.seconds
-        task = self._base._replace(
-            prefix=piece.prefix, span=piece.span, most=self._most, seconds=seconds, taking=None
-        )
+    async def _at_first(self, piece: _Piece) -> Surveyed:
+        return await self._in_thread(piece, most=_FIRST, found=_FIRST)
+
+    async def _meanwhile(self, piece: _Piece) -> Surveyed:
+        return await self._in_thread(piece, seconds=_MEANWHILE, found=_FIRST)
+
+    async def _in_thread(self, piece: _Piece, **given: Any) -> Surveyed:
+        task = self._base._replace(prefix=piece.prefix, span=piece.span, taking=None, **given)
         return await self._context.workers.survey_here(self._context.spec, task, self._ledger)
 
     async def _in_process(self, piece: _Piece) -> Surveyed:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -22,7 +23,7 @@ from treeledger.model import (
     Seen,
 )
 from treeledger.names import within
-from treeledger.protocols import NewFile
+from treeledger.protocols import Entry, NewFile
 from treeledger.reading import Outcome, Read, ReadLimits
 from treeledger.survey import Surveyed, Taking, Task, survey
 from treeledger.walk import ALL, Walk, walk
@@ -132,6 +133,41 @@ def test_what_there_was_no_time_to_read_is_taken_up_without_a_hash_and_said() ->
     found = survey(going, Records({}), lambda wanted, limits: later, Task(taking=FRESH))
     assert found.is_late
     assert found.new == [NewFile("a", 1, 0, 0, 1, 1, 0o100644, "pending", None)]
+
+
+def test_what_one_survey_gives_back_is_bounded_in_a_large_directory_too() -> None:
+    content = {f"d{number:03}": {"x": 1, "y": 1} for number in range(500)}
+    taking = FRESH._replace(most=10**9)
+    waiting, found = [Task(batch=100, most=10**9, seconds=3600, found=300, taking=taking)], []
+    while waiting:
+        now = waiting.pop()
+        going = Walk(FakeTree(content), rules(), "", now.span, most_in_memory=50)
+        found.append(survey(going, Records({}), read, now))
+        waiting += [now._replace(span=span) for span in found[-1].rest]
+    assert sum(len(one.new) for one in found) == 1000
+    assert max(len(one.new) for one in found) <= 300
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_survey_is_the_longer_the_longer_its_way_but_not_for_what_is_to_be_inspected(
+    monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    content = {f"{number:02}": 1 for number in range(50)} | {
+        f"d{number:02}": {"x": 1} for number in range(50)
+    }
+    seen = [item for b in walk(FakeTree(content), rules()) for item in b.seen]
+    now = [0.0]
+    monkeypatch.setattr("treeledger.survey.time", SimpleNamespace(monotonic=lambda: now[0], time=lambda: 0.0))
+
+    class Slow(FakeTree):
+        def list(self, path: str) -> Iterator[Entry]:
+            now[0] += 0.1 if path else 10.0
+            return super().list(path)
+
+    records = apply({}, diff({}, seen, REPOSITORY)) if is_known else {}
+    task = Task(batch=1, most=10, found=60, seconds=1.0)
+    found = survey(Walk(Slow(content), rules()), Records(records), read, task)
+    assert (found.files, found.rest) == (100, []) if is_known else (60, found.rest)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])

@@ -164,7 +164,7 @@ def test_a_walk_of_a_prefix_is_that_part_of_the_whole(
 
 
 @unhurried
-@given(contents, st.sets(names, max_size=2), st.integers(3, 50), st.data())
+@given(contents, st.sets(names, max_size=2), st.integers(1, 50), st.data())
 def test_a_walk_that_is_broken_off_anywhere_goes_on_in_spans_with_nothing_lost_or_twice(
     content: Mapping[str, Node], ignored: set[str], most_in_memory: int, data: st.DataObject
 ) -> None:
@@ -178,7 +178,8 @@ def test_a_walk_that_is_broken_off_anywhere_goes_on_in_spans_with_nothing_lost_o
         )
         for step in going:
             items += step
-            if data.draw(st.booleans()) and (rest := going.rest(data.draw(st.integers(1, 4)))) is not None:
+            if data.draw(st.booleans()):
+                rest = going.rest(data.draw(st.integers(1, 4)))
                 assert len(rest) <= 4
                 waiting += rest
                 break
@@ -191,6 +192,23 @@ def test_what_is_left_of_a_walk_is_cut_between_the_outermost_folders() -> None:
     next(iter(going))
     rest = going.rest(3)
     assert rest == [Span("d0/y/", "d3/"), Span("d3/", "d6/"), Span("d6/", None)]
+
+
+def test_a_directory_beyond_the_limit_is_cut_as_any_other() -> None:
+    content = {f"d{number:04}": {"x": 1} for number in range(5000)}
+    going = Walk(FakeTree(content), rules(), most_in_memory=1000)
+    next(iter(going))
+    rest = going.rest(4)
+    assert [rest[0].low, rest[-1].high] == ["d0001/", None]
+    assert [span.high for span in rest[:-1]] == [span.low for span in rest[1:]]
+    assert len(rest) == 4
+    sizes = [len(seen_in(content, span)) for span in rest]
+    assert sum(sizes) == 4999
+    assert min(sizes) > 500
+
+
+def seen_in(content: Mapping[str, Node], span: Span) -> list[Seen]:
+    return [item for step in Walk(FakeTree(content), rules(), "", span) for item in step]
 
 
 @unhurried
