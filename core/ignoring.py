@@ -84,12 +84,13 @@ class Rules:
         self._listed: tuple[str, Collection[str]] | None = None
         self._asked = tuple(one for one in filters if type(one).check_stat is not IgnoreFilter.check_stat)
         self._own = tuple(start.rstrip("/") for start in own if start.rstrip("/"))
-        self._own_inodes = {inode: file_system for file_system, inode in own_inodes}
+        self._own_files = frozenset(own_inodes)
+        self._own_inodes = frozenset(inode for _, inode in self._own_files)
         self._known: dict[str, DirectoryRules | Verdict] = {}
 
     @property
     def problems(self) -> list[Problem]:
-        """Rules that cannot be used, of the configuration and of the ignore files read so far."""
+        """Rules that cannot be used, of the configuration and of the ignore files read since the root's."""
         return [problem for filter in self._filters for problem in filter.problems]
 
     def root(self) -> DirectoryRules:
@@ -112,7 +113,7 @@ class Rules:
 
     def check_stat(self, path: str, stat: FileStat) -> Verdict | None:
         """The verdict that ignores a file by its stat; asked only for what no name rule ignores."""
-        if self._own_inodes.get(stat.inode) == stat.file_system:
+        if stat.inode in self._own_inodes and (stat.file_system, stat.inode) in self._own_files:
             return Verdict(True, "another name of one", OWN_FILES)
         for filter in self._asked:
             verdict = filter.check_stat(path, stat)
@@ -133,7 +134,7 @@ class Rules:
         """Whether `check_stat` may ignore any of these."""
         if self._asked or not self._own_inodes:
             return bool(self._asked)
-        return not self._own_inodes.keys().isdisjoint([stat[4] for _, _, stat, _ in entries if stat])
+        return not self._own_inodes.isdisjoint([stat[4] for _, _, stat, _ in entries if stat])
 
     def _text(self, path: str) -> str | None:
         """The text of an ignore file, as `read` gives it."""

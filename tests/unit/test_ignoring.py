@@ -21,7 +21,7 @@ from treeledger.plugins.gitignore import ignore_filters, rules
 from treeledger.plugins.gitignore.kinds import KindRules
 from treeledger.plugins.gitignore.name_rules import NameRules
 from treeledger.plugins.gitignore.translate import EntryPattern, trimmed
-from treeledger.protocols import Verdict
+from treeledger.protocols import Entry, Verdict
 
 
 @dataclass
@@ -322,6 +322,17 @@ def test_small_files_are_ignored_by_their_stat() -> None:
     assert rules.verdict("a") is None
     assert rules.check_stat("a", stat_of_size(999)) == Verdict(True, "min_size 1.0 kB", "plugins.toml")
     assert rules.check_stat("a", stat_of_size(1000)) is None
+
+
+def test_other_names_of_own_files_are_ignored_also_where_two_file_systems_number_them_alike() -> None:
+    own = Rules([], Files(), own_inodes=[(1, 5), (2, 5)])
+    at = [
+        stat_of_size(1)._replace(file_system=system, inode=inode) for system in (1, 2, 3) for inode in (5, 6)
+    ]
+    judged = [own.check_stat("a", stat) is not None for stat in at]
+    assert judged == [True, False, True, False, False, False]
+    assert own.may_judge([Entry("a", False, at[0], None)])
+    assert not own.may_judge([Entry("a", False, at[1], None), Entry("d", True, None, None)])
 
 
 def test_settings_become_plain_references() -> None:
