@@ -105,7 +105,8 @@ class IgnoreFilter(Protocol):
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """Rules that cannot be used, in the configuration (path "") and in the ignore files last read."""
+        """Rules that cannot be used, in the configuration (path "") and in the ignore files read since `root`
+        was asked last: what was wrong before may be mended, or gone."""
 
     def root(self, read: ReadText) -> DirectoryFilter:
         """The rules at the root; `read` gives the text of an ignore file, or None where there is none."""

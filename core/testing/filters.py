@@ -135,6 +135,14 @@ class IgnoreFilterContract:
             assert problem.message
             assert problem.path == "" or problem.path.endswith(IGNORE_FILE_NAME)
 
+    def test_forgets_the_problems_of_ignore_files_when_the_root_is_asked_again(
+        self, filter: IgnoreFilter
+    ) -> None:
+        configured = list(filter.problems)
+        filter.root(broken_files).below("d")
+        filter.root(no_files)
+        assert list(filter.problems) == configured
+
     def test_says_of_a_stat_no_more_than_that_it_ignores(self, filter: IgnoreFilter, kept: list[str]) -> None:
         for size in (0, 1, 2**62):
             verdict = filter.check_stat(kept[0], FileStat(size, 0, 0, 1, 1, 0o100644))

@@ -33,10 +33,11 @@ class NameRules(IgnoreFilter):
 
     @property
     def problems(self) -> list[Problem]:
-        """One for the configuration (path ""), and one for each ignore file last read with bad rules."""
+        """One for the configuration (path ""), and one for each ignore file with bad rules."""
         return list(self._problems.values())
 
     def root(self, read: ReadText) -> NamedDirectory:
+        self._problems = {path: problem for path, problem in self._problems.items() if not path}
         configured: tuple[Level, ...] = ((self._configured, ""),) if self._configured else ()
         return NamedDirectory(self, read, "", configured + self.own_rules(read, ""))
 
