@@ -31,20 +31,22 @@ from treeledger.walk import ALL, Span, Walk
 _PAGE: Final = 2500  # records
 _WORTH: Final = 4  # times as long as the way to it a survey is at least
 
-ReadFiles = Callable[[Sequence[tuple[str, FileStat]], ReadLimits], list[Read]]
+ReadFiles = Callable[[Sequence[tuple[str, FileStat]], ReadLimits, float], list[Read]]
+"""Reads some files; the last argument is how many seconds that may take at most, unless one hangs."""
 
 
 class Taking(NamedTuple):
     """How files are taken up of which the ledger knows nothing.
 
     They are read for `seconds` at most; larger ones than `small` bytes, and what is left, are read later.
-    `most`: how many, before the survey breaks off.
+    One that takes more than `patience` seconds hangs. `most`: how many, before the survey breaks off.
     """
 
     content: ContentPolicy
     limits: ReadLimits
     small: int
     seconds: float
+    patience: float
     most: int
 
 
@@ -177,11 +179,13 @@ class _Surveyor:
             for file, state in zip(files, states, strict=True)
             if state is HashState.PENDING and file.stat.size <= taking.small
         ]
-        limits = taking.limits._replace(deadline=self._arrived + taking.seconds * self._length)
-        reads = {read.path: read for read in self._read(wanted, limits)} if wanted else {}
+        seconds = taking.seconds * self._length
+        limits = taking.limits._replace(deadline=self._arrived + seconds)
+        reads = self._read(wanted, limits, seconds + taking.patience) if wanted else []
+        by_path = {read.path: read for read in reads}
         found = self.found
         for (path, stat), state in zip(files, states, strict=True):
-            read = reads.get(path)
+            read = by_path.get(path)
             if read is None:
                 found.new.append(NewFile(path, *stat, state.value, None))
             elif read.outcome is Outcome.DONE:

@@ -7,6 +7,8 @@ rules and hashers do not pickle; they are built here from references, and kept f
 from __future__ import annotations
 
 import errno
+import faulthandler
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -99,13 +101,11 @@ def walk_batches(spec: WorkSpec, prefixes: Sequence[str], batch_size: int = 1000
 def survey(spec: WorkSpec, task: Task, ledger: LedgerReader | None = None) -> Surveyed:
     """Surveys a span, see `treeledger.survey`; by default with a reader of the ledger of its own.
 
-    Raises RootOffline and StoreError.
+    Files are only taken up in a process, which ends if one hangs. Raises RootOffline and StoreError.
     """
     with _borrowed(spec) as parts:
         walk = Walk(parts.tree, parts.rules, task.prefix, task.span)
-        found = survey_span(
-            walk, ledger or parts.ledger(spec), partial(read_files, parts.tree, parts.hashers), task
-        )
+        found = survey_span(walk, ledger or parts.ledger(spec), partial(_read_or_end, parts), task)
         found.notes += parts.rules.problems
         return found
 
@@ -235,6 +235,18 @@ def _borrowed(spec: WorkSpec) -> Iterator[_Parts]:
     finally:
         parts.forget()
         _kept.give(spec.key, parts)
+
+
+def _read_or_end(
+    parts: _Parts, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits, patience: float
+) -> list[Read]:
+    """Reads files in a process, which ends if they take so many seconds: it cannot leave what hangs in it."""
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(patience, exit=True, file=nowhere)
+        try:
+            return read_files(parts.tree, parts.hashers, wanted, limits)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _ignore_file(tree: Tree, path: str) -> str | None:

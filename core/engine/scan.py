@@ -20,6 +20,7 @@ from treeledger.engine.beside import Looking
 from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
 from treeledger.engine.inspector import READY_WITHIN, SMALL_FILE, Inspector, Reread
+from treeledger.engine.readers import patience
 from treeledger.engine.run import Run
 from treeledger.engine.surveys import Surveys
 from treeledger.merge import Nominations
@@ -150,7 +151,7 @@ class Scanner:
         limits = ReadLimits(
             max_size=context.content.max_size, timeout=context.settings.reconciliation.hash_timeout
         )
-        return Taking(context.content, limits, SMALL_FILE, READY_WITHIN, _NEW)
+        return Taking(context.content, limits, SMALL_FILE, READY_WITHIN, patience(limits), _NEW)
 
     async def _take(self, surveyed: Surveyed, found: _Found, run: Run, looking: Looking) -> None:
         await self._take_notes(surveyed, found, run)

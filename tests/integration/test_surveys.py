@@ -14,8 +14,9 @@ import anyio
 import pytest
 from support import Tree, assert_true, tree_on
 
+from treeledger.engine import readers
 from treeledger.engine.workers import Workers
-from treeledger.model import ChangeKind, FileRecord, RecordState, SyncOperation
+from treeledger.model import ChangeKind, FileRecord, HashState, RecordState, SyncOperation
 from treeledger.protocols import FileQuery, PartRef
 from treeledger.survey import Surveyed, Task
 from treeledger.worker import Look, WorkSpec
@@ -42,6 +43,8 @@ class Digest:
     def update(self, data):
         if bytes(data[:5]) == b"fails":
             raise ValueError("it fails")
+        while bytes(data[:5]) == b"hangs" and os.path.exists({hangs!r}):
+            time.sleep(0.01)
         self._digest.update(data)
 
 class Odd:
@@ -81,9 +84,14 @@ def surveyors(monkeypatch: pytest.MonkeyPatch) -> Surveyors:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A configuration with a hasher from a file: it fails for some contents, and is slow if `slow` exists."""
+    """A configuration with a hasher from a file: it fails for some contents, hangs while `hangs` is there.
+
+    While `slow` is there it is slow.
+    """
     plugin = tmp_path / "odd.py"
-    plugin.write_text(ODD_HASHER.format(slow=str(tmp_path / "slow"), file=str(plugin)))
+    plugin.write_text(
+        ODD_HASHER.format(slow=str(tmp_path / "slow"), hangs=str(tmp_path / "hangs"), file=str(plugin))
+    )
     config = tmp_path / "plugins.toml"
     config.write_text(
         "[plugins.odd]\nfile = 'odd.py'\n"
@@ -344,6 +352,43 @@ async def test_a_worker_process_that_is_killed_costs_nothing_but_time(
         assert operation.counts.files_scanned == 3000
         await assert_true(tree.ledger, tree.repository, tree.root)
         await tree.check_sound()
+
+
+@SQLITE
+async def test_a_file_that_hangs_in_a_worker_process_holds_up_no_other(
+    tmp_path: Path, store_url: str, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "_PATIENCE", 0.5)
+    monkeypatch.setattr("treeledger.engine.scan.READY_WITHIN", 0.5)
+    (tmp_path / "hangs").touch()
+    async with grown(tmp_path, store_url, config=config) as tree:
+        tree.write("d050/e0/hanging", "hangs")
+        with anyio.fail_after(30):
+            operation = await tree.ledger.scan(tree.repository)
+        present = await tree.present()
+        assert present.pop("d050/e0/hanging").hash_state is HashState.FAILED
+        assert {record.hash_state for record in present.values()} == {HashState.DONE}
+        assert (len(present), operation.counts.problems) == (3000, 1)
+        (tmp_path / "hangs").unlink()
+        tree.write("d050/e0/hanging", "hangs no more")
+        await tree.ledger.scan(tree.repository)
+        await assert_true(tree.ledger, tree.repository, tree.root)
+
+
+@SQLITE
+async def test_listing_does_not_wait_for_slow_reading(
+    tmp_path: Path, store_url: str, config: Path, surveyors: Surveyors
+) -> None:
+    (tmp_path / "slow").touch()
+    async with grown(tmp_path, store_url, config=config) as tree:
+        listed = await tree.ledger.scan(tree.repository, wait=False)
+        states = Counter(record.hash_state for record in (await tree.present()).values())
+        assert listed.counts.files_scanned == sum(states.values()) == 3000
+        assert states[HashState.PENDING] > states[HashState.DONE] > 0
+        assert any(one is not None and one.is_late for one in surveyors.found)
+        (tmp_path / "slow").unlink()
+        await tree.ledger.scan(tree.repository)
+        await assert_true(tree.ledger, tree.repository, tree.root)
 
 
 @pytest.mark.parametrize("how", ["none", "away", "broken"])

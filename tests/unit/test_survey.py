@@ -31,7 +31,7 @@ from treeledger.walk import ALL, Walk, walk
 REPOSITORY = UUID(int=1)
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 states = st.sampled_from([RecordState.PRESENT, RecordState.PRESENT, RecordState.MISSING, RecordState.IGNORED])
-FRESH = Taking(ContentPolicy(), ReadLimits(), small=50, seconds=60, most=3)
+FRESH = Taking(ContentPolicy(), ReadLimits(), small=50, seconds=60, patience=60, most=3)
 
 
 class Records:
@@ -61,7 +61,7 @@ def surveyed(content: dict, hidden: set[str], ledger: Records, task: Task, most:
     return found
 
 
-def read(wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits) -> list[Read]:
+def read(wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits, patience: float) -> list[Read]:
     return [
         Read(path, stat, Outcome.DONE, "aa" * 4) if stat.size != 7 else Read(path, stat, Outcome.CHANGED)
         for path, stat in wanted
@@ -130,7 +130,7 @@ def test_new_files_are_taken_up_once_and_only_if_the_ledger_knows_nothing_of_the
 def test_what_there_was_no_time_to_read_is_taken_up_without_a_hash_and_said() -> None:
     later = [Read("a", FileStat(1, 0, 0, 1, 1, 0o100644), Outcome.LATER)]
     going = Walk(FakeTree({"a": 1}), rules(), "", ALL)
-    found = survey(going, Records({}), lambda wanted, limits: later, Task(taking=FRESH))
+    found = survey(going, Records({}), lambda *asked: later, Task(taking=FRESH))
     assert found.is_late
     assert found.new == [NewFile("a", 1, 0, 0, 1, 1, 0o100644, "pending", None)]
 
