@@ -19,6 +19,8 @@ from victim import APPLY, CLAIM, DELETE, READ, WALK, Ended, Stage, Victim, after
 pytestmark = pytest.mark.anyio
 
 CHECK = "treeledger.ledger:Ledger.check"
+ADD = "treeledger.engine.recorder:Recorder.add"
+SURVEY = "treeledger.engine.workers:Workers.survey"
 INTERRUPTED = 130
 FAREWELL = "stopped; everything settled is written\n"
 HINT = "interrupted; what was found so far is recorded. Scan again for the rest"
@@ -80,6 +82,18 @@ async def test_scan_from_a_terminal(victim: Victim, number: str) -> None:
     ended = victim.run(before(WALK), number, "scan", victim.root)
     assert (ended.code, ended.said) == (INTERRUPTED, f"treeledger: {HINT}\n")
     await ended_in_order(victim, ended, clean=False)
+
+
+@fault(
+    "a first scan is told to stop while processes survey the tree",
+    "it ends in five seconds; what they found and was committed is right, and the next scan goes on",
+)
+@signalled(before(SURVEY, 2), before(ADD), after(ADD), before("sql:finish_operation"))
+async def test_scan_in_processes(victim: Victim, stage: Stage, number: str) -> None:
+    victim.grow(3000)
+    ended = victim.run(stage, number, "scan", victim.root)
+    assert (ended.code, ended.said) == (INTERRUPTED, f"treeledger: {HINT}\n")
+    await ended_in_order(victim, ended)
 
 
 @fault(
