@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
+from postgres_server import OwnServer
 from support import Tree, assert_true, tree_on
 
 from treeledger.engine import readers
@@ -407,3 +409,56 @@ async def test_where_processes_cannot_read_the_ledger_threads_do(
         assert operation.counts.files_scanned == 3000
         assert (set(surveyors.found) == {None}) is (how != "none")
         await assert_true(tree.ledger, tree.repository, tree.root)
+
+
+async def test_a_server_that_stops_in_the_middle_is_waited_for(
+    tmp_path: Path, own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with grown(tmp_path, own_server.url("ledger")) as tree:
+        store = type(tree.ledger.store)
+        add, calls = store.add, iter(range(100))
+
+        async def stopping(store: Any, lease: Any, files: Any, **given: Any) -> Any:
+            if next(calls) == 1:
+                own_server.stop("immediate")
+                away.set()
+            return await add(store, lease, files, **given)
+
+        away = anyio.Event()
+        monkeypatch.setattr(store, "add", stopping)
+        monkeypatch.setattr("treeledger.engine.scan._NEW", 200)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tree.ledger.scan, tree.repository)
+            await away.wait()
+            await anyio.to_thread.run_sync(own_server.start)
+        await assert_true(tree.ledger, tree.repository, tree.root)
+        await tree.check_sound()
+
+
+@SQLITE
+async def test_a_large_directory_and_a_deep_one_are_found_whole_in_bounded_pieces(
+    tmp_path: Path, store_url: str, surveyors: Surveyors
+) -> None:
+    root, depth = tmp_path / "tree", 3000
+    (root / "large" / "below").mkdir(parents=True)
+    for number in range(60_000):
+        os.close(os.open(root / "large" / f"{number * 7919 % 60_000:05}", os.O_CREAT | os.O_WRONLY))
+    (root / "large" / "below" / "file").touch()
+    descriptor = os.open(root, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=descriptor)
+        os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+        below = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+    async with tree_on(root, store_url, processes=True) as tree:
+        first = await tree.ledger.scan(tree.repository)
+        again = await tree.ledger.scan(tree.repository)
+        recorded = set(await tree.present())
+    assert (first.counts.files_added, again.counts.files_unchanged) == (60_001 + depth, 60_001 + depth)
+    expected = {"d/" * level + "f" for level in range(depth)}
+    expected |= {f"large/{number:05}" for number in range(60_000)} | {"large/below/file"}
+    assert recorded == expected
+    assert max(len(one.new) for one in surveyors.found if one is not None) <= 51_000
+    await anyio.run_process(["rm", "-rf", str(root)])
