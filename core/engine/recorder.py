@@ -87,6 +87,8 @@ class Recorder:
             self._hub.tell(ManyCommitted(self._repository, numbers))
         if any(file[7] == HashState.PENDING for file in files):
             self.unread.set()
+        if self.refused:
+            self.refused.difference_update({file[0] for file in files}.difference(added.refused))
         return added.refused
 
     async def _apply(self, changes: Sequence[Change], run: Run, total: Applied) -> None:

@@ -435,6 +435,7 @@ async def test_a_server_that_stops_in_the_middle_is_waited_for(
         await tree.check_sound()
 
 
+@pytest.mark.slow
 @SQLITE
 async def test_a_large_directory_and_a_deep_one_are_found_whole_in_bounded_pieces(
     tmp_path: Path, store_url: str, surveyors: Surveyors
