@@ -274,6 +274,7 @@ async def test_a_scan_looks_at_nothing_twice(
         return await look(workers, spec, paths)
 
     monkeypatch.setattr(Workers, "look", looking)
+    monkeypatch.setattr("treeledger.engine.scan._BATCH", 100)
     for limit in ("_MOST", "_COLLAPSED"):
         monkeypatch.setattr(f"treeledger.engine.beside.{limit}", 1)
     async with grown(tmp_path, store_url) as tree:
