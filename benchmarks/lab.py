@@ -42,6 +42,7 @@ class Lab:
         self._server_pid = 0
         for name in [name for name in os.environ if name.startswith("TREELEDGER_")]:
             del os.environ[name]  # what is measured is the program as it comes
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process compiles what it imports
         os.environ |= {"XDG_CONFIG_HOME": str(self.fresh()), "XDG_STATE_HOME": str(self.fresh())}
 
     def fresh(self) -> Path:
