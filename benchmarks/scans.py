@@ -55,13 +55,7 @@ def _learn(lab: Lab, peer: Peer, root: Path) -> float:
 def rescan(lab: Lab) -> Iterator[Row]:
     """Rescan of 1,000,000 files of which none changed: every one is looked at, nothing is read or written."""
     root = lab.trees.small(1_000_000)
-    stores = {kind: lab.indexed(kind, root) for kind in STORES}
-    sqlite, postgres, find = _in_turn_warmed(
-        lab.runs,
-        partial(scan_again, lab, stores["sqlite"], root),
-        partial(scan_again, lab, stores["postgres"], root),
-        lambda: FIND.index(root, lab.folder).wall,
-    )
+    sqlite, postgres, find = _rescans(lab, root)
     what = "unchanged rescan of 1M files"
     yield timed(f"{what}, sqlite", sqlite, FIND.name, find, 1.7)
     yield timed(f"{what}, postgres", postgres, FIND.name, find, 2.2)
@@ -80,18 +74,22 @@ def _again(lab: Lab, peer: Peer, root: Path) -> float:
 
 def short_rescan(lab: Lab) -> Iterator[Row]:
     """Rescan of 100,000 files of which none changed: what a person waits for, start-up included."""
-    root = lab.trees.small(100_000)
+    sqlite, postgres, find = _rescans(lab, lab.trees.small(100_000))
+    what = "unchanged rescan of 100k files"
+    yield within(f"{what}, sqlite", sqlite, 1.0)
+    yield within(f"{what}, postgres", postgres, 1.0)
+    yield timed(f"{what}, sqlite", sqlite, FIND.name, find)
+
+
+def _rescans(lab: Lab, root: Path) -> list[float]:
+    """Seconds of both stores' rescans, SQLite's first, and of `find`, in turn."""
     stores = {kind: lab.indexed(kind, root) for kind in STORES}
-    sqlite, postgres, find = _in_turn_warmed(
+    return _in_turn_warmed(
         lab.runs,
         partial(scan_again, lab, stores["sqlite"], root),
         partial(scan_again, lab, stores["postgres"], root),
         lambda: FIND.index(root, lab.folder).wall,
     )
-    what = "unchanged rescan of 100k files"
-    yield within(f"{what}, sqlite", sqlite, 1.0)
-    yield within(f"{what}, postgres", postgres, 1.0)
-    yield timed(f"{what}, sqlite", sqlite, FIND.name, find)
 
 
 def peak(lab: Lab) -> Iterator[Row]:
