@@ -47,17 +47,6 @@ class Span(NamedTuple):
 ALL: Final = Span()
 
 
-class WalkBatch(NamedTuple):
-    """A piece of a walk: what was seen, in order, and notes about what is no file.
-
-    A symlink or a FIFO is a note only: where a record was, the file is gone. The last batch notes
-    ignore rules that cannot be used.
-    """
-
-    seen: list[Seen]
-    notes: list[Problem]
-
-
 class _Directory(NamedTuple):
     """A directory to go into. `rules` gives the rules for what it holds; it may raise OSError."""
 
@@ -67,32 +56,6 @@ class _Directory(NamedTuple):
 
 _Step = list[Seen] | _Directory
 _Subtree = tuple[str, Seen | None]  # its place in the order, path and slash; None: go into it
-
-
-def walk(
-    tree: Tree,
-    rules: Rules,
-    prefix: str = "",
-    *,
-    batch_size: int = 1000,
-    most_in_memory: int = _MOST_IN_MEMORY,
-) -> Iterator[WalkBatch]:
-    """Everything at a prefix (a directory, a file; "" is all) in batches of at most `batch_size`.
-
-    What is not there yields nothing: that is a complete listing of nothing. Directories of more than
-    `most_in_memory` entries are sorted through a temporary file, and without notes on names that collide.
-    Raises RootOffline.
-    """
-    walk = Walk(tree, rules, prefix, most_in_memory=most_in_memory)
-    seen: list[Seen] = []
-    for step in walk:
-        seen += step
-        while len(seen) >= batch_size:
-            yield WalkBatch(seen[:batch_size], walk.take_notes())
-            del seen[:batch_size]
-    notes = walk.take_notes() + rules.problems
-    if seen or notes:
-        yield WalkBatch(seen, notes)
 
 
 class Walk:

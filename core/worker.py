@@ -1,4 +1,4 @@
-"""What workers do: look at paths, walk a prefix, read contents.
+"""What workers do: look at paths, survey spans, read contents.
 
 Functions of the module and plain data, so that threads and spawned processes can run them. Trees,
 rules and hashers do not pickle; they are built here from references, and kept for the next call.
@@ -22,14 +22,14 @@ from typing import Any, Final, NamedTuple
 from treeledger.errors import PluginError, RootOffline, TreeledgerError
 from treeledger.fs import fault_of, problem_of
 from treeledger.ignoring import Rules
-from treeledger.model import FileStat, Problem, Seen
+from treeledger.model import FileStat, Problem
 from treeledger.names import parent, shown, stored_from_bytes
 from treeledger.plugin_files import load_plugin_file
 from treeledger.protocols import Hasher, LedgerReader, PartRef, Tree, Verdict
 from treeledger.reading import Progress, Read, ReadLimits, read_files
 from treeledger.survey import Surveyed, Task
 from treeledger.survey import survey as survey_span
-from treeledger.walk import Walk, WalkBatch, walk
+from treeledger.walk import Walk
 
 _MOST_IDLE: Final = 32
 _LONGEST_IGNORE_FILE: Final = 2**20  # bytes
@@ -77,25 +77,6 @@ def look(spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
     with _borrowed(spec) as parts:
         looks = {path: _look(parts, path, absent) for path in sorted(set(paths))}
     return [looks[path] for path in paths]
-
-
-def walk_batches(spec: WorkSpec, prefixes: Sequence[str], batch_size: int = 1000) -> Iterator[WalkBatch]:
-    """The batches of `treeledger.walk.walk` for some prefixes, one after another, small ones put together.
-
-    For use within one thread. Raises RootOffline.
-    """
-    seen: list[Seen] = []
-    notes: list[Problem] = []
-    with _borrowed(spec) as parts:
-        for prefix in prefixes:
-            for batch in walk(parts.tree, parts.rules, prefix, batch_size=batch_size):
-                seen += batch.seen
-                notes += batch.notes
-                if len(seen) >= batch_size:
-                    yield WalkBatch(seen, notes)
-                    seen, notes = [], []
-    if seen or notes:
-        yield WalkBatch(seen, notes)
 
 
 def survey(spec: WorkSpec, task: Task, ledger: LedgerReader | None = None) -> Surveyed:

@@ -1,21 +1,24 @@
 """Directories that were renamed: the records of the files below go along, a batch at a time.
 
 What a source says of a rename is a hint like any other. Nothing must be below the old path, the new directory
-is listed, and a record goes along only if the file at its new path has the very stat that is on record. The
+is surveyed, and a record goes along only if the file at its new path has the very stat that is on record. The
 rename of a directory changes no stat of a file below it, so there is nothing to read, now or later. What
 does not fit stays where it is, for the scan of both paths that follows in any case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
 from treeledger.engine.run import Run
-from treeledger.model import File, Seen
+from treeledger.engine.surveys import Surveys
+from treeledger.model import File
 from treeledger.names import range_below
+from treeledger.protocols import iterate_batches
+from treeledger.survey import Task
 
 _BATCH: Final = 4000  # files in one transaction, which takes some 30 ms
 
@@ -28,15 +31,13 @@ async def follow_rename(context: Context, source: str, target: str, run: Run) ->
     if not await _may_have_moved(context, source):
         return 0
     moved = 0
-    files: list[File] = []
     with ungrouped():
-        async with context.workers.walk(context.spec, [target]) as batches:
-            async for batch in batches:
-                files += _well(context, source, target, batch.seen)
-                while len(files) >= _BATCH:
-                    moved += await context.recorder.move(source, target, files[:_BATCH], run)
-                    del files[:_BATCH]
-    return moved + (await context.recorder.move(source, target, files, run) if files else 0)
+        async with Surveys(context, [target], Task()).results() as pieces:
+            async for piece in pieces:
+                files = _well(context, source, target, piece.nominations.new)
+                for batch in iterate_batches(files, _BATCH):
+                    moved += await context.recorder.move(source, target, batch, run)
+    return moved
 
 
 async def _may_have_moved(context: Context, source: str) -> bool:
@@ -49,9 +50,8 @@ async def _may_have_moved(context: Context, source: str) -> bool:
     return True
 
 
-def _well(context: Context, source: str, target: str, seen: Iterable[Seen]) -> list[File]:
+def _well(context: Context, source: str, target: str, files: Sequence[File]) -> Sequence[File]:
     """The files of which no problem is known, here or where they were: problems go by path."""
-    files = [item for item in seen if isinstance(item, File)]
     troubled = context.troubled
     if not troubled:
         return files

@@ -6,14 +6,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 
 from treeledger import worker
@@ -24,11 +22,9 @@ from treeledger.model import FileStat
 from treeledger.protocols import LedgerReader
 from treeledger.reading import Read, ReadLimits
 from treeledger.survey import Surveyed, Task
-from treeledger.walk import WalkBatch
 from treeledger.worker import Look, WorkSpec
 
 log = logging.getLogger(__name__)
-_BATCHES_AHEAD: Final = 8
 _PROCESSES: Final = min(4, os.cpu_count() or 1)
 _SURVEYS_AHEAD: Final = 1  # so that no process waits for its next one
 _LONGEST_SURVEY: Final = 600.0  # seconds; it breaks off after one or two, but between directories only
@@ -108,27 +104,6 @@ class Workers:
     ) -> Read:
         (result,) = await self._readers.read(spec, [(path, stat)], limits, limiter)
         return result
-
-    @asynccontextmanager
-    async def walk(self, spec: WorkSpec, prefixes: Sequence[str]) -> AsyncIterator[AsyncIterator[WalkBatch]]:
-        """The batches of a walk through some prefixes, a few of them ahead of who takes them."""
-        send, receive = anyio.create_memory_object_stream[WalkBatch](_BATCHES_AHEAD)
-
-        def produce() -> None:
-            try:
-                for batch in worker.walk_batches(spec, prefixes):
-                    anyio.from_thread.run(send.send, batch)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                pass  # nobody takes the rest
-
-        async def run() -> None:
-            with send:
-                await anyio.to_thread.run_sync(partial(produce), limiter=self._walks)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run)
-            with send, receive:
-                yield receive
 
     def expect(self, files: int) -> None:
         """Says that about so many files are to be surveyed, so that processes begin meanwhile."""

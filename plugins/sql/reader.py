@@ -1,4 +1,4 @@
-"""A worker's own view of the ledger, as far as it is the same for both dialects: one connection that only reads."""
+"""A worker's own view of the ledger, as far as both dialects share it: one connection that only reads."""
 
 from __future__ import annotations
 

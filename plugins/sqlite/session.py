@@ -27,6 +27,8 @@ from treeledger.plugins.sqlite.file import LedgerFile
 T = TypeVar("T")
 
 _MOST_PARAMETERS: Final = 900  # of one statement; every SQLite takes 999
+POLL: Final = 0.2  # seconds between looks for what another process wrote
+OWN_POLL: Final = 1.0  # where it is this process that writes most, and announces it
 _PATIENCE: Final = 5.0  # seconds to wait for a file that another program has locked
 _RECENT: Final = 1_000_000_000  # nanoseconds that the time of a file may lag behind
 _FAREWELL: Final = 1.0  # seconds that a transaction under way has to end when the store closes
@@ -46,7 +48,6 @@ _SETTINGS: Final = (
 class SqliteSession:
     """One writer, one reader: readers see what is committed and never wait for the writer."""
 
-    poll = 0.2
     indexed: int | None = None
 
     def __init__(self, path: Path) -> None:
@@ -55,6 +56,7 @@ class SqliteSession:
         self._writer = Connection(self.file, _WRITE)
         self._reader = Connection(self.file, _READ)
         self._announced = anyio.Event()
+        self.poll = POLL
 
     async def read(self, work: Work[T]) -> T:
         return await self._reader.run(work)

@@ -32,7 +32,7 @@ from treeledger.plugins.sql.repositories import Repositories, reclaim, renew_lea
 from treeledger.plugins.sqlite import place
 from treeledger.plugins.sqlite.errors import ERRORS, wrapped
 from treeledger.plugins.sqlite.lock import EngineLock
-from treeledger.plugins.sqlite.session import SqliteSession
+from treeledger.plugins.sqlite.session import OWN_POLL, POLL, SqliteSession
 from treeledger.protocols import Migration, PartRef
 
 
@@ -121,9 +121,11 @@ class SqliteStore(
         except BaseException:
             self._lock.release(owner)
             raise
+        self.session.poll = OWN_POLL
         return owner
 
     async def unlock_engine(self, owner: str) -> None:
+        self.session.poll = POLL
         await to_thread.run_sync(self._lock.release, owner)
 
     async def engine_holder(self, host: str) -> Holder | None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.test_walk import FakeTree, contents, files_of, rules
+from tests.unit.test_walk import FakeTree, contents, files_of, rules, walk
 from treeledger.diff import ContentPolicy, apply, diff
 from treeledger.model import (
     File,
@@ -26,7 +26,7 @@ from treeledger.names import within
 from treeledger.protocols import Entry, NewFile
 from treeledger.reading import Outcome, Read, ReadLimits
 from treeledger.survey import Surveyed, Taking, Task, survey
-from treeledger.walk import ALL, Walk, walk
+from treeledger.walk import ALL, Walk
 
 REPOSITORY = UUID(int=1)
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

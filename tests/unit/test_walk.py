@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,8 +16,8 @@ from treeledger.ignoring import Rules
 from treeledger.merge import position
 from treeledger.model import File, FileStat, Ignored, Problem, ProblemCode, Seen, Unknown
 from treeledger.names import within
-from treeledger.protocols import DirectoryFilter, Entry, ReadText, Verdict
-from treeledger.walk import ALL, Span, Walk, WalkBatch, walk
+from treeledger.protocols import DirectoryFilter, Entry, ReadText, Tree, Verdict
+from treeledger.walk import ALL, Span, Walk
 
 Node = Mapping[str, "Node"] | int | OSError | Problem
 """A directory, the size of a file, what trying to look at it or list it raises, or a note."""
@@ -111,6 +112,43 @@ class IgnoreNames(DirectoryFilter):
 
 def rules(*names: str, broken_below: str | None = None) -> Rules:
     return Rules([IgnoreNames(*names, broken_below=broken_below)], lambda path: None)
+
+
+class WalkBatch(NamedTuple):
+    """A piece of a walk: what was seen, in order, and notes about what is no file.
+
+    A symlink or a FIFO is a note only: where a record was, the file is gone. The last batch notes
+    ignore rules that cannot be used.
+    """
+
+    seen: list[Seen]
+    notes: list[Problem]
+
+
+def walk(
+    tree: Tree,
+    rules: Rules,
+    prefix: str = "",
+    *,
+    batch_size: int = 1000,
+    most_in_memory: int = 50_000,
+) -> Iterator[WalkBatch]:
+    """Everything at a prefix (a directory, a file; "" is all) in batches of at most `batch_size`.
+
+    What is not there yields nothing: that is a complete listing of nothing. Directories of more than
+    `most_in_memory` entries are sorted through a temporary file, and without notes on names that collide.
+    Raises RootOffline.
+    """
+    walk = Walk(tree, rules, prefix, most_in_memory=most_in_memory)
+    seen: list[Seen] = []
+    for step in walk:
+        seen += step
+        while len(seen) >= batch_size:
+            yield WalkBatch(seen[:batch_size], walk.take_notes())
+            del seen[:batch_size]
+    notes = walk.take_notes() + rules.problems
+    if seen or notes:
+        yield WalkBatch(seen, notes)
 
 
 def seen(batches: Iterator[WalkBatch]) -> list[Seen]:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import pickle
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,9 +14,10 @@ import pytest
 
 from treeledger import worker
 from treeledger.errors import PluginError, RootOffline
-from treeledger.model import File, Ignored, ProblemCode
-from treeledger.protocols import PartRef
+from treeledger.model import File, ProblemCode
+from treeledger.protocols import FilePlace, KeyRow, PartRef
 from treeledger.reading import Outcome, ReadLimits
+from treeledger.survey import Surveyed, Task
 from treeledger.worker import WorkSpec
 
 WALKER = PartRef("treeledger.plugins.walker", "LocalTree", {})
@@ -84,27 +85,38 @@ def test_a_root_that_is_not_there_is_offline_and_no_file_gone(root: Path, spec: 
     root.rename(root.parent / "elsewhere")
     for call in (
         lambda: worker.look(spec, ["e.txt"]),
-        lambda: list(worker.walk_batches(spec, [""])),
+        lambda: surveyed(spec),
         lambda: worker.read(spec, worker_files(spec), ReadLimits()),
     ):
         with pytest.raises(RootOffline):
             call()
 
 
+class Empty:
+    """A ledger that knows nothing."""
+
+    def keys(self, low: str, high: str | None, limit: int) -> list[KeyRow]:
+        return []
+
+    def known(self, files: Sequence[FilePlace]) -> set[str]:
+        return set()
+
+    def close(self) -> None:
+        return
+
+
+def surveyed(spec: WorkSpec) -> Surveyed:
+    return worker.survey(spec, Task(), Empty())
+
+
 def worker_files(spec: WorkSpec) -> list[File]:
-    return [
-        item for batch in worker.walk_batches(spec, [""]) for item in batch.seen if isinstance(item, File)
-    ]
+    return surveyed(spec).nominations.new
 
 
 def test_a_walk_and_a_reading_agree_with_the_files(spec: WorkSpec) -> None:
     files = worker_files(spec)
     assert [file.path for file in files] == ["a/b/c.txt", "a/d.txt", "e.txt"]
     assert {read.outcome for read in worker.read(spec, files, ReadLimits())} == {Outcome.DONE}
-    ignored = [
-        item for batch in worker.walk_batches(spec, [""]) for item in batch.seen if isinstance(item, Ignored)
-    ]
-    assert {(item.path, item.subtree) for item in ignored} == {(".hidden", True), ("e.tmp", False)}
 
 
 def test_everything_runs_in_spawned_processes(spec: WorkSpec) -> None:
@@ -129,9 +141,7 @@ def test_many_threads_share_no_tree(root: Path, spec: WorkSpec) -> None:
 def test_released_parts_leave_no_descriptor(spec: WorkSpec) -> None:
     before = len(os.listdir("/dev/fd"))
     worker.look(spec, ["a/b/c.txt"])
-    abandoned = worker.walk_batches(spec, [""], batch_size=1)
-    next(abandoned)
-    del abandoned
+    assert worker.survey(spec, Task(batch=1, most=1), Empty()).rest, "it is broken off"
     worker.release(spec.key)
     assert len(os.listdir("/dev/fd")) == before
 
@@ -172,7 +182,7 @@ def test_a_part_that_cannot_be_built_is_named(ref: PartRef) -> None:
 
 def test_an_unreadable_ignore_file_is_a_problem_of_the_walk(root: Path, spec: WorkSpec) -> None:
     (root / "a" / ".treeledgerignore").write_bytes(b"#" * (2**20 + 1))
-    notes = [note for batch in worker.walk_batches(spec, [""]) for note in batch.notes]
+    notes = surveyed(spec).notes
     assert [(note.path, note.code.is_note) for note in notes] == [("a/.treeledgerignore", False)]
 
 
