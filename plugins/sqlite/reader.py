@@ -44,8 +44,8 @@ class SqliteReader(Reader[sqlite3.Connection]):
         return connection
 
     def rows(self, connection: sqlite3.Connection, query: Query) -> Sequence[Row]:
-        sql = self._queries[query.name].sql(query.params)
-        return connection.execute(sql, bound(query.params)).fetchall()
+        rows = connection.execute(self._queries[query.name].sql(query.params), bound(query.params))
+        return rows.fetchall()
 
     def wrapped(self, error: Exception) -> StoreError:
         return wrapped(error, self._file.path)

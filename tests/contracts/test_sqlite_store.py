@@ -260,7 +260,7 @@ async def test_reader_cannot_write_and_waits_for_no_writer(store: SqliteStore, p
         assert pages(reader) == ["a"]
         writer.execute("ROLLBACK")
     assert isinstance(reader, SqliteReader)
-    connection = reader._connect()
+    connection = reader.connect()
     with closing(connection), pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM file_records")
 

@@ -25,8 +25,8 @@ FINISHED = {
         "for_rows(sql, names, given, size)",
         "for_rows(sql, names, given, 1)",
     },
-    "plugins/sqlite/reader.py": {"setting", "self._queries[step.name].sql(step.params)"},
-    "plugins/postgres/reader.py": {"self._queries[step.name].sql(step.params).encode()"},
+    "plugins/sqlite/reader.py": {"setting", "self._queries[query.name].sql(query.params)"},
+    "plugins/postgres/reader.py": {"self._queries[query.name].sql(query.params).encode()"},
     "plugins/postgres/session.py": {"step.sql.encode()", "self._sql(step)", "sql"},
 }
 
