@@ -100,25 +100,32 @@ def read_files(
     wanted: Sequence[tuple[str, FileStat]],
     limits: ReadLimits,
     *,
+    prompt: Sequence[int] = (),
     clock: Callable[[], int] = file_clock,
     progress: Progress | None = None,
 ) -> list[Read]:
     """Reads files in the given order, racy ones last; the results are in the given order.
 
-    Raises RootOffline; whatever concerns one file is its outcome.
+    `prompt` are the file systems that give a file another ctime for every write after it was looked at:
+    there none is racy. Raises RootOffline; whatever concerns one file is its outcome.
     """
     progress = progress or Progress()
     reader = _Reader(tree, hashers, limits, clock, progress)
     now = clock()
     racy = []
     for path, stat in wanted:
-        if stat.ctime_ns > now - _LONGEST_WAIT and settled_at(stat) > now:
+        if stat.ctime_ns > now - _LONGEST_WAIT and settled_at(stat) > now and not _shows(stat, prompt):
             racy.append((path, stat))
         else:
             progress.done[path] = reader.read(path, stat)
     for path, stat in sorted(racy, key=lambda one: one[1].ctime_ns):
         progress.done[path] = reader.read_racy(path, stat)
     return [progress.done[path] for path, _ in wanted]
+
+
+def _shows(stat: FileStat, prompt: Sequence[int]) -> bool:
+    """Whether the next write shows for sure, whenever it comes."""
+    return stat.file_system in prompt and stat.ctime_ns % _SECOND != 0
 
 
 def settled_at(stat: FileStat) -> int:

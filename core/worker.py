@@ -39,7 +39,8 @@ class WorkSpec(NamedTuple):
     """One repository's parts, as plain data. `key` is unique to this combination.
 
     `root` is absolute, in stored form; `devices` pairs of device number and file system number;
-    `own` the ledger's own files by path; `own_inodes` by file system and inode.
+    `own` the ledger's own files by path; `own_inodes` by file system and inode; `prompt` the file systems
+    that tell writes apart, see `read_files`.
     """
 
     key: str
@@ -50,6 +51,7 @@ class WorkSpec(NamedTuple):
     hashers: tuple[PartRef, ...]
     own: tuple[str, ...]
     own_inodes: tuple[tuple[int, int], ...] = ()
+    prompt: tuple[int, ...] = ()
     ledger: tuple[PartRef, str] | None = None  # how its records are read, and of which repository
 
 
@@ -108,7 +110,7 @@ def read(
 ) -> list[Read]:
     """Reads files, see `treeledger.reading.read_files`. Raises RootOffline."""
     with _borrowed(spec) as parts:
-        return read_files(parts.tree, parts.hashers, wanted, limits, progress=progress)
+        return parts.read(wanted, limits, progress)
 
 
 def verdicts(spec: WorkSpec, paths: Sequence[tuple[str, bool]]) -> list[Verdict | None]:
@@ -151,6 +153,7 @@ class _Parts:
     tree: Tree
     rules: Rules
     hashers: tuple[Hasher, ...]
+    prompt: tuple[int, ...]
     reader: LedgerReader | None = None
 
     @classmethod
@@ -158,7 +161,12 @@ class _Parts:
         tree: Tree = build_part(spec.walker, spec.root, dict(spec.devices))
         filters = [build_part(ref) for ref in spec.filters]
         rules = Rules(filters, partial(_ignore_file, tree), spec.own, spec.own_inodes)
-        return cls(tree, rules, tuple(build_part(ref) for ref in spec.hashers))
+        return cls(tree, rules, tuple(build_part(ref) for ref in spec.hashers), spec.prompt)
+
+    def read(
+        self, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits, progress: Progress | None = None
+    ) -> list[Read]:
+        return read_files(self.tree, self.hashers, wanted, limits, prompt=self.prompt, progress=progress)
 
     def ledger(self, spec: WorkSpec) -> LedgerReader:
         if self.reader is None:
@@ -225,7 +233,7 @@ def _read_or_end(
     with open(os.devnull, "w") as nowhere:
         faulthandler.dump_traceback_later(patience, exit=True, file=nowhere)
         try:
-            return read_files(parts.tree, parts.hashers, wanted, limits)
+            return parts.read(wanted, limits)
         finally:
             faulthandler.cancel_dump_traceback_later()
 

@@ -144,12 +144,17 @@ class Reader:
     async def follow(self) -> AsyncIterator[Sequence[JournalEntry]]:
         """What comes after the head, without end; waits while the store is away."""
         while True:
-            await patiently(partial(self.store.wait, self.head.n, _WAIT), self.patience)
-            head = await patiently(self.store.head, self.patience)
-            check(Since(self.head.n, self.head.epoch), head)
-            after, self.head = self.head, head
+            after = await self.advance()
             async for entries in self.pages(Since(after.n), None):
                 yield entries
+
+    async def advance(self) -> Cursor:
+        """Waits until there is more, and takes that for the head; returns the head there was."""
+        await patiently(partial(self.store.wait, self.head.n, _WAIT), self.patience)
+        head = await patiently(self.store.head, self.patience)
+        check(Since(self.head.n, self.head.epoch), head)
+        after, self.head = self.head, head
+        return after
 
     async def _page(self, after: int, limit: int, since: datetime | None) -> list[JournalEntry]:
         read = partial(self.store.changes, after, limit=limit, repository_id=self.repository_id, since=since)

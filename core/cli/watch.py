@@ -8,9 +8,10 @@ import logging
 import os
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from operator import attrgetter
@@ -19,7 +20,7 @@ from uuid import UUID
 
 import anyio
 
-from treeledger.cli.changes import Reader
+from treeledger.cli.changes import Reader, Since
 from treeledger.cli.options import Options
 from treeledger.cli.outlet import LogOutlet, Outlet
 from treeledger.cli.progress import ScanBar
@@ -43,7 +44,8 @@ from treeledger.names import shown
 from treeledger.units import show_count, show_duration, show_number, show_size
 
 _SILENT: Final = frozenset((ChangeKind.MISSING,))  # becomes "removed", or comes back
-_MOST_LINES: Final = 200  # of one batch; the rest is counted
+_MOST_LINES: Final = 200  # of what came at once; the rest is counted
+_BREATH: Final = 0.25  # seconds after so many, which nobody reads faster
 _WARNINGS: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
 _UNSURE: Final = frozenset((RepositoryState.DEGRADED, RepositoryState.STOPPED))  # what was heard may wait
 _CLOSING: Final = 3.0  # seconds that closing files and ending threads may take once all is written
@@ -96,6 +98,20 @@ def _end_within(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
+@dataclass(slots=True)
+class _News:
+    """What the hub told of one repository's journal."""
+
+    newest: int = 0
+    counted: int = 0  # up to there no line is printed: a summary, or a number of lines left out, has it
+    untold: int = 0  # entries that are neither printed nor counted
+
+    def leave_out(self) -> int:
+        """Prints no line of what was heard until now; returns of how many entries."""
+        self.counted, untold, self.untold = self.newest, self.untold, 0
+        return untold
+
+
 class _Printer:
     """Prints the journal as it grows, and what the hub tells: progress while scanning, states.
 
@@ -114,7 +130,7 @@ class _Printer:
         self._colour = has_colour()
         self._bars: dict[UUID, ScanBar] = {}
         self._scanning: set[UUID] = set()
-        self._counted: dict[UUID, int] = {}  # up to where a summary counts the changes
+        self._news: dict[UUID, _News] = defaultdict(_News)
         self._says: dict[UUID, RepositoryState] = {}
         self._epoch = ""
         self.unheard = anyio.Event()
@@ -146,12 +162,31 @@ class _Printer:
         with suppress(OSError):  # `unheard` is set
             while True:
                 try:
-                    async for entries in reader.follow():
-                        await self._print(entries)
+                    await (self._follow_all(reader) if self._options.json else self._follow_some(reader))
                 except CursorExpired as error:
                     reader.head = await patiently(self._ledger.store.head, None)
                     self._epoch = reader.head.epoch
                     self._warn(f"some changes are not shown: {error}")
+
+    async def _follow_all(self, reader: Reader) -> None:
+        async for entries in reader.follow():
+            await self._print(entries)
+
+    async def _follow_some(self, reader: Reader) -> None:
+        """Reads no more of what comes than is printed: a person does not read 100,000 lines."""
+        while True:
+            after = await reader.advance()
+            entries = await _first(reader, after.n, _MOST_LINES + 1)
+            if len(entries) <= _MOST_LINES:
+                await self._print(entries)
+                continue
+            for repository in list(self._repositories.values()):
+                news = self._news[repository.id]
+                one = replace(reader, repository_id=repository.id)
+                await self._print(await _first(one, max(after.n, news.counted), _MOST_LINES))
+                if left_out := news.leave_out():
+                    self._note(f"          ... and {show_count(left_out)} more: treeledger changes")
+            await anyio.sleep(_BREATH)
 
     async def _print(self, entries: Sequence[JournalEntry]) -> None:
         by_id = itertools.groupby(entries, attrgetter("repository_id"))
@@ -163,15 +198,11 @@ class _Printer:
         entries = [entry for entry in entries if entry.kind not in _SILENT]
         if self._options.json:
             return [json_line(entry_json(entry, repository, self._epoch)) for entry in entries]
-        counted = self._counted.get(repository.id, 0)
-        wanted = [entry for entry in entries if entry.n > counted]
+        news = self._news[repository.id]
+        entries = [entry for entry in entries if entry.n > news.counted]
+        news.untold = max(0, news.untold - len(entries))
         name = shown(repository.name) if self._several else None
-        lines = [entry_line(one, repository=name, colour=self._colour) for one in wanted[:_MOST_LINES]]
-        if len(wanted) > _MOST_LINES:
-            lines.append(
-                f"          ... and {show_count(len(wanted) - _MOST_LINES)} more: treeledger changes"
-            )
-        return lines
+        return [entry_line(entry, repository=name, colour=self._colour) for entry in entries]
 
     # what the hub tells
 
@@ -179,17 +210,22 @@ class _Printer:
         self._repositories[event.repository.id] = event.repository
         match event:
             case Committed(repository, entries):
-                if repository.id in self._scanning:
-                    self._counted[repository.id] = entries[-1].n
+                self._heard(repository, entries[-1].n, sum(entry.kind not in _SILENT for entry in entries))
             case ManyCommitted(repository, numbers):
-                if repository.id in self._scanning:
-                    self._counted[repository.id] = numbers[-1]
+                self._heard(repository, numbers[-1], len(numbers))
             case Progress():
                 self._progress(event)
             case Finished(repository, operation):
                 self._finished(repository, operation)
             case StateChanged():
                 self._state(event)
+
+    def _heard(self, repository: Repository, newest: int, count: int) -> None:
+        news = self._news[repository.id]
+        news.newest = newest
+        news.untold += count
+        if repository.id in self._scanning:
+            news.leave_out()
 
     def close(self) -> None:
         for id in list(self._bars):
@@ -239,6 +275,11 @@ class _Printer:
 
     def _warn(self, text: str) -> None:
         self._outlet.put(partial(tell, text))
+
+
+async def _first(reader: Reader, after: int, count: int) -> list[JournalEntry]:
+    pages = reader.pages(Since(after), count)
+    return [entry async for page in pages for entry in page]
 
 
 def _print_lines(lines: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from treeledger.model import HoldStatus, OperationType
 _RETRY_EVERY: Final = 60.0  # seconds between looks for failed files that are due again
 _VERIFY_REST: Final = 60.0  # seconds
 _VERIFY_SHARE: Final = 20  # of the time, one part is for verification
+_BESIDE_REST: Final = 0.5  # seconds
 _PURGE_EVERY: Final = 3600.0  # seconds
 _PURGED: Final = 1000  # records in one transaction
 
@@ -58,6 +59,16 @@ class Chores:
             async with operation(self._session, OperationType.REALTIME) as run:
                 await self._session.scrubber().verify(run, _VERIFY_REST / _VERIFY_SHARE)
             await anyio.sleep(_VERIFY_SHARE * (time.monotonic() - started))
+
+    async def look_beside(self) -> None:
+        """Notes names that collide with what came; not at once, since many come to the same folders."""
+        neighbours = self._session.inspector.neighbours
+        while True:
+            await neighbours.wait()
+            started = time.monotonic()
+            with self._burst.use() as run:
+                await neighbours.settle(run)
+            await anyio.sleep(max(_BESIDE_REST, _VERIFY_SHARE * (time.monotonic() - started)))
 
     async def purge(self) -> None:
         """Ends records that have been deleted for longer than the retention; not while a person is asked."""

@@ -152,7 +152,7 @@ class Inspector:
         run.corrupted += sum(problem.path in reads for problem in corrupted)
         await context.report_reads(reads.values(), corrupted, run)
         if not manner.found_by_scan:  # a scan sees the names of a directory together
-            await self.neighbours.after(changes, (look.path for look in looks if look.is_directory), run)
+            self.neighbours.note(changes, (look.path for look in looks if look.is_directory))
         unsteady = [read.path for read in reads.values() if manner.reread and read.outcome in OVERTAKEN]
         return _Left(overtaken, unsteady, twins)
 

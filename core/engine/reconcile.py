@@ -28,6 +28,7 @@ async def operation(session: Session, type: OperationType, scope: str = "") -> A
     error = "interrupted"
     try:
         yield run
+        await session.inspector.neighbours.settle(run)
         await _finish(context, run, None)
     except Exception as failure:
         error = str(failure) or failure.__class__.__name__

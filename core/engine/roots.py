@@ -10,7 +10,7 @@ from typing import Final
 import anyio.to_thread
 
 from treeledger.errors import RootOffline
-from treeledger.fs.mounts import Mount, identify, mounts_below
+from treeledger.fs.mounts import Mount, identify, mounts_below, tells_writes_apart
 from treeledger.fs.root import ANOTHER, RootLook, RootVerdict, judge_root, look_at_root, offline
 from treeledger.model import RecordState, Repository
 from treeledger.names import successor
@@ -34,6 +34,7 @@ class KnownRoot:
     file_system: int
     type: str
     devices: tuple[tuple[int, int], ...]
+    prompt: tuple[int, ...]  # the file systems of these that tell writes apart
     mounts: tuple[Mount, ...]  # below the root
     barred: tuple[str, ...]  # those of them that are not entered, relative to it
 
@@ -74,7 +75,7 @@ async def examine_root(
         known_inode=repository.root_inode,
         identity_is_stable=bool(identity.identity) and await _was_stable(store, repository),
     )
-    devices = {look.device: number}
+    devices = {look.device: (number, identity.type)}
     mounts = tuple(await anyio.to_thread.run_sync(mounts_below, repository.root))
     if cross_mounts:
         devices |= await _devices(store, [mount.mount_path for mount in mounts], repository.host)
@@ -86,7 +87,8 @@ async def examine_root(
         inode=look.inode,
         file_system=number,
         type=identity.type,
-        devices=tuple(devices.items()),
+        devices=tuple((device, number) for device, (number, _) in devices.items()),
+        prompt=tuple(sorted({number for number, type in devices.values() if tells_writes_apart(type)})),
         mounts=mounts,
         barred=() if cross_mounts else _relative(repository.root, mounts),
     )
@@ -104,8 +106,8 @@ async def _was_stable(store: Store, repository: Repository) -> bool:
     return known is None or bool(known.identity)
 
 
-async def _devices(store: Store, mount_paths: Sequence[str], host: str) -> dict[int, int]:
-    """The device and file system numbers of mounts; one that does not answer is not entered."""
+async def _devices(store: Store, mount_paths: Sequence[str], host: str) -> dict[int, tuple[int, str]]:
+    """By device the number and type of mounts' file systems; one that does not answer is not entered."""
     devices = {}
     for path in mount_paths:
         try:
@@ -113,7 +115,7 @@ async def _devices(store: Store, mount_paths: Sequence[str], host: str) -> dict[
         except OSError as error:
             log.warning("%s does not answer (%s); its records are kept as they are", path, error)
             continue
-        devices[identity.device] = await store.file_system(identity)
+        devices[identity.device] = (await store.file_system(identity), identity.type)
     return devices
 
 

@@ -106,7 +106,8 @@ class Scanner:
             if began is not None:
                 await self._forget_problems(scope, began)
         self._forget_collisions(outer, found)
-        await self._inspector.neighbours.look(outer, run)
+        self._inspector.neighbours.note_beside(outer)
+        await self._inspector.neighbours.settle(run)
         return Scanned(tuple(self._overtaken), look.is_empty)
 
     async def _began(self, prefixes: Sequence[str]) -> datetime | None:

@@ -197,6 +197,7 @@ def build_spec(
         key=f"{repository.id}:{next(_specs)}",
         root=root.path,
         devices=root.devices,
+        prompt=root.prompt,
         walker=walker._replace(options=options),
         filters=tuple(tools.parts.ignore_filters(settings)),
         hashers=tuple(_named(hashers, name, "hasher") for name in names),

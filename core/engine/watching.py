@@ -97,8 +97,14 @@ class Watching:
                         scans.serve,
                     ):
                         tasks.start_soon(task)
-                    for task in (chores.hash, chores.settle_deletions, chores.verify, chores.purge):
-                        tasks.start_soon(task)
+                    for chore in (
+                        chores.hash,
+                        chores.settle_deletions,
+                        chores.verify,
+                        chores.look_beside,
+                        chores.purge,
+                    ):
+                        tasks.start_soon(chore)
                     tasks.start_soon(self._tick, hearing)
                     tasks.start_soon(self._wait_for_better)
                     tasks.start_soon(self._wait_for_failure)

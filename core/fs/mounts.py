@@ -31,6 +31,9 @@ _NETWORK: Final = re.compile(
     "|lizardfs|glusterfs|ceph|davfs2?|curlftpfs|gvfsd-fuse|google-drive-ocamlfuse|vmhgfs-fuse|grpcfuse|osxfs)"
 )
 
+_MULTIGRAIN: Final = frozenset(("btrfs", "ext4", "tmpfs", "xfs"))
+_MULTIGRAIN_SINCE: Final = (6, 13)  # of Linux; see its Documentation/filesystems/multigrain-ts.rst
+
 
 class Mount(NamedTuple):
     """One mount. Paths in stored form; `device` as lstat gives it for most types (not btrfs); `root` is
@@ -126,6 +129,19 @@ def identify(path: str, host: str) -> FileSystemIdentity:
     name = os_from_stored(path)
     return FileSystemIdentity(
         host, mount.mount_path, mount.type, _identity(mount, name), os.stat(name).st_dev
+    )
+
+
+def tells_writes_apart(type: str) -> bool:
+    """Whether a write to a file after its ctime was looked at always gives it another one, however soon.
+
+    Not where a ctime is a whole second: there the disk may have room for no more (ext4's small inodes).
+    """
+    release = re.match(r"(\d+)\.(\d+)", platform.release()) if sys.platform == "linux" else None
+    return (
+        release is not None
+        and (int(release[1]), int(release[2])) >= _MULTIGRAIN_SINCE
+        and type in _MULTIGRAIN
     )
 
 

@@ -5,14 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from treeledger.errors import RootOffline
-from treeledger.fs.mounts import host_id, identify, is_network, mount_of, mounts_below, parse_mount
+from treeledger.fs.mounts import (
+    host_id,
+    identify,
+    is_network,
+    mount_of,
+    mounts_below,
+    parse_mount,
+    tells_writes_apart,
+)
 from treeledger.fs.root import RootLook, RootVerdict, judge_root, look_at_root
+from treeledger.names import stored_from_bytes
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="MOUNTS NOT TESTED: no /proc/self/mountinfo")
 
@@ -169,3 +179,17 @@ def test_a_root_is_judged_by_file_system_and_inode_where_these_are_stable(
         known_inode=known_inode,
         identity_is_stable=stable,
     )
+
+
+@linux
+@pytest.mark.parametrize("folder", [None, Path("/dev/shm")])
+def test_where_writes_are_told_apart_each_shows_however_soon(tmp_path: Path, folder: Path | None) -> None:
+    with tempfile.TemporaryDirectory(dir=folder or tmp_path) as name:
+        file = Path(name, "file")
+        if not tells_writes_apart(mount_of(stored_from_bytes(os.fsencode(name))).type):
+            pytest.skip("this kernel or file system does not")
+        file.write_bytes(b"")
+        for _ in range(2000):
+            seen = file.stat().st_ctime_ns
+            file.write_bytes(b"x")
+            assert file.stat().st_ctime_ns != seen

@@ -268,6 +268,25 @@ def test_no_file_is_waited_for_beyond_the_deadline(tree: LocalTree, tmp_path: Pa
     assert result.outcome is Outcome.LATER
 
 
+def test_none_is_waited_for_where_every_write_shows(tree: LocalTree, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    seen = stat(tmp_path / "file")
+    limits = ReadLimits(deadline=time.monotonic() + 0.5)
+
+    def is_read(wanted: FileStat, file_system: int) -> bool:
+        clock = lambda: wanted.ctime_ns  # noqa: E731
+        (result,) = read_files(
+            tree, [Sha256()], [("file", wanted)], limits, prompt=[file_system], clock=clock
+        )
+        return result.outcome is not Outcome.LATER
+
+    cut_off = seen._replace(ctime_ns=seen.ctime_ns // SECOND * SECOND)  # by the file system, perhaps
+    fine = seen._replace(ctime_ns=cut_off.ctime_ns + 1)
+    assert is_read(fine, seen.file_system)
+    assert not is_read(cut_off, seen.file_system)
+    assert not is_read(fine, seen.file_system + 1)
+
+
 @settings(deadline=None)
 @given(st.integers(0, 4 * 10**18), st.sampled_from([1, 100, 10**3, 10**6, 10**7, 10**9, 2 * 10**9]))
 def test_once_settled_a_write_shows_in_a_ctime_of_any_grain(now: int, grain: int) -> None:
