@@ -174,11 +174,12 @@ class Watching:
                 if have_mounts_changed() or now >= root_due:
                     await self._look_at_root(hearing)
                     root_due = now + self._root_check
-                self._say_state()
-                health = self._health()
-                if health != told:
-                    await store.update_repository(repository.id, health=health, lease=self._context.lease)
-                    told = health
+                health = self._watch.health()
+                self._say(*self._state(health))
+                news = self._news(health)
+                if news != told:
+                    await store.update_repository(repository.id, health=news, lease=self._context.lease)
+                    told = news
                 await anyio.sleep(min(_TICK, self._root_check))
 
     async def _look_at_root(self, hearing: Hearing) -> None:
@@ -200,8 +201,7 @@ class Watching:
         if holds:
             self._context.recorder.lost.set()
 
-    def _state(self) -> tuple[RepositoryState, str]:
-        health = self._watch.health()
+    def _state(self, health: SourceHealth) -> tuple[RepositoryState, str]:
         if self._scans is not None and self._scans.is_scanning:
             return RepositoryState.SCANNING, ""
         if self._is_held:
@@ -222,11 +222,10 @@ class Watching:
         return "; ".join(troubles)
 
     def _say_state(self) -> None:
-        self._say(*self._state())
+        self._say(*self._state(self._watch.health()))
 
-    def _health(self) -> dict[str, Any]:
-        state, message = self._state()
-        health = self._watch.health()
+    def _news(self, health: SourceHealth) -> dict[str, Any]:
+        state, message = self._state(health)
         upcoming = self._scans.upcoming if self._scans is not None else None
         return {
             "owner": self._context.lease.owner,
