@@ -14,6 +14,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, cast
 
+import psycopg
+
 from benchmarks import ledgers
 from benchmarks.measure import Cost, cpu_seconds, run, running
 from benchmarks.trees import Trees
@@ -81,6 +83,7 @@ class Lab:
         if (kind, tree) not in self._indexed:
             store = self.store(kind)
             self.treeledger(store, "-q", "scan", tree)
+            _bring_to_rest(store)
             self._indexed[kind, tree] = store
         return self._indexed[kind, tree]
 
@@ -134,3 +137,12 @@ class Lab:
         with running(self.command(store, "-q", "watch", root), log, stdout=subprocess.DEVNULL) as process:
             ledgers.wait_watching(store, root, lambda: process.poll() is None)
             yield process
+
+
+def _bring_to_rest(store: str) -> None:
+    """Has written now what the server and the system would write while something else is measured."""
+    if store.startswith("postgresql:"):
+        with psycopg.connect(store, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
+            connection.execute("CHECKPOINT")
+    os.sync()
