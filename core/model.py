@@ -377,13 +377,15 @@ class ScanScope(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds the engine lock of a ledger. `owner` as `lock_engine` gave it; "" if that is not known."""
+    """Who holds the engine lock of a ledger. `owner` as `lock_engine` gave it, "" if that is not known;
+    `address` is where it listens, `unix:PATH`, "" if it does not."""
 
     host: str
     pid: int
     command: str
     since: datetime
     owner: str = ""
+    address: str = ""
 
 
 class JobState(StrEnum):

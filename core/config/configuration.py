@@ -15,7 +15,10 @@ from treeledger.config.files import read_safely
 from treeledger.config.layers import KeyPath, Layer, Origin, merge, nested
 from treeledger.config.reading import Place, read_table
 from treeledger.config.settings import (
+    ApiSettings,
+    AttentionSettings,
     DeclaredRepository,
+    LogSettings,
     RepositoryIdentity,
     RepositorySettings,
     Section,
@@ -33,6 +36,9 @@ class _Document(Section, frozen=True, kw_only=True):
     host: str | None = None  # the name of this machine in the ledger; else the machine's id
     plugin_dirs: tuple[str, ...] = ()
     store: StoreSettings = StoreSettings()
+    api: ApiSettings = ApiSettings()
+    attention: AttentionSettings = AttentionSettings()
+    log: LogSettings = LogSettings()
     defaults: dict[str, Any] = msgspec.field(default_factory=dict)
     repositories: list[dict[str, Any]] = msgspec.field(default_factory=list)
     plugins: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
@@ -46,6 +52,9 @@ class Configuration:
     label: str
     host: str | None
     store: StoreSettings
+    api: ApiSettings
+    attention: AttentionSettings
+    log: LogSettings
     repositories: tuple[DeclaredRepository, ...]
     plugin_dirs: tuple[Path, ...]
     plugins: PluginTables
@@ -127,6 +136,9 @@ def parse(text: str, path: Path | None, environ: Mapping[str, str]) -> Configura
         label=label,
         host=document.host,
         store=document.store,
+        api=document.api,
+        attention=document.attention,
+        log=document.log,
         repositories=_declared(document.repositories, label),
         plugin_dirs=tuple(folder / Path(name).expanduser() for name in document.plugin_dirs),
         plugins=PluginTables(document.plugins, path or Path(label)),

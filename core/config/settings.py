@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+
+from treeledger.units import parse_size
 
 
 class Duration(float):
@@ -46,6 +48,29 @@ def _check_cron(text: str) -> None:
         ) from None
 
 
+def parse_quiet_hours(text: str) -> tuple[time, time]:
+    """From when to when, local time; the end may be on the next day. Raises ValueError."""
+    begin, _, end = text.partition("-")
+    try:
+        return time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())
+    except ValueError:
+        raise ValueError('is no span of a day; write it as in "18:00-23:30"') from None
+
+
+def _check_quiet_hours(text: str) -> None:
+    begin, end = parse_quiet_hours(text)
+    if begin == end:
+        raise ValueError("begins when it ends; leave the key out for no quiet hours")
+
+
+def parse_rate(text: str) -> int:
+    """Bytes a second, as in `80MiB/s`. Raises ValueError."""
+    rate = parse_size(text.removesuffix("/s"))
+    if rate < 1:
+        raise ValueError("must be one byte a second at least")
+    return rate
+
+
 def _check_interval(seconds: float) -> None:
     if seconds < 1:
         raise ValueError("must be one second at least")
@@ -74,6 +99,9 @@ Preset = Literal["lumilio", "synology", "nextcloud"]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Cron = Annotated[str, Rule(_check_cron)]
+QuietHours = Annotated[str, Rule(_check_quiet_hours)]
+Rate = Annotated[str, Rule(parse_rate)]
+WaitingKindName = Literal["held", "offline", "degraded", "corrupted", "dead_job"]
 Interval = Annotated[Duration, Rule(_check_interval)]
 
 
@@ -105,6 +133,23 @@ class ReconciliationSettings(Section, frozen=True, kw_only=True):
     hashers: tuple[str, ...] = ("sha256",)
     max_hash_size: Size | None = None
     hash_timeout: Duration | None = None
+    quick_scan_interval: Interval | None = None  # of the folders that changed recently
+    smart: bool = False  # full scans come earlier where much changes, later while the machine is busy
+    jitter: Duration = Duration(0)  # scheduled work begins up to so much later, always the same for a repository
+    quiet_hours: QuietHours | None = None  # "18:00-23:30", local time: no scheduled disk work
+    max_rate: Rate | None = None  # bytes read per second for hashing and verifying
+    ionice: Literal["normal", "low", "idle"] = "normal"
+
+
+class ScrubSettings(Section, frozen=True, kw_only=True):
+    """Scheduled scrubs; the first limit that is reached ends one."""
+
+    schedule: Cron | None = None  # local time
+    interval: Interval | None = None  # wins over `schedule`
+    percent: Percent | None = None
+    files: Count | None = None
+    bytes: Size | None = None
+    time: Duration | None = None  # all None: an hour
 
 
 class IgnoreSettings(Section, frozen=True, kw_only=True):
@@ -131,6 +176,7 @@ class RepositorySettings(Section, frozen=True, kw_only=True):
     retention: Duration | None = Duration(90 * 86400)
     file_watcher: FileWatcherSettings = FileWatcherSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
+    scrub: ScrubSettings = ScrubSettings()
     ignore: IgnoreSettings = IgnoreSettings()
     filter: FilterSettings = FilterSettings()
 
@@ -140,6 +186,37 @@ class StoreSettings(Section, frozen=True, kw_only=True):
     password: str | None = None
     auto_migrate: bool | None = None  # None: SQLite after a backup, PostgreSQL never
     retention: Duration | None = Duration(90 * 86400)
+    journal_retention: Duration | None = None  # None: entries are kept for ever
+
+
+class ApiSettings(Section, frozen=True, kw_only=True):
+    """Where the engine listens, and who may ask. Tokens are secrets: `env:NAME`, `file:PATH`, ..."""
+
+    socket: str | None = None  # a path; None: api.sock in the folder for running programs
+    socket_group: str | None = None  # who may open it beside its owner
+    listen: str | None = None  # HOST:PORT; None: no TCP
+    hosts: tuple[str, ...] = ()  # further names by which it is addressed over TCP
+    token: str | None = None  # for everything
+    read_token: str | None = None  # for looking
+    metrics_listen: str | None = None  # HOST:PORT of a listener that has /metrics only
+
+
+class AttentionSettings(Section, frozen=True, kw_only=True):
+    """Who is told what waits for a person."""
+
+    notify: tuple[str, ...] = ()  # tables of plugins that receive
+    kinds: tuple[WaitingKindName, ...] = ("held", "offline", "degraded", "corrupted", "dead_job")
+    remind: Interval | None = Duration(86400)
+
+
+class LogSettings(Section, frozen=True, kw_only=True):
+    """The daemon's log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+    file: str | None = None  # None: standard error
+    max_size: Size = Size(10 * 2**20)  # bytes after which the file is rotated
+    keep: Count = 5  # rotated files
 
 
 class RepositoryIdentity(Section, frozen=True, kw_only=True):

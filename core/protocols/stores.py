@@ -35,6 +35,8 @@ from treeledger.model import (
     SyncOperation,
 )
 from treeledger.protocols.parts import PartRef
+from treeledger.scheduling import Schedule
+from treeledger.waiting import Waiting
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -158,6 +160,9 @@ class Store(Protocol):
         """
 
     async def unlock_engine(self, owner: str) -> None: ...
+
+    async def announce_engine(self, owner: str, address: str) -> None:
+        """Says where the engine that holds the lock listens (`Holder.address`); "" for nowhere any more."""
 
     async def engine_holder(self, host: str) -> Holder | None:
         """Who holds the lock now, None if nobody alive does."""
@@ -381,6 +386,19 @@ class Store(Protocol):
     async def trim_journal(self, older_than: timedelta, *, keep_after: int, limit: int) -> int:
         """Lets the oldest entries go, a batch at a time, but none with n > keep_after; returns how many."""
 
+    # what a daemon keeps
+    async def schedules(self, repository_id: UUID | None) -> list[Schedule]:
+        """What is noted of scheduled work; of all repositories for None."""
+
+    async def note_schedule(self, schedule: Schedule) -> None:
+        """Puts it in the place of what was noted of this repository and kind."""
+
+    async def waiting(self) -> list[Waiting]:
+        """What waits for a person, as it was noted; longest first."""
+
+    async def note_waiting(self, noted: Sequence[Waiting], over: Sequence[str]) -> None:
+        """Adds or replaces by key, and forgets those whose keys are `over`, in one transaction."""
+
     # dirty subtrees
     async def mark_dirty(self, repository_id: UUID, prefixes: Sequence[tuple[str, str]]) -> None:
         """Marks (prefix, reason) pairs, each with a new mark."""
@@ -441,6 +459,9 @@ class Store(Protocol):
     async def retry_jobs(self, ids: Sequence[int]) -> int: ...
 
     async def clear_jobs(self, ids: Sequence[int]) -> int: ...
+
+    async def prioritize_jobs(self, ids: Sequence[int], priority: int) -> int:
+        """Gives waiting jobs another priority; returns how many."""
 
 
 class Migration(NamedTuple):

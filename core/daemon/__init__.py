@@ -1,0 +1,1 @@
+"""treeledger without a person before it: logs, signals, readiness, what waits for somebody."""

@@ -1,0 +1,21 @@
+-- What a daemon keeps across restarts: when its schedules ran, and what it told people about.
+
+CREATE TABLE schedules (
+    repository_id text NOT NULL REFERENCES repositories (id),
+    kind text NOT NULL CHECK (kind IN ('full', 'quick', 'scrub')),
+    started_at integer,                      -- of the last run
+    ended_at integer,                        -- of the last run that was completed
+    due_at integer,                          -- of the next one, as it was computed last
+    PRIMARY KEY (repository_id, kind)
+);
+
+-- What waits for a person; a row is kept until it no longer waits.
+CREATE TABLE attention (
+    key text PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('held', 'offline', 'degraded', 'corrupted', 'dead_job')),
+    repository_id text,
+    message text NOT NULL,
+    since integer NOT NULL,
+    told_at integer,                         -- when it was sent last; NULL: not yet
+    told integer NOT NULL DEFAULT 0          -- how often it was sent
+);
