@@ -1,0 +1,112 @@
+"""What stores are given and answer: the values of `treeledger.protocols.stores`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from treeledger.model import Change, FileRecord, HashState, JournalEntry, RecordState
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Applied(NamedTuple):
+    """What became of a batch: the journal entries written, the records as they are now (in the order
+    of the changes that were applied), and the changes whose record was no longer at its version."""
+
+    entries: list[JournalEntry]
+    records: list[FileRecord]
+    conflicts: list[Change]
+
+
+class NewFile(NamedTuple):
+    """A file of which the ledger is believed to know nothing: its stat, and what was read of it.
+
+    `path` in stored form; times in nanoseconds. `hash_state` is done, pending or skipped; only with done
+    there is a `content_hash`.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    file_system: int
+    inode: int
+    mode: int
+    hash_state: str
+    content_hash: str | None
+
+
+class Added(NamedTuple):
+    """What became of new files: the numbers of their journal entries (`last` < `first` if there are none),
+    the bytes they have, and the paths of those that were refused."""
+
+    first: int
+    last: int
+    bytes: int
+    refused: list[str]
+
+
+class Gone(NamedTuple):
+    """What the deletion gate needs to know of a repository."""
+
+    waiting: int  # missing, not held
+    in_window: int  # missing or deleted since the window began, not held by a decided hold
+    oldest: datetime | None  # of the waiting: first and last loss
+    newest: datetime | None
+    now: datetime  # of the store's clock
+
+
+class ScrubPlace(NamedTuple):
+    """A record's place in the order of `records_to_scrub`. The times may be EPOCH, for never."""
+
+    verified: datetime
+    read: datetime
+    id: int
+
+    @classmethod
+    def of(cls, record: FileRecord) -> ScrubPlace:
+        read = record.read_at or EPOCH
+        is_corrupted = record.hash_state is HashState.CORRUPTED
+        return cls(read if is_corrupted else record.last_verified or EPOCH, read, record.id)
+
+
+@dataclass(frozen=True, slots=True)
+class FileQuery:
+    """Which records to list, in the order of (repository, path). None does not restrict.
+
+    `prefix` is a literal start of the path; `at` asks for the records as they were then.
+    """
+
+    repository_id: UUID | None = None
+    prefix: str = ""
+    states: tuple[RecordState, ...] = (RecordState.PRESENT,)
+    duplicates: bool = False
+    at: datetime | None = None
+    after: tuple[UUID, str] | None = None
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    url: str
+    password: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Migration(NamedTuple):
+    """One schema step. `applied_at` None: not applied; `known` False: of a newer program."""
+
+    version: int
+    name: str
+    applied_at: datetime | None
+    known: bool
+
+
+def iterate_batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Slices of at most `size` items."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
