@@ -1,6 +1,6 @@
 """Who may ask what: by the listener a request came through, its token, and the host it was meant for.
 
-Over TCP the name in `Host` must be one of ours: a page of a stranger that has its own name point here (DNS
+Over TCP the name in `Host` must be one of ours: a page of a stranger who has his own name point here (DNS
 rebinding) is refused, and so is any page of another origin.
 """
 
@@ -14,18 +14,10 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from treeledger.api.routing import Right
+from treeledger.api.routing import Refusal, Right
 
 _ORDER: Final = (Right.NONE, Right.READ, Right.ADMIN)
 _BEARER: Final = "bearer "
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal(Exception):
-    """Why a request is not answered."""
-
-    status: HTTPStatus
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +33,25 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Of one listener. `is_local`: a Unix socket, whose file says who may open it. Tokens None: there are none."""
+    """Of one listener. `is_local`: a Unix socket, whose file says who may open it.
+
+    `token` is for everything, `read_token` for looking, None where there is none. `hosts`: the names, in
+    lower case, by which we are addressed beside localhost and our addresses. `paths`: all there is to ask
+    for, None for all routes.
+    """
 
     is_local: bool
     token: str | None = None
     read_token: str | None = None
     hosts: frozenset[str] = frozenset()
+    paths: frozenset[str] | None = None
 
     def caller(self, headers: Mapping[str, str], peer: str | None) -> Caller:
         """Who asks; `peer` is what the listener knows of them. `headers` in lower case. Raises Refusal."""
         if self.is_local:
             return Caller(peer or "socket", Right.ADMIN)
         self._check_host(headers.get("host", ""))
-        self._check_origin(headers.get("origin"))
+        self._check_origin(headers.get("origin"), headers.get("host", ""))
         given = headers.get("authorization")
         if given is None:
             return Caller(peer or "http", self._without_token)
@@ -72,19 +70,18 @@ class Guard:
         return Right.READ if self.token is None and self.read_token is None else Right.NONE
 
     def _check_host(self, header: str) -> None:
-        if not self._is_ours(_host(f"//{header}")):
+        host = _host(f"//{header}")
+        # An address is ours: who rebinds a name has that name in `Host`.
+        if host is None or not (host == "localhost" or host in self.hosts or _is_address(host)):
             raise Refusal(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 f"I do not go by the name {header!r}; list it in hosts of [api] if I should",
             )
 
-    def _check_origin(self, origin: str | None) -> None:
-        if origin is not None and not self._is_ours(_host(origin)):
-            raise Refusal(HTTPStatus.FORBIDDEN, f"pages of {origin!r} may not ask me")
-
-    def _is_ours(self, host: str | None) -> bool:
-        """An address is: who rebinds a name has that name in `Host`."""
-        return host is not None and (host == "localhost" or host in self.hosts or _is_address(host))
+    def _check_origin(self, origin: str | None, host: str) -> None:
+        if origin is None or _host(origin) in self.hosts or _place(origin) == host.lower():
+            return
+        raise Refusal(HTTPStatus.FORBIDDEN, f"pages of {origin!r} may not ask me")
 
 
 def check_right(caller: Caller, wanted: Right) -> None:
@@ -101,6 +98,14 @@ def check_right(caller: Caller, wanted: Right) -> None:
 def _host(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _place(url: str) -> str | None:
+    """Host and port, in lower case."""
+    try:
+        return urlsplit(url).netloc.lower()
     except ValueError:
         return None
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from treeledger import __version__
-from treeledger.api.routing import Failure, Right, Route
+from treeledger.api.routing import Asked, Failure, Right, Route
+from treeledger.api.table import LARGEST_NUMBER, NAME
 
-_NAMES: Final = re.compile(r"{(\w+)(?::\w+)?}")
 _JSON: Final = "application/json"
 _STREAM: Final = "text/event-stream"
 _REFUSALS: Final = {
@@ -19,13 +18,25 @@ _REFUSALS: Final = {
     "401": "this takes a token",
     "403": "this takes another token, or comes from a page of another origin",
     "404": "there is no such thing",
+    "405": "this path is for other methods",
     "409": "something is in the way: another engine, a root that is offline",
     "410": "the cursor has expired: start afresh",
     "413": "the body is too large",
     "421": "the name in Host is none of ours",
     "422": "what was asked cannot be stored",
+    "500": "a bug",
     "503": "the ledger's store is away",
 }
+
+
+def openapi_route(routes: Sequence[Route]) -> Route:
+    """Gives the document of these routes and of itself."""
+
+    async def openapi(service: Any, asked: Asked) -> dict[str, Any]:
+        return document([*routes, route])
+
+    route = Route("GET", "/api/openapi.json", "This document", openapi, dict[str, Any], tag="about")
+    return route
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
@@ -42,8 +53,8 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operation = _operation(route, by_type, components)
-        paths.setdefault(_NAMES.sub(r"{\1}", route.path), {})[route.method.lower()] = operation
-    used = {route.query.__name__ for route in routes}
+        paths.setdefault(NAME.sub(r"{\1}", route.path), {})[route.method.lower()] = operation
+    queries = {_name(by_type[route.query]) for route in routes}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -53,7 +64,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {name: schema for name, schema in components.items() if name not in used},
+            "schemas": {name: schema for name, schema in components.items() if name not in queries},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -62,45 +73,68 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
 def _operation(route: Route, by_type: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": f"{route.method.lower()}{_NAMES.sub(r'by_\1', route.path).replace('/', '_')}",
+        "operationId": _id(route),
         "tags": [route.tag],
-        "parameters": [*_in_path(route.path), *_in_query(components[route.query.__name__])],
+        "parameters": [*_in_path(route.path), *_in_query(components[_name(by_type[route.query])])],
         "responses": {**_done(route, by_type), **_refused(by_type[Failure])},
     }
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": by_type[route.body]}}}
+        operation["requestBody"] = {
+            "required": any(field.required for field in msgspec.structs.fields(route.body)),
+            "content": {_JSON: {"schema": by_type[route.body]}},
+        }
     if route.right is not Right.NONE:
         operation["security"] = [{"token": []}]
     return operation
 
 
+def _id(route: Route) -> str:
+    return route.method.lower() + NAME.sub(r"by_\1", route.path).replace("/", "_").replace(".", "_")
+
+
 def _in_path(path: str) -> list[dict[str, Any]]:
+    number = {"type": "integer", "minimum": 0, "maximum": LARGEST_NUMBER}
+    text = {"type": "string", "minLength": 1}
     return [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
-            if f"{{{name}:int}}" in path
-            else {"type": "string", "minLength": 1},
-        }
-        for name in _NAMES.findall(path)
+        {"name": name, "in": "path", "required": True, "schema": number if kind else text}
+        for name, kind in NAME.findall(path)
     ]
 
 
 def _in_query(schema: dict[str, Any]) -> list[dict[str, Any]]:
     required = schema.get("required", ())
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": kind}
+        {"name": name, "in": "query", "required": name in required, "schema": _without_null(kind)}
         for name, kind in schema.get("properties", {}).items()
     ]
 
 
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A query leaves out what is None."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    rest = {
+        key: value for key, value in schema.items() if key != "anyOf" and (key, value) != ("default", None)
+    }
+    if len(kinds) > 1:
+        return {**rest, "anyOf": kinds}
+    return {**rest, **kinds[0]} if kinds else rest
+
+
+def _name(reference: dict[str, str]) -> str:
+    return reference["$ref"].rpartition("/")[2]
+
+
 def _done(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
-    content = {} if route.answers is None else {_JSON: {"schema": by_type[route.answers]}}
+    content: dict[str, Any] = {}
+    if route.answers is not None:
+        content[_JSON] = {"schema": by_type[route.answers]}
+    if route.media is not None:
+        content[route.media] = {"schema": {"type": "string"}}
     if route.streams:
         content[_STREAM] = {"schema": {"type": "string"}}
-    return {"200": {"description": "done", "content": content}} if content else {"204": {"description": "done"}}
+    if not content:
+        return {"204": {"description": "done"}}
+    return {"200": {"description": "done", "content": content}}
 
 
 def _refused(failure: Any) -> dict[str, Any]:

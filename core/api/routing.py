@@ -1,6 +1,6 @@
 """Routes as data: what a path takes and answers, who may ask, and the function that does it.
 
-From the same table come the server, the OpenAPI document and the page docs/api.md is checked against. A
+From the same routes come the server, the OpenAPI document and what docs/api.md is checked against. A
 plugin's `api_routes` are the same.
 """
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Generic, TypeVar
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 
 Item = TypeVar("Item")
+MOST: Final = 1000  # items of a page
 
 
 class Right(StrEnum):
@@ -34,7 +36,7 @@ class Paged(Form, frozen=True, kw_only=True):
     """A page: `after` is the `next` of the page before."""
 
     after: str | None = None
-    limit: int = 100  # see MOST
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True, kw_only=True):
@@ -51,7 +53,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-MOST: Final = 1000  # items of a page
+class Refusal(Exception):
+    """Why a request is not answered, where that is no matter of the ledger (see `treeledger.errors`)."""
+
+    def __init__(self, status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +81,19 @@ class Asked:
 
 
 Handler = Callable[[Any, Asked], Awaitable[Any]]
-"""Called with the `treeledger.api.service.Service`. What it raises of `treeledger.errors` becomes a status."""
+"""Called with the `treeledger.api.service.Service`, in the event loop of the engine, so it must not block.
+
+What it raises of `treeledger.errors` becomes a status.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path. `answers` is the type of what the handler returns, None for nothing (204).
+    """One method of one path, in which `{name}` stands for a text without slashes, `{name:int}` for a number.
 
-    `streams`: it may return an async iterator of `treeledger.api.events.Event` instead, and does where
-    `Asked.wants_events`, or always if `answers` is None.
+    `answers` is the type of what the handler returns, None for nothing (204). `streams`: it may return an
+    async iterator of `treeledger.api.events.Event` instead, and does where `Asked.wants_events`, or always
+    if `answers` is None. `media`: of a handler that returns no value but a `starlette` Response.
     """
 
     method: str
@@ -92,4 +105,5 @@ class Route:
     body: type[Form] | None = None
     right: Right = Right.READ
     streams: bool = False
+    media: str | None = None
     tag: str = "ledger"
