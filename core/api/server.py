@@ -1,20 +1,16 @@
-"""The listeners of an engine: a Unix socket, and TCP where it was asked for.
+"""Serves the API of a running engine.
 
-Nothing of a web server is imported before somebody connects: an engine that nobody asks stays small.
+Nothing of a web server is imported, and no route looked up, before somebody connects: an engine that nobody
+asks stays small.
 """
 
 from __future__ import annotations
 
-import grp
-import ipaddress
-import os
-import pwd
-import socket
-import stat
-import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+import logging
+import resource
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,219 +18,79 @@ import anyio
 import anyio.to_thread
 
 from treeledger.api.guard import Guard
-from treeledger.config.secrets import resolve_secret
+from treeledger.api.routing import Route
+from treeledger.api.service import Service
+from treeledger.api.sockets import Bound, bound_sockets
 from treeledger.config.settings import ApiSettings
-from treeledger.errors import ConfigurationError
+from treeledger.engine.groups import ungrouped
+from treeledger.plugin_manager import PluginManager
 
-_BACKLOG: Final = 1024
-_FIRST_REQUEST: Final = 30.0  # seconds that a connection has for its first request
-_KEEP_ALIVE: Final = 60  # seconds without a request
-_FAREWELL: Final = 1  # seconds that answers have to end when the engine stops
-_CREDENTIALS: Final = struct.Struct("3i")  # of SO_PEERCRED: pid, uid, gid; socket(7)
-_SOCKET: Final = "api.sock"
+log = logging.getLogger(__name__)
+_AGAIN: Final = 30.0  # seconds
+_FILES: Final = 8192  # that a process may open where nothing limits it
 
-Application = Callable[[Guard], Any]
-"""Builds the ASGI application behind a listener."""
+Routes = Callable[[PluginManager], Sequence[Route]]
+Application = Any  # of ASGI
 
 
-@dataclass(slots=True)
-class Listener:
-    """A bound socket, and who may ask what through it. `address`: unix:PATH or http://HOST:PORT."""
+def all_routes(plugins: PluginManager) -> Sequence[Route]:
+    """As `treeledger.api.catalog.all_routes`, which is imported when it is called."""
+    from treeledger.api import catalog
 
-    socket: socket.socket
-    guard: Guard
-    address: str
-
-    async def serve(self, application: Application) -> None:
-        """Answers until cancelled."""
-        await anyio.wait_readable(self.socket)
-        server = await anyio.to_thread.run_sync(_server, application, self.guard)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [self.socket])
-            try:
-                await anyio.sleep_forever()
-            finally:
-                server.should_exit = True
-                with anyio.move_on_after(_FAREWELL + 1, shield=True):
-                    await server.has_ended.wait()
+    return catalog.all_routes(plugins)
 
 
-def _server(application: Application, guard: Guard) -> Any:
-    """A server that leaves signals to the program; imported and built in a thread, which takes a while."""
-    import uvicorn
-    from uvicorn.protocols.http.h11_impl import H11Protocol
+@asynccontextmanager
+async def serving(
+    service: Service, settings: ApiSettings, state: Path, *, routes: Routes = all_routes
+) -> AsyncIterator[list[str]]:
+    """Listens from the start and answers until left; gives the addresses, that of the Unix socket first.
 
-    class Connection(H11Protocol):
-        """One connection. Who says nothing is let go."""
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if guard.is_local:
-                self.client = (_peer(transport.get_extra_info("socket")), 0)
-            self.loop.call_later(_FIRST_REQUEST, self._expect_request)
-
-        def _expect_request(self) -> None:
-            if self.cycle is None and not self.transport.is_closing():
-                self.transport.close()
-
-    class Server(uvicorn.Server):
-        has_ended: anyio.Event
-
-        def capture_signals(self) -> Any:
-            return nullcontext()
-
-        async def serve(self, sockets: Any = None) -> None:
-            try:
-                await super().serve(sockets)
-            finally:
-                self.has_ended.set()
-
-    config = uvicorn.Config(
-        application(guard),
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_FAREWELL,
-    )
-    config.load()
-    server = Server(config)
-    server.has_ended = anyio.Event()
-    return server
-
-
-def _peer(connection: socket.socket) -> str:
-    """The user at the other end of a Unix socket."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return "socket"
-    _, uid, _ = _CREDENTIALS.unpack(
-        connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    )
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
-@contextmanager
-def listeners(settings: ApiSettings, state: Path) -> Iterator[list[Listener]]:
-    """The bound listeners that the settings ask for, the Unix socket first; it is removed at the end.
-
-    `state`: the folder for what runs, if the system has none. Raises ConfigurationError, OSError.
+    Ends within two seconds, streams that are open with it. `state`: the folder for the Unix socket, if the
+    system has none for what runs. Raises ConfigurationError.
     """
-    token, read_token = _secret(settings.token), _secret(settings.read_token)
-    bound: list[Listener] = []
-    path = _free_path(_socket_path(settings, state), is_given=settings.socket is not None)
-    try:
-        unix = _bind_unix(path, settings.socket_group)
-        bound.append(Listener(unix, Guard(is_local=True), f"unix:{path}"))
-        if settings.listen is not None:
-            tcp, host = _bind_tcp(settings.listen, has_token=token is not None or read_token is not None)
-            names = frozenset(name.lower() for name in (host, *settings.hosts))
-            guard = Guard(False, token, read_token, names)
-            bound.append(Listener(tcp, guard, f"http://{_shown(tcp)}"))
-        yield bound
-    finally:
-        for listener in bound:
-            listener.socket.close()
-        if bound:
-            path.unlink(missing_ok=True)
+    raise_file_limit()
+    table = cache(lambda: routes(service.ledger.plugins))
+
+    def application(guard: Guard) -> Application:
+        from treeledger.api.app import build
+
+        return build(service, table(), guard)
+
+    with bound_sockets(settings, state) as bound, ungrouped():
+        async with anyio.create_task_group() as tasks:
+            for one in bound:
+                tasks.start_soon(_serve, one, application)
+            try:
+                yield [one.address for one in bound]
+            finally:
+                tasks.cancel_scope.cancel()
 
 
-def _secret(written: str | None) -> str | None:
-    return None if written is None else resolve_secret(written)
-
-
-def _socket_path(settings: ApiSettings, state: Path) -> Path:
-    """systemd's `$RUNTIME_DIRECTORY` (systemd.exec(5)), else the user's folder for what runs, else `state`."""
-    if settings.socket is not None:
-        return Path(settings.socket)
-    if given := os.environ.get("RUNTIME_DIRECTORY"):
-        return Path(given.partition(":")[0]) / _SOCKET
-    if given := os.environ.get("XDG_RUNTIME_DIR"):
-        return Path(given) / "treeledger" / _SOCKET
-    return state / _SOCKET
-
-
-def _free_path(path: Path, *, is_given: bool) -> Path:
-    """The path, or one beside it while an engine of another ledger listens there."""
-    if not _is_alive(path):
-        return path
-    if is_given:
-        raise ConfigurationError(f"{path}: another program listens there; [api] socket names another path")
-    return path.with_stem(f"{path.stem}-{os.getpid()}")
-
-
-def _is_alive(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
+async def _serve(bound: Bound, application: Callable[[Guard], Application]) -> None:
+    while True:
+        await anyio.wait_readable(bound.socket)
         try:
-            probe.connect(os.fspath(path))
-        except OSError:
-            return False
-        return True
+            # Importing takes a while, in which the engine goes on.
+            connections = await anyio.to_thread.run_sync(_connections)
+            built = await anyio.to_thread.run_sync(application, bound.guard)
+        except (
+            Exception
+        ):  # out of memory or of files, a broken installation: no reason for the engine to stop
+            log.exception("%s cannot be answered at; I try again in %g s", bound.address, _AGAIN)
+            await anyio.sleep(_AGAIN)
+            continue
+        await connections.serve(bound.socket, built)
 
 
-def _bind_unix(path: Path, group: str | None) -> socket.socket:
-    """A socket that only its owner may open, or its group, too; what a crash left there is replaced."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise ConfigurationError(f"{path}: is no socket; [api] socket names another path")
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX)
-    before = os.umask(0o177)
-    try:
-        listener.bind(os.fspath(path))
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(f"{path}: cannot listen there: {error.strerror or error}") from None
-    finally:
-        os.umask(before)
-    if group is not None:
-        try:
-            os.chown(path, -1, grp.getgrnam(group).gr_gid)
-        except (KeyError, OSError) as error:
-            listener.close()
-            raise ConfigurationError(f"socket_group of [api]: {group}: {error}") from None
-        path.chmod(0o660)
-    return _listening(listener)
+def _connections() -> Any:
+    from treeledger.api import connections
+
+    return connections
 
 
-def _bind_tcp(text: str, *, has_token: bool) -> tuple[socket.socket, str]:
-    """A TCP socket, and the host as it was written. Without a token only on loopback."""
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]")
-    try:
-        number = int(port)
-        found = socket.getaddrinfo(host or None, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (ValueError, OverflowError, OSError):
-        raise ConfigurationError(f'listen of [api]: {text!r} is no HOST:PORT, as "127.0.0.1:8733" is one')
-    family, type_, protocol, _, address = found[0]
-    if not has_token and not ipaddress.ip_address(address[0]).is_loopback:
-        raise ConfigurationError(
-            f"listen of [api]: {text} can be reached from outside, which takes a token; set token, or "
-            "listen on 127.0.0.1"
-        )
-    listener = socket.socket(family, type_, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(f"listen of [api]: {text}: {error.strerror or error}") from None
-    return _listening(listener), host
-
-
-def _listening(listener: socket.socket) -> socket.socket:
-    listener.listen(_BACKLOG)
-    listener.setblocking(False)
-    return listener
-
-
-def _shown(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def raise_file_limit() -> None:
+    """Lets this process open as many files as the system allows it: each reader is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, _FILES) if hard == resource.RLIM_INFINITY else hard  # macOS takes no infinity
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

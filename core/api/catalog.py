@@ -1,0 +1,19 @@
+"""All routes of an engine: the built-in ones, those of plugins, and the document about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from treeledger.api.health import HEALTH_ROUTES
+from treeledger.api.openapi import openapi_route
+from treeledger.api.routing import Route
+from treeledger.plugin_manager import PluginManager
+
+
+def built_in() -> list[Route]:
+    return [*HEALTH_ROUTES]
+
+
+def all_routes(plugins: PluginManager) -> Sequence[Route]:
+    routes = [*built_in(), *plugins.api_routes()]
+    return [*routes, openapi_route(routes)]
