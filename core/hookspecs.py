@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from treeledger.api.routing import Route
     from treeledger.config.settings import RepositorySettings
     from treeledger.config.tables import PluginTables
     from treeledger.doctor import Check
@@ -66,3 +67,8 @@ def explain(repository: Repository, path: str, record: FileRecord | None) -> Seq
 @spec
 def doctor_checks(tables: PluginTables) -> Sequence[Check]:  # type: ignore[empty-body]
     """Checks for `treeledger doctor`: what was looked at, whether it is well, and what to do if not."""
+
+
+@spec
+def api_routes(tables: PluginTables) -> Sequence[Route]:  # type: ignore[empty-body]
+    """Routes of the HTTP API below /api/plugins/NAME/; the handlers run in the engine's event loop."""

@@ -16,6 +16,8 @@ from typing import Any, Final, TypeVar
 import pluggy
 
 from treeledger import hookspecs
+from treeledger.api.plugin_routes import wrong_with
+from treeledger.api.routing import Route
 from treeledger.config.configuration import Configuration
 from treeledger.config.reading import did_you_mean
 from treeledger.config.secrets import mask
@@ -132,6 +134,18 @@ class PluginManager:
         answers = self._ask("doctor_checks", list_of(Check), tables=self._tables)
         return [check for _, checks in answers for check in checks]
 
+    def api_routes(self) -> list[Route]:
+        """What plugins add to the HTTP API. A route that is not theirs to add is reported and left out."""
+        taken: list[Route] = []
+        for plugin, routes in self._ask("api_routes", list_of(Route), tables=self._tables):
+            for route in routes:
+                if wrong := wrong_with(route, plugin, taken):
+                    answer = WrongAnswer(f"api_routes gave {route.method} {route.path}, {wrong}; left out")
+                    _log.warning("%s", self._failure(plugin, answer))
+                else:
+                    taken.append(route)
+        return taken
+
     @property
     def listens(self) -> bool:
         """Whether any loaded plugin wants to be told what was recorded."""
@@ -168,6 +182,7 @@ class PluginManager:
                         hint = did_you_mean(name, known[key])
                         raise ConfigurationError(f"{key} = {name!r}: no plugin has it{hint}")
         self.actions()
+        self._ask("api_routes", list_of(Route), tables=self._tables)
         self._tables.check_used(self._candidates().keys())
 
     # what the above have in common

@@ -50,9 +50,13 @@ def _query(given: QueryParams, kind: type[Given]) -> Given:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"{key}: is given {len(all_given)} times")
         values[key] = all_given if key in several else all_given[0]
     try:
-        return msgspec.convert(values, kind, strict=False)
+        query = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise Refusal(HTTPStatus.BAD_REQUEST, f"the query: {error}") from None
+    for key in values:
+        if getattr(query, key) is None:  # msgspec takes the text "null" for it
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"the query: leave out {key} for none")
+    return query
 
 
 def _is_list(annotation: Any) -> bool:

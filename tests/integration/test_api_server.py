@@ -58,6 +58,7 @@ FEW = 8  # connections, where a test limits them
 class Query(Paged, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     repository: str | None = None
+    number: int | None = None
 
 
 class Body(Form, frozen=True, kw_only=True):
@@ -225,7 +226,7 @@ async def test_a_request_comes_decoded_to_its_handler_and_its_value_goes_back_as
     answer = await client.get("/api/echo?words=a&words=b&limit=7&repository=null")
     assert answer.status_code == 200
     told = answer.json()
-    assert told["query"] == {"words": ["a", "b"], "limit": 7, "repository": "null", "after": None}
+    assert told["query"] == {"words": ["a", "b"], "limit": 7, "repository": "null", "after": None, "number": None}
     answer = await client.post("/api/echo", json={"text": "ä\n"})
     assert answer.json()["body"] == {"text": "ä\n", "number": 0, "settings": {}}
     assert (await client.post("/api/echo")).json()["body"]["text"] == ""
@@ -255,6 +256,7 @@ async def test_answers_are_for_programs_and_are_kept_by_nobody(client: httpx.Asy
         "limit=x",
         "limit=9223372036854775808",
         "limit=1&limit=2",
+        "number=null",
         "=",
         "repository=%00",
         "repository=%ff",

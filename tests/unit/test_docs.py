@@ -13,21 +13,32 @@ import sys
 import tomllib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import msgspec
 import pytest
 from support import until
 
 from treeledger import hookspecs
+from treeledger.api.app import build
+from treeledger.api.guard import Guard
+from treeledger.api.service import Service
 from treeledger.cli.commands import COMMANDS
 from treeledger.cli.options import Command
 from treeledger.config.configuration import parse
 from treeledger.config.layers import PROFILES
 from treeledger.config.reading import ValueType
 from treeledger.config.secrets import shown_value
-from treeledger.config.settings import Duration, RepositoryIdentity, RepositorySettings, StoreSettings
+from treeledger.config.settings import (
+    ApiSettings,
+    Duration,
+    RepositoryIdentity,
+    RepositorySettings,
+    StoreSettings,
+)
 from treeledger.config.tables import InstanceSettings
 from treeledger.ledger import Ledger
 from treeledger.model import FileRecord
@@ -43,6 +54,7 @@ PAGES: Final = (TOP / "README.md", TOP / "CHANGELOG.md", *sorted(DOCS.glob("*.md
 HOOKS: Final = [name for name, found in vars(hookspecs).items() if hasattr(found, "treeledger_spec")]
 TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "store": StoreSettings,
+    "api": ApiSettings,
     "defaults": RepositorySettings,
     "repositories": RepositoryIdentity,
     "plugins.NAME": InstanceSettings,
@@ -213,6 +225,18 @@ async def test_example_of_doctor_checks(folder: Path) -> None:
     async with opened(folder) as ledger:
         ledger.plugins.load()
         assert [check.name for check in ledger.plugins.doctor_checks()] == ["room"]
+
+
+@pytest.mark.anyio
+async def test_example_of_api_routes(folder: Path) -> None:
+    async with opened(folder) as ledger, ledger.started() as engine:
+        await until_state(ledger, "watching")
+        service = Service(ledger, engine, "test", datetime.now(UTC))
+        application = build(service, ledger.plugins.api_routes(), Guard(is_local=True))
+        transport = httpx.ASGITransport(application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answer = await client.get("/api/plugins/lamp/colour")
+    assert answer.json() == {"colour": "green"}
 
 
 def is_there(stored: str) -> bool:

@@ -341,6 +341,34 @@ def test_a_listener_that_fails_does_not_stop_the_next(
     assert "plugin 'a'" in caplog.text
 
 
+ROUTES = (
+    HEADER
+    + """
+from treeledger.api.routing import Route
+
+async def handler(service, asked): pass
+
+@impl
+def api_routes(tables):
+    return [Route('GET', path, 'what it does', handler) for path in %s]
+"""
+)
+
+
+def test_a_route_that_is_not_a_plugins_to_add_is_reported_and_the_others_are_taken(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.plugin("lamp", ROUTES % ["/api/plugins/lamp/a", "/api/status", "/api/plugins/lamp/a"])
+    folder.plugin("bell", ROUTES % ["/api/plugins/lamp/b", "/api/plugins/bell/b"])
+    taken = folder.loaded().api_routes()
+    assert [route.path for route in taken] == ["/api/plugins/bell/b", "/api/plugins/lamp/a"]
+    told = [record.message for record in caplog.records]
+    assert len(told) == 3
+    assert all(": api_routes gave GET /api/" in message for message in told)
+    assert ["'bell'" in message for message in told] == [True, False, False]
+    assert "a second time; left out" in told[2]
+
+
 # --- stores --------------------------------------------------------------------------------------
 
 STORE = (
