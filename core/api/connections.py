@@ -81,26 +81,33 @@ class Connections(ServerState):
         self.most = limits.most if files == resource.RLIM_INFINITY else min(limits.most, files // 2)
         self.silent: dict[Connection, None] = {}  # longest first
         self.leaving = anyio.Event()
+        self.gone = anyio.Event()  # one has, just now
 
     def make_room(self) -> None:
         if len(self.connections) > self.most and self.silent:
-            next(iter(self.silent)).let_go()
+            next(iter(self.silent)).transport.abort()
 
     async def end(self) -> None:
         """Lets answers end, streams at once; then cuts off what is left."""
         self.leaving.set()
-        for silent in list(self.silent):
-            silent.let_go()
-        await self._answered(_FAREWELL)
+        for connection in self._mine():
+            connection.finish()
+        await self._left(_FAREWELL)
         for task in self.tasks:
             task.cancel()
-        await self._answered(_CUT_OFF)
-        for connection in list(self.connections):
+        await self._left(_CUT_OFF)
+        for connection in self._mine():
             connection.transport.abort()
 
-    async def _answered(self, seconds: float) -> None:
-        if self.tasks:
-            await asyncio.wait(list(self.tasks), timeout=seconds)
+    def _mine(self) -> list[Connection]:
+        return [one for one in self.connections if isinstance(one, Connection)]
+
+    async def _left(self, within: float) -> None:
+        """Until all have gone."""
+        with anyio.move_on_after(within):
+            while self.connections:
+                self.gone = anyio.Event()
+                await self.gone.wait()
 
 
 class Connection(H11Protocol):
@@ -124,6 +131,7 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_silence()
         super().connection_lost(exc)
+        self._all.gone.set()
 
     def data_received(self, data: bytes) -> None:
         self._all.default_headers = [(b"date", formatdate(usegmt=True).encode())]
@@ -145,11 +153,14 @@ class Connection(H11Protocol):
             self.cycle.message_event.set()
         elif self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._refuse()
-        self.let_go()
-
-    def let_go(self) -> None:
         self._end_silence()
-        if not self.transport.is_closing():
+        self.transport.close()
+
+    def finish(self) -> None:
+        """After the answer that is under way, if any, it closes."""
+        if self._is_answering:
+            self.cycle.keep_alive = False
+        else:
             self.transport.close()
 
     @property
@@ -161,9 +172,8 @@ class Connection(H11Protocol):
         self._end_silence()
         limits = self._all.limits
         is_still_sending = self.conn.their_state is h11.SEND_BODY
-        self._limit = self.loop.call_later(
-            limits.swallow if is_still_sending else limits.silence, self.let_go
-        )
+        seconds = limits.swallow if is_still_sending else limits.silence
+        self._limit = self.loop.call_later(seconds, self.transport.abort)
         self._all.silent[self] = None
 
     def _end_silence(self) -> None:
