@@ -24,12 +24,15 @@ from treeledger.protocols.sources import EventSource as EventSource
 from treeledger.protocols.sources import SourceHealth as SourceHealth
 from treeledger.protocols.sources import Watch as Watch
 from treeledger.protocols.store_values import EPOCH as EPOCH
+from treeledger.protocols.store_values import FIRST_PROBLEM as FIRST_PROBLEM
 from treeledger.protocols.store_values import Added as Added
 from treeledger.protocols.store_values import Applied as Applied
 from treeledger.protocols.store_values import FileQuery as FileQuery
 from treeledger.protocols.store_values import Gone as Gone
+from treeledger.protocols.store_values import JobCount as JobCount
 from treeledger.protocols.store_values import Migration as Migration
 from treeledger.protocols.store_values import NewFile as NewFile
+from treeledger.protocols.store_values import ProblemPlace as ProblemPlace
 from treeledger.protocols.store_values import ScrubPlace as ScrubPlace
 from treeledger.protocols.store_values import StoreOptions as StoreOptions
 from treeledger.protocols.store_values import iterate_batches as iterate_batches

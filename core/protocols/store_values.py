@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from treeledger.model import Change, FileRecord, HashState, JournalEntry, RecordState
+from treeledger.model import Change, FileRecord, HashState, JobState, JournalEntry, KnownProblem, RecordState
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,6 +72,30 @@ class ScrubPlace(NamedTuple):
         read = record.read_at or EPOCH
         is_corrupted = record.hash_state is HashState.CORRUPTED
         return cls(read if is_corrupted else record.last_verified or EPOCH, read, record.id)
+
+
+class ProblemPlace(NamedTuple):
+    """A problem's place among all: by repository, path and code, so that no new sighting moves it."""
+
+    repository_id: UUID
+    path: str
+    code: str
+
+    @classmethod
+    def of(cls, known: KnownProblem) -> ProblemPlace:
+        return cls(known.repository_id, known.problem.path, known.problem.code.value)
+
+
+FIRST_PROBLEM: Final = ProblemPlace(UUID(int=0), "", "")
+"""The place before every problem."""
+
+
+class JobCount(NamedTuple):
+    """How many jobs of an action are in one state."""
+
+    action: str
+    state: JobState
+    jobs: int
 
 
 @dataclass(frozen=True, slots=True)

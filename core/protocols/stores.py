@@ -37,8 +37,10 @@ from treeledger.protocols.store_values import (
     Applied,
     FileQuery,
     Gone,
+    JobCount,
     Migration,
     NewFile,
+    ProblemPlace,
     ScrubPlace,
 )
 from treeledger.scheduling import Schedule
@@ -148,9 +150,14 @@ class Store(Protocol):
         """Closes it, as failed if there is an error; records what a completed scan covered."""
 
     async def operations(
-        self, repository_id: UUID | None, *, limit: int, problems_only: bool = False
+        self,
+        repository_id: UUID | None,
+        *,
+        limit: int,
+        problems_only: bool = False,
+        before: int | None = None,
     ) -> list[SyncOperation]:
-        """Newest first."""
+        """Newest first; with `before`, only those with smaller ids."""
 
     # records
     async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:
@@ -340,8 +347,14 @@ class Store(Protocol):
         """Forgets what a completed scan of the prefix did not see again, outside what was unknown."""
 
     async def problems(
-        self, repository_id: UUID | None, *, notes: bool, limit: int
-    ) -> list[KnownProblem]: ...
+        self,
+        repository_id: UUID | None,
+        *,
+        notes: bool,
+        limit: int,
+        after: ProblemPlace | None = None,
+    ) -> list[KnownProblem]:
+        """Those seen last first. With `after`, instead what follows that place in an order that stays."""
 
     # actions
     async def action_cursor(self, action: str) -> Cursor | None: ...
@@ -373,12 +386,16 @@ class Store(Protocol):
         """Gives a job back after `retry_in` seconds; None: it is dead."""
 
     async def jobs(
-        self, *, action: str | None = None, state: JobState | None = None, limit: int
-    ) -> list[Job]: ...
+        self, *, action: str | None = None, state: JobState | None = None, limit: int, after: int = 0
+    ) -> list[Job]:
+        """By id; with `after`, only those with greater ids."""
+
+    async def count_jobs(self) -> list[JobCount]:
+        """How many jobs each action has in each state; what has none is left out."""
 
     async def retry_jobs(self, ids: Sequence[int]) -> int: ...
 
     async def clear_jobs(self, ids: Sequence[int]) -> int: ...
 
     async def prioritize_jobs(self, ids: Sequence[int], priority: int) -> int:
-        """Gives waiting jobs another priority; returns how many."""
+        """Gives those of these jobs that wait another priority; returns how many."""

@@ -181,6 +181,9 @@ class CareContract:
             ids.append(begun.id)
         assert [found.id for found in await store.operations(None, limit=2)] == ids[:0:-1]
         assert [found.id for found in await store.operations(shelf.id, limit=5)] == [ids[2], ids[0]]
+        assert [found.id for found in await store.operations(None, limit=1, before=ids[2])] == [ids[1]]
+        assert [found.id for found in await store.operations(shelf.id, limit=5, before=ids[2])] == [ids[0]]
+        assert await store.operations(None, limit=5, before=ids[0]) == []
         trouble = await store.operations(None, limit=5, problems_only=True)
         assert [found.id for found in trouble] == ids[:0:-1]
 

@@ -174,6 +174,38 @@ class JobsContract:
         assert keys(await store.jobs(state=JobState.WAITING, limit=9)) == ["b", "c"]
         assert keys(await store.jobs(action="hook", state=JobState.RUNNING, limit=9)) == ["a"]
 
+    async def test_jobs_page_by_page_while_some_come_and_go(self, store: Store) -> None:
+        await plan(store, *(NewJob(f"old{n}", {}) for n in range(5)))
+        first = await store.jobs(limit=2)
+        await store.clear_jobs([first[1].id])
+        await plan(store, NewJob("new", {}))
+        rest = await store.jobs(limit=9, after=first[1].id)
+        assert keys([*first, *rest]) == ["old0", "old1", "old2", "old3", "old4", "new"]
+        assert keys(await store.jobs(action="hook", limit=9, after=rest[-2].id)) == ["new"]
+        assert await store.jobs(limit=9, after=rest[-1].id) == []
+
+    async def test_jobs_are_counted_by_action_and_state(self, store: Store) -> None:
+        assert await store.count_jobs() == []
+        await plan(store, NewJob("a", {}), NewJob("b", {}), NewJob("c", {}))
+        await plan(store, NewJob("a", {}), action="other")
+        [job] = await claim(store, limit=1)
+        await store.fail_job(job, "x", retry_in=None)
+        counts = {(action, state): count for action, state, count in await store.count_jobs()}
+        assert counts == {
+            ("hook", JobState.WAITING): 2,
+            ("hook", JobState.DEAD): 1,
+            ("other", JobState.WAITING): 1,
+        }
+
+    async def test_what_waits_is_given_another_priority(self, store: Store) -> None:
+        await plan(store, NewJob("a", {}), NewJob("b", {}), NewJob("c", {}, priority=5))
+        [running] = await claim(store, limit=1)
+        jobs = {job.key: job for job in await store.jobs(limit=9)}
+        assert running.key == "c"
+        assert await store.prioritize_jobs([jobs["b"].id, running.id, 10**6], 9) == 1
+        assert await store.prioritize_jobs([], 9) == 0
+        assert [(job.key, job.priority) for job in await claim(store)] == [("b", 9), ("a", 0)]
+
     async def test_longest_keys(self, store: Store) -> None:
         key = "é漢\U0010ffab" * 1300
         await plan(store, NewJob(key, {}), NewJob(key, {"n": 2}), NewJob(key + "x", {}))

@@ -9,7 +9,7 @@ import pytest
 
 from treeledger.errors import RepositoryNotFound
 from treeledger.model import Problem, ProblemCode
-from treeledger.protocols import Store
+from treeledger.protocols import FIRST_PROBLEM, ProblemPlace, Store
 from treeledger.testing.store_shelf import Shelf
 
 PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)
@@ -82,6 +82,29 @@ class MarksContract:
         assert len(await store.problems(None, notes=True, limit=9)) == 2
         assert len(await store.problems(None, notes=True, limit=1)) == 1
         assert await store.problems((await Shelf.new(store)).id, notes=True, limit=9) == []
+
+    async def test_problems_page_by_page_while_they_are_seen_again(self, shelf: Shelf, store: Store) -> None:
+        neighbour = await Shelf.new(store)
+        note = Problem("b", ProblemCode.SYMLINK, "")
+        mine = [
+            unreadable("a"),
+            Problem("a", ProblemCode.IO_ERROR, ""),
+            note,
+            unreadable("c"),
+            unreadable("é"),
+        ]
+        await store.report_problems(shelf.id, mine)
+        await store.report_problems(neighbour.id, [unreadable("a")])
+        found = await store.problems(None, notes=True, limit=1, after=FIRST_PROBLEM)
+        while page := await store.problems(None, notes=True, limit=2, after=ProblemPlace.of(found[-1])):
+            found += page
+            await store.report_problems(shelf.id, mine, healthy=["c"])
+            await store.report_problems(neighbour.id, [unreadable("a", "again")])
+        places = [ProblemPlace.of(known) for known in found]
+        assert len(places) == 6
+        assert places == sorted(places, key=lambda place: (str(place.repository_id), *place[1:]))
+        without = await store.problems(shelf.id, notes=False, limit=9, after=ProblemPlace(shelf.id, "a", "z"))
+        assert [known.problem.path for known in without] == ["c", "é"]
 
     async def test_a_scan_forgets_what_it_did_not_see_again(self, shelf: Shelf, store: Store) -> None:
         paths = ["d", "d.txt", "d/x", "d/hidden", "d/hidden/y", "other"]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from treeledger.model import Cursor, Job, JobState, NewJob
 from treeledger.plugins.sql.values import job_from, json_text
 from treeledger.plugins.sql.work import Part, Row, Work, ask, each, run
+from treeledger.protocols import JobCount
 
 
 class Jobs(Part):
@@ -39,15 +40,21 @@ class Jobs(Part):
         await self.session.write(work)
 
     async def jobs(
-        self, *, action: str | None = None, state: JobState | None = None, limit: int
+        self, *, action: str | None = None, state: JobState | None = None, limit: int, after: int = 0
     ) -> list[Job]:
-        return await self.session.read(_jobs(action, state, limit))
+        return await self.session.read(_jobs(action, state, limit, after))
+
+    async def count_jobs(self) -> list[JobCount]:
+        return await self.session.read(_count())
 
     async def retry_jobs(self, ids: Sequence[int]) -> int:
         return await self.session.write(_retry(ids))
 
     async def clear_jobs(self, ids: Sequence[int]) -> int:
         return await self.session.write(_clear(ids))
+
+    async def prioritize_jobs(self, ids: Sequence[int], priority: int) -> int:
+        return await self.session.write(_prioritize(ids, priority)) if ids else 0
 
 
 def _cursor(action: str) -> Work[Cursor | None]:
@@ -107,9 +114,15 @@ def _give_back(job: Job, error: str, wait: timedelta) -> Work[None]:
         yield from run("finish_job", id=job.id, tries=job.tries)
 
 
-def _jobs(action: str | None, state: JobState | None, limit: int) -> Work[list[Job]]:
-    rows = yield from ask("jobs", action=action, state=state.value if state else None, limit=limit)
+def _jobs(action: str | None, state: JobState | None, limit: int, after: int) -> Work[list[Job]]:
+    wanted = state.value if state else None
+    rows = yield from ask("jobs", action=action, state=wanted, limit=limit, after=after)
     return [job_from(row) for row in rows]
+
+
+def _count() -> Work[list[JobCount]]:
+    rows = yield from ask("count_jobs")
+    return [JobCount(action, JobState(state), count) for action, state, count in rows]
 
 
 def _retry(ids: Sequence[int]) -> Work[int]:
@@ -130,3 +143,7 @@ def _clear(ids: Sequence[int]) -> Work[int]:
     for id in ids:
         cleared += len((yield from ask("clear_job", id=id)))
     return cleared
+
+
+def _prioritize(ids: Sequence[int], priority: int) -> Work[int]:
+    return len((yield from ask("prioritize_jobs", ids=list(ids), priority=priority)))

@@ -85,10 +85,18 @@ RETURNING id
 -- name: jobs
 -- Oldest first.
 SELECT {job} FROM jobs
-WHERE id > 0
+WHERE id > :after
   AND action = :action  -- if action
   AND state = :state  -- if state
 ORDER BY id LIMIT :limit
+
+-- name: count_jobs
+-- How many there are of each kind.
+SELECT action, state, count(*) FROM jobs GROUP BY action, state ORDER BY action, state
+
+-- name: prioritize_jobs
+-- Those that wait.
+UPDATE jobs SET priority = :priority WHERE id = ANY(:ids) AND state = 'waiting' RETURNING id
 
 -- name: dead_job
 -- What a dead job is about.

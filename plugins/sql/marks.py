@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from treeledger.errors import RepositoryNotFound
@@ -12,6 +12,7 @@ from treeledger.model import DirtyPath, KnownProblem, Problem, ProblemCode
 from treeledger.names import within
 from treeledger.plugins.sql.values import problem_from
 from treeledger.plugins.sql.work import Part, Work, ask, each
+from treeledger.protocols import ProblemPlace
 
 _NOTES: Final = [code.value for code in ProblemCode if code.is_note]
 
@@ -39,8 +40,15 @@ class Marks(Part):
     ) -> None:
         await self.session.write(_forget(repository_id, prefix, before, unknown))
 
-    async def problems(self, repository_id: UUID | None, *, notes: bool, limit: int) -> list[KnownProblem]:
-        return await self.session.read(_problems(repository_id, notes, limit))
+    async def problems(
+        self,
+        repository_id: UUID | None,
+        *,
+        notes: bool,
+        limit: int,
+        after: ProblemPlace | None = None,
+    ) -> list[KnownProblem]:
+        return await self.session.read(_problems(repository_id, notes, limit, after))
 
 
 def _mark(repository_id: UUID, prefixes: Sequence[tuple[str, str]]) -> Work[None]:
@@ -87,11 +95,17 @@ def _forget(repository_id: UUID, prefix: str, before: datetime, unknown: Sequenc
     yield from each("forget_problem", ("repository_id", "path", "code", "before"), solved)
 
 
-def _problems(repository_id: UUID | None, notes: bool, limit: int) -> Work[list[KnownProblem]]:
-    rows = yield from ask(
-        "problems",
-        repository_id=None if repository_id is None else str(repository_id),
-        without=[] if notes else _NOTES,
-        limit=limit,
-    )
+def _problems(
+    repository_id: UUID | None, notes: bool, limit: int, after: ProblemPlace | None
+) -> Work[list[KnownProblem]]:
+    wanted: dict[str, Any] = {
+        "repository_id": None if repository_id is None else str(repository_id),
+        "without": [] if notes else _NOTES,
+        "limit": limit,
+    }
+    if after is None:
+        rows = yield from ask("problems", **wanted)
+    else:
+        place = {"after_repository": str(after.repository_id), "after_path": after.path}
+        rows = yield from ask("problems_after", **wanted, **place, after_code=after.code)
     return [problem_from(row) for row in rows]

@@ -28,6 +28,14 @@ WHERE code <> ALL(:without)
   AND repository_id = :repository_id  -- if repository_id
 ORDER BY last_seen DESC, path, code LIMIT :limit
 
+-- name: problems_after
+-- What follows a place, which need not be there any more.
+SELECT repository_id, path, code, message, first_seen, last_seen FROM problems
+WHERE (repository_id, path, code) > (:after_repository, :after_path, :after_code)
+  AND code <> ALL(:without)
+  AND repository_id = :repository_id  -- if repository_id
+ORDER BY repository_id, path, code LIMIT :limit
+
 -- name: problems_before
 -- What was last seen before a scan began.
 SELECT path, code FROM problems WHERE repository_id = :repository_id AND last_seen < :before

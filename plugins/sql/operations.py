@@ -27,9 +27,14 @@ class Operations(Part):
         return await self.session.write(_finish(operation_id, counts, error, scopes))
 
     async def operations(
-        self, repository_id: UUID | None, *, limit: int, problems_only: bool = False
+        self,
+        repository_id: UUID | None,
+        *,
+        limit: int,
+        problems_only: bool = False,
+        before: int | None = None,
     ) -> list[SyncOperation]:
-        return await self.session.read(_operations(repository_id, limit, problems_only))
+        return await self.session.read(_operations(repository_id, limit, problems_only, before))
 
 
 def _begin(lease: Lease, type: OperationType, scope: str, scan: bool) -> Work[SyncOperation]:
@@ -82,11 +87,14 @@ def _replaces(scope: ScanScope, older: ScanScope) -> bool:
     )
 
 
-def _operations(repository_id: UUID | None, limit: int, problems_only: bool) -> Work[list[SyncOperation]]:
+def _operations(
+    repository_id: UUID | None, limit: int, problems_only: bool, before: int | None
+) -> Work[list[SyncOperation]]:
     rows = yield from ask(
         "operations",
         repository_id=None if repository_id is None else str(repository_id),
         problems_only=problems_only,
+        before=before,
         limit=limit,
     )
     return [operation_from(row) for row in rows]

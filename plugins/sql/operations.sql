@@ -46,6 +46,7 @@ SELECT {operation} FROM sync_operations WHERE id = :id
 -- Newest first.
 SELECT {operation} FROM sync_operations
 WHERE id > 0
+  AND id < :before  -- if before
   AND repository_id = :repository_id  -- if repository_id
   AND (status = 'failed' OR problems > 0)  -- if problems_only
 ORDER BY id DESC LIMIT :limit
