@@ -2,7 +2,9 @@
 
     TreeledgerError              exit code 1
     ├── UsageError               exit code 2: the call or its arguments
-    │   └── ConfigurationError   a file, table and key
+    │   ├── ConfigurationError   a file, table and key
+    │   └── NotFound             no such job, record, held deletion, ...
+    │       └── RepositoryNotFound
     ├── PluginError              a plugin cannot be imported or configured (2)
     ├── StoreError               exit code 4
     │   ├── StoreUnavailable     away, locked or full; trying again may help
@@ -11,7 +13,6 @@
     │   └── StoreDataError       this batch cannot be stored as it is; halve it
     ├── LeaseLost                another engine owns the repository now
     ├── EngineLocked             another engine has this ledger
-    ├── RepositoryNotFound       (2)
     ├── RootOffline              exit code 5
     ├── CursorExpired            the journal cannot be read on from there: start afresh
     ├── PermanentFailure         a job that trying again will not help: it is dead
@@ -34,6 +35,14 @@ class UsageError(TreeledgerError):
 
 
 class ConfigurationError(UsageError):
+    pass
+
+
+class NotFound(UsageError):
+    pass
+
+
+class RepositoryNotFound(NotFound):
     pass
 
 
@@ -66,10 +75,6 @@ class LeaseLost(TreeledgerError):
 
 
 class EngineLocked(TreeledgerError):
-    pass
-
-
-class RepositoryNotFound(UsageError):
     pass
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _JSON: Final = "application/json"
 _ALWAYS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _STATUS: Final = (
-    (errors.RepositoryNotFound, HTTPStatus.NOT_FOUND),
+    (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.UsageError, HTTPStatus.BAD_REQUEST),
     (errors.CursorExpired, HTTPStatus.GONE),
     (errors.StoreDataError, HTTPStatus.UNPROCESSABLE_ENTITY),
