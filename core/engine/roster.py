@@ -80,20 +80,25 @@ class Roster:
                 f"go on with: treeledger repo resume {repository.name}",
             )
         for repository in (*steps.changed, *steps.kept):
-            await self._keep(repository, again=repository in steps.changed)
+            await self._keep(repository)
 
     async def _leave(self, repository: Repository, state: RepositoryState, message: str) -> None:
         if repository.id in self._engine.keepers:
             await self._engine.leave(repository.id)
             self._engine.tools.hub.tell(StateChanged(repository, state, message))
 
-    async def _keep(self, repository: Repository, *, again: bool) -> None:
+    async def _keep(self, repository: Repository) -> None:
+        """Has it kept as it is listed; one that is kept so already is not touched."""
         try:
             settings = self._settings_of(repository)
         except ConfigurationError as error:
             message = f"its new settings cannot be used: {error}"
             self._engine.tools.hub.tell(StateChanged(repository, RepositoryState.DEGRADED, message))
             return
-        if again:
+        keeper = self._engine.keepers.get(repository.id)
+        if keeper is not None:
+            was, now = keeper.repository, repository
+            if (was.name, was.root, keeper.settings) == (now.name, now.root, settings):
+                return
             await self._engine.leave(repository.id)
         self._engine.keep(repository, settings)
