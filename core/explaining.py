@@ -1,12 +1,15 @@
 """Why a file is, or is not, in the ledger as one expects: the facts, for `treeledger explain`.
 
-Looks at the path with `lstat` alone: no link is followed, nothing is opened.
+Looks at the path with `lstat` alone: no link is followed, nothing is opened. Whatever may take its time
+is done in threads.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+
+import anyio.to_thread
 
 from treeledger.diff import same_stat
 from treeledger.errors import RootOffline
@@ -63,6 +66,7 @@ class Explanation:
     dirty: DirtyPath | None  # a subtree with this path in it that waits for a scan
     problems: tuple[KnownProblem, ...]  # of the path and of the folders above it
     entries: tuple[JournalEntry, ...]  # the last of this record's journal
+    epoch: str  # of the journal
     said: tuple[str, ...]  # by plugins
 
 
@@ -88,7 +92,8 @@ async def explain(ledger: Ledger, repository: Repository, path: str) -> Explanat
         dirty=next((one for one in dirty if within(one.prefix, path)), None),
         problems=tuple(one for one in known if within(one.problem.path, path)),
         entries=tuple(entries),
-        said=tuple(ledger.plugins.explain(repository, path, record)),
+        epoch=(await store.head()).epoch,
+        said=tuple(await anyio.to_thread.run_sync(ledger.plugins.explain, repository, path, record)),
     )
 
 
@@ -105,7 +110,7 @@ async def _sight(ledger: Ledger, repository: Repository, path: str, record: File
     except RootOffline as error:
         return Sight(offline=str(error))
     differing, is_change = _difference(eyes, record, look.stat)
-    return Sight(look, None, eyes.is_directory(path), eyes.is_replaced, differing, is_change)
+    return Sight(look, None, await eyes.is_directory(path), eyes.is_replaced, differing, is_change)
 
 
 def _difference(

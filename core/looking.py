@@ -44,10 +44,10 @@ class Looker:
         """Every rule in effect at the root, and those that cannot be used. Raises RootOffline."""
         return await anyio.to_thread.run_sync(worker.rules, self._spec)
 
-    def is_directory(self, path: str) -> bool:
+    async def is_directory(self, path: str) -> bool:
         """Whether a directory is there; a link to one is none."""
         name = os.path.join(os_from_stored(self.repository.root), os_from_stored(path))
-        return os.path.isdir(name) and not os.path.islink(name)
+        return await anyio.to_thread.run_sync(lambda: os.path.isdir(name) and not os.path.islink(name))
 
 
 async def looker(ledger: Ledger, repository: Repository) -> Looker:

@@ -52,7 +52,7 @@ class Repositories:
         """The repository with this id or name. Raises RepositoryNotFound, naming those there are."""
         repositories = await self.store.repositories()
         for repository in repositories:
-            if wanted in (repository.id, repository.name):
+            if wanted in (repository.id, repository.name, str(repository.id)):
                 return repository
         names = ", ".join(repository.name for repository in repositories) or "none yet"
         raise RepositoryNotFound(f"there is no repository {str(wanted)!r}; known are: {names}")
@@ -74,7 +74,7 @@ class Repositories:
             raise UsageError(
                 f"{name!r} is no name: no slash, colon or control characters, no ., ~ or - first"
             )
-        stored = stored_root(root)
+        stored = await anyio.to_thread.run_sync(stored_root, root)
         await self._refuse_overlap(stored)
         wanted = stored_from_os(name) if name is not None else await self._free_name(stored)
         new = Repository(uuid4(), wanted, self.host, stored, settings=dict(settings or {}))
@@ -116,6 +116,21 @@ class Repositories:
             await self._engine.leave(repository.id)
         await self.store.remove_repository(repository.id, purge=purge)
 
+    async def change_settings(self, wanted: UUID | str, settings: Mapping[str, Any]) -> Repository:
+        """Gives a repository other settings in the place of its own; a running engine takes them up within
+        seconds.
+
+        Raises UsageError if plugins.toml declares it, ConfigurationError if a setting is wrong.
+        """
+        repository = await self.repository(wanted)
+        if repository.declared:
+            raise UsageError(
+                f"{repository.name} is declared in {self.configuration.label}; change its settings there"
+            )
+        self.configuration.settings_for(settings, label=f"repository {repository.name}")
+        await self.store.update_repository(repository.id, settings=settings)
+        return replace(repository, settings=dict(settings))
+
     async def pause_repository(self, wanted: UUID | str, *, paused: bool) -> Repository:
         """Pauses or resumes the care for a repository; a pause survives restarts."""
         repository = await self.repository(wanted)
@@ -123,7 +138,7 @@ class Repositories:
         if self._engine is not None:
             if paused:
                 await self._engine.leave(repository.id)
-            else:
+            elif repository.host == self.host:
                 self._engine.keep(repository, self.settings_of(repository))
         return replace(repository, paused=paused)
 

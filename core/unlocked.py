@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 import anyio
@@ -21,11 +21,14 @@ from treeledger.config.configuration import Configuration, load
 from treeledger.config.discovery import find
 from treeledger.config.stores import store_options
 from treeledger.engine.patience import patiently
-from treeledger.model import FileRecord, OperationType, RecordState, SyncOperation
+from treeledger.model import FileRecord, Holder, OperationType, RecordState, Repository, SyncOperation
 from treeledger.names import stored_from_os
 from treeledger.plugin_manager import PluginManager
 from treeledger.protocols import FileQuery, Store
 from treeledger.repositories import Repositories
+
+if TYPE_CHECKING:
+    from treeledger.config.show import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class UnlockedLedger(Repositories):
         self.plugins = plugins
         self.hint: str | None = None  # about a configuration file that was passed over
         self._patience = 0.0  # seconds to wait for a store that is away when something starts
+        self._opened_with: tuple[str | None, Mapping[str, str]] = (None, os.environ)
 
     @classmethod
     @asynccontextmanager
@@ -72,6 +76,7 @@ class UnlockedLedger(Repositories):
         plugins = PluginManager(configuration)
         ledger = cls(configuration, plugins, plugins.store_for(store_options(configuration, store, environ)))
         ledger.hint = found.hint
+        ledger._opened_with = store, environ
         ledger._patience = patience
         try:
             await patiently(ledger.store.open, patience)
@@ -80,11 +85,20 @@ class UnlockedLedger(Repositories):
             with anyio.CancelScope(shield=True):
                 await ledger.store.aclose()
 
+    def settings_in_effect(self) -> list[Row]:
+        """Every value of the configuration with its origin, secrets masked. Raises ConfigurationError."""
+        from treeledger.config.show import rows
+
+        return rows(self.configuration, *self._opened_with)
+
     async def sync_status(self, wanted: UUID | str) -> SyncStatus:
         """The state of one repository, whoever keeps it."""
         repository = await self.repository(wanted)
+        return await self.status_of(repository, await self.store.engine_holder(repository.host))
+
+    async def status_of(self, repository: Repository, holder: Holder | None) -> SyncStatus:
+        """As `sync_status`, for who has looked up the repository, and the engine of its host, by himself."""
         operations = await self.store.operations(repository.id, limit=20)
-        holder = await self.store.engine_holder(repository.host)
         is_of_now = holder is not None and repository.health.get("owner") == holder.owner
         health = repository.health if is_of_now else {}
         scans = [o for o in operations if o.type is not OperationType.REALTIME and o.end_time is not None]

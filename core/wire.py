@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
 from treeledger import model, scheduling, waiting
-from treeledger.unlocked import SyncStatus
+
+if TYPE_CHECKING:
+    from treeledger.plugin_manager import PluginStatus
+    from treeledger.unlocked import SyncStatus
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of JSON object."""
 
     def fields(self) -> dict[str, Any]:
-        """Its keys and values, in order."""
-        return {name: getattr(self, name) for name in self.__struct_fields__}
+        """Its keys and values, in order, as plain data; only times are still times."""
+        plain: dict[str, Any] = msgspec.to_builtins(self, builtin_types=(datetime,))
+        return plain
 
 
 class Repository(Form, frozen=True, kw_only=True):
@@ -45,9 +49,7 @@ class Repository(Form, frozen=True, kw_only=True):
     health: dict[str, Any]
 
     @classmethod
-    def of(
-        cls, repository: model.Repository, status: SyncStatus, holder: model.Holder | None
-    ) -> Repository:
+    def of(cls, repository: model.Repository, status: SyncStatus, holder: model.Holder | None) -> Repository:
         last = status.last_operation
         return cls(
             id=repository.id,
@@ -314,6 +316,16 @@ class Plugin(Form, frozen=True, kw_only=True):
     hooks: list[str]
     enabled: bool
     error: str | None
+
+    @classmethod
+    def of(cls, status: PluginStatus) -> Plugin:
+        return cls(
+            name=status.name,
+            origin=status.origin,
+            hooks=list(status.hooks),
+            enabled=status.enabled,
+            error=status.error,
+        )
 
 
 def counted(counts: model.Counts) -> dict[str, int]:

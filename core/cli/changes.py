@@ -10,9 +10,10 @@ from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from treeledger import wire
 from treeledger.cli.options import LIMIT, Options
 from treeledger.cli.places import say
-from treeledger.cli.render import entry_json, entry_line, has_colour, print_json
+from treeledger.cli.render import entry_line, has_colour, print_json
 from treeledger.cli.run import names_of, with_unlocked
 from treeledger.cli.targets import chosen
 from treeledger.engine.patience import patiently
@@ -172,7 +173,7 @@ class _Printer:
         self._options = options
         self._epoch = epoch
         self._colour = has_colour()
-        self._names: dict[object, Repository] = {}
+        self._names: dict[UUID, Repository] = {}
         self.count = 0
 
     async def print(self, entries: Sequence[JournalEntry]) -> None:
@@ -181,7 +182,8 @@ class _Printer:
         for entry in entries:
             repository = self._names.get(entry.repository_id)
             if self._options.json:
-                print_json(entry_json(entry, repository, self._epoch))
+                name = wire.name_of(entry.repository_id, self._names)
+                print_json(wire.Change.of(entry, name, self._epoch).fields())
             else:
                 sys.stdout.write(self._line(entry, repository) + "\n")
         sys.stdout.flush()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from treeledger.answers import Setting
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json, tell
 from treeledger.cli.run import with_ledger
@@ -54,7 +55,7 @@ def _print_rows(found: Sequence[Row], options: Options) -> None:
     """As plugins.toml has it, each value with its origin."""
     if options.json:
         for row in found:
-            print_json(row._asdict())
+            print_json(Setting.of(row).fields())
         return
     tables: dict[str, list[Row]] = {}
     for row in found:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import getpass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from treeledger import wire
+from treeledger.answers import HeldFile
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json, table, when
-from treeledger.cli.run import with_ledger, with_unlocked
-from treeledger.errors import EngineLocked, UsageError
-from treeledger.model import HeldDeletion, HoldStatus, Repository
+from treeledger.cli.run import names_of, with_ledger, with_unlocked
+from treeledger.errors import EngineLocked
+from treeledger.holds import decide, held_deletion
+from treeledger.model import HeldDeletion, HoldStatus
 from treeledger.names import shown
 from treeledger.units import show_count
 from treeledger.unlocked import UnlockedLedger
@@ -31,10 +34,11 @@ def run(options: Options) -> int:
 async def _list(ledger: UnlockedLedger, options: Options) -> int:
     statuses = tuple(HoldStatus) if options.given.all else (HoldStatus.OPEN,)
     holds = await ledger.store.holds(None, statuses=statuses)
-    names = {repository.id: repository for repository in await ledger.repositories()}
+    names = await names_of(ledger)
     if options.json:
         for hold in holds:
-            print_json(_hold_json(hold, names.get(hold.repository_id)))
+            name = wire.name_of(hold.repository_id, names)
+            print_json(wire.HeldDeletion.of(hold, name).fields())
         return 0
     if not holds:
         print("nothing is held")
@@ -54,29 +58,8 @@ async def _list(ledger: UnlockedLedger, options: Options) -> int:
     return 0
 
 
-def _hold_json(hold: HeldDeletion, repository: Repository | None) -> dict[str, Any]:
-    return {
-        "id": hold.id,
-        "repository": None if repository is None else repository.name,
-        "status": hold.status.value,
-        "gone": hold.gone,
-        "live": hold.live,
-        "reason": hold.reason,
-        "opened_at": hold.opened_at,
-        "decided_at": hold.decided_at,
-        "decided_by": hold.decided_by,
-    }
-
-
-async def _hold(ledger: UnlockedLedger, id: int) -> HeldDeletion:
-    for hold in await ledger.store.holds(None, statuses=tuple(HoldStatus)):
-        if hold.id == id:
-            return hold
-    raise UsageError(f"there is no held deletion {id}; see: treeledger deletions list")
-
-
 async def _show(ledger: UnlockedLedger, options: Options) -> int:
-    hold = await _hold(ledger, options.given.id)
+    hold = await held_deletion(ledger.store, options.given.id)
     if not options.json and not options.quiet:
         print(f"{shown(hold.reason)} ({hold.status.value})")
     after = 0
@@ -86,14 +69,14 @@ async def _show(ledger: UnlockedLedger, options: Options) -> int:
         after = page[-1].id
         for record in page:
             if options.json:
-                print_json({"id": record.id, "path": record.path, "size": record.stat.size})
+                print_json(HeldFile.of(record).fields())
             else:
                 print(shown(record.path))
     return 0
 
 
 async def _approve(ledger: Ledger, options: Options) -> int:
-    hold = await _decide(ledger, options, HoldStatus.APPROVED)
+    hold = await decide(ledger.store, options.given.id, HoldStatus.APPROVED, by=getpass.getuser())
     repository = await ledger.repository(hold.repository_id)
     try:
         removed = await ledger.settle_deletions(repository)
@@ -105,16 +88,9 @@ async def _approve(ledger: Ledger, options: Options) -> int:
 
 
 async def _reject(ledger: UnlockedLedger, options: Options) -> int:
-    hold = await _decide(ledger, options, HoldStatus.REJECTED)
+    hold = await decide(ledger.store, options.given.id, HoldStatus.REJECTED, by=getpass.getuser())
     _say(options, hold, "rejected: the records stay missing; you are asked again only if more files go")
     return 0
-
-
-async def _decide(ledger: UnlockedLedger, options: Options, status: HoldStatus) -> HeldDeletion:
-    hold = await _hold(ledger, options.given.id)
-    if hold.status is HoldStatus.CLOSED:
-        raise UsageError(f"held deletion {hold.id} is closed: its files came back or are deleted")
-    return await ledger.store.set_hold(hold.id, status, by=getpass.getuser())
 
 
 def _say(options: Options, hold: HeldDeletion, text: str) -> None:

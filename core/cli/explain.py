@@ -6,13 +6,12 @@ import shlex
 import stat as modes
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
-from treeledger.cli.history import problem_json
+from treeledger.answers import FileExplanation
 from treeledger.cli.listing import show_mtime
 from treeledger.cli.options import Options
 from treeledger.cli.places import place_of
-from treeledger.cli.render import entry_json, entry_line, has_colour, print_json, record_json, when
+from treeledger.cli.render import entry_line, has_colour, print_json, when
 from treeledger.cli.run import with_ledger
 from treeledger.diff import same_content_by_stat
 from treeledger.explaining import Explanation, explain
@@ -31,7 +30,7 @@ async def _explain(ledger: Ledger, options: Options) -> int:
     place = await place_of(ledger, options.given.path)
     facts = await explain(ledger, place.repository, place.prefix)
     if options.json:
-        print_json(_json(facts))
+        print_json(FileExplanation.of(facts).fields())
         return 0
     now = datetime.now(UTC)
     for sentence in sentences(facts, now):
@@ -188,44 +187,3 @@ def _engine(facts: Explanation) -> Iterator[str]:
         yield f"{facts.repository.name}: {facts.status.message}"
     if facts.holder is None:
         yield "nobody watches now; look with: treeledger scan, or: treeledger watch"
-
-
-def _json(facts: Explanation) -> dict[str, Any]:
-    sight, record, hold = facts.sight, facts.record, facts.hold
-    look, repository = sight.look, facts.repository
-    verdict = None if look is None else look.verdict
-    stat = None if look is None else look.stat
-    problem = None if look is None else look.problem
-    return {
-        "repository": repository.name,
-        "root": repository.root,
-        "path": facts.path,
-        "state": facts.status.state,
-        "watched": facts.holder is not None and facts.status.is_watching,
-        "offline": sight.offline,
-        "exists": None if look is None else sight.is_directory or stat is not None or not look.gone,
-        "is_directory": sight.is_directory,
-        "rule": None if verdict is None else verdict._asdict(),
-        "stat": None if stat is None else stat._asdict(),
-        "look_problem": None if problem is None else {"code": problem.code.value, "message": problem.message},
-        "record": None if record is None else record_json(record, repository) | _more(record),
-        "differing": list(sight.differing),
-        "is_change": sight.is_change,
-        "hold": None if hold is None else {"id": hold.id, "status": hold.status.value, "reason": hold.reason},
-        "dirty": None if facts.dirty is None else facts.dirty._asdict(),
-        "problems": [problem_json(known, repository) for known in facts.problems],
-        "changes": [entry_json(entry, repository) for entry in facts.entries],
-        "plugins": list(facts.said),
-    }
-
-
-def _more(record: FileRecord) -> dict[str, Any]:
-    return {
-        "stat": record.stat._asdict(),
-        "hash_tries": record.hash_tries,
-        "hash_retry_at": record.hash_retry_at,
-        "read_at": record.read_at,
-        "last_verified": record.last_verified,
-        "missing_at": record.missing_at,
-        "deleted_at": record.deleted_at,
-    }

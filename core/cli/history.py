@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
+from treeledger import wire
 from treeledger.cli.options import Options
 from treeledger.cli.places import say
 from treeledger.cli.render import print_json, table, when
@@ -31,7 +31,8 @@ async def _operations(ledger: UnlockedLedger, options: Options) -> int:
     operations = await ledger.store.operations(id, limit=options.given.n)
     if options.json:
         for operation in operations:
-            print_json(_operation_json(operation, names.get(operation.repository_id)))
+            name = wire.name_of(operation.repository_id, names)
+            print_json(wire.Operation.of(operation, name).fields())
     elif operations:
         now = datetime.now(UTC)
         headers = ("Id", "Repository", "Type", "Started", "Duration", "Files", "Changes", "Hashed", "Status")
@@ -74,23 +75,6 @@ def _changes(counts: Counts) -> str:
     return " ".join(f"{mark}{show_count(count)}" for mark, count in marks if count) or "none"
 
 
-def _operation_json(operation: SyncOperation, repository: Repository | None) -> dict[str, Any]:
-    counts = operation.counts
-    return {
-        "id": operation.id,
-        "repository": _name(repository),
-        "type": operation.type.value,
-        "status": operation.status.value,
-        "scope": operation.scope,
-        "generation": operation.generation,
-        "started": operation.start_time,
-        "ended": operation.end_time,
-        "duration_ms": operation.duration_ms,
-        **{name: getattr(counts, name) for name in Counts.__slots__},
-        "error": operation.error_message,
-    }
-
-
 async def _problems(ledger: UnlockedLedger, options: Options) -> int:
     repository = await chosen(ledger, options.given.repo)
     names = await names_of(ledger)
@@ -99,7 +83,7 @@ async def _problems(ledger: UnlockedLedger, options: Options) -> int:
     )
     if options.json:
         for one in known:
-            print_json(problem_json(one, names.get(one.repository_id)))
+            print_json(wire.Problem.of(one, wire.name_of(one.repository_id, names)).fields())
     elif known:
         now = datetime.now(UTC)
         rows = [_problem_row(one, names.get(one.repository_id), len(names) > 1, now) for one in known]
@@ -118,19 +102,6 @@ def _problem_row(
     where = f"{_name(repository)}: {path or '.'}" if several else path or "."
     first, last = when(known.first_seen, now), when(known.last_seen, now)
     return code.value, first, last, shown(where), shown(message)
-
-
-def problem_json(known: KnownProblem, repository: Repository | None) -> dict[str, Any]:
-    """A problem as `problems --json` gives it."""
-    return {
-        "repository": _name(repository),
-        "path": known.problem.path,
-        "code": known.problem.code.value,
-        "is_note": known.problem.code.is_note,
-        "message": known.problem.message,
-        "first_seen": known.first_seen,
-        "last_seen": known.last_seen,
-    }
 
 
 def _name(repository: Repository | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from treeledger.answers import PathRule, RepositoryRule
 from treeledger.cli.ignore_edit import edit
 from treeledger.cli.options import Options
 from treeledger.cli.places import place_of, say
@@ -41,21 +42,11 @@ async def _check(ledger: Ledger, options: Options) -> int:
         ignored = verdict is not None and verdict.ignored
         found = found or ignored
         if options.json:
-            print_json(_verdict_json(place.repository, place.prefix, verdict))
+            print_json(PathRule.of(verdict, place.repository.name, place.prefix).fields())
         elif (ignored and not options.quiet) or options.verbose:
             source, rule = ("", "") if verdict is None else (verdict.source, verdict.rule)
             print(f"{shown(source)}:{shown(rule)}\t{shown(stored_from_os(argument))}")
     return 0 if found else 1
-
-
-def _verdict_json(repository: Repository, path: str, verdict: Verdict | None) -> dict[str, object]:
-    return {
-        "repository": repository.name,
-        "path": path,
-        "ignored": verdict is not None and verdict.ignored,
-        "rule": None if verdict is None else verdict.rule,
-        "source": None if verdict is None else verdict.source,
-    }
 
 
 async def _list(ledger: Ledger, options: Options) -> int:
@@ -81,14 +72,7 @@ async def _list(ledger: Ledger, options: Options) -> int:
 def _print_rules(repository: Repository, rules: list[Verdict], options: Options, *, heading: bool) -> None:
     if options.json:
         for rule in rules:
-            print_json(
-                {
-                    "repository": repository.name,
-                    "rule": rule.rule,
-                    "source": rule.source,
-                    "ignored": rule.ignored,
-                }
-            )
+            print_json(RepositoryRule.of(rule, repository.name).fields())
         return
     if heading:
         print(f"{shown(repository.name)}:")

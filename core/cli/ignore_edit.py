@@ -116,9 +116,7 @@ async def _check_patterns(ledger: Ledger, patterns: Sequence[str]) -> None:
 
 async def _keep_in_store(ledger: Ledger, repository: Repository, patterns: Sequence[str]) -> None:
     ignore = {**repository.settings.get("ignore", {}), "patterns": list(patterns)}
-    settings = {**repository.settings, "ignore": ignore}
-    ledger.configuration.settings_for(settings)
-    await ledger.store.update_repository(repository.id, settings=settings)
+    await ledger.change_settings(repository.id, {**repository.settings, "ignore": ignore})
 
 
 def _write(configuration: Configuration, home: _Home, patterns: Sequence[str]) -> bool:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
+from treeledger import wire
+from treeledger.answers import JobsHandled
 from treeledger.cli.options import Options
 from treeledger.cli.places import say
 from treeledger.cli.render import print_json, table, when
 from treeledger.cli.run import with_unlocked
 from treeledger.errors import UsageError
+from treeledger.jobs import Handled, clear, job_of, retry
 from treeledger.model import Job, JobState
 from treeledger.names import shown
 from treeledger.units import show_count
 from treeledger.unlocked import UnlockedLedger
 
-_ALL: Final = 1_000_000
 _STATE_FIRST: Final = {JobState.DEAD: 0, JobState.RUNNING: 1, JobState.WAITING: 2}
 
 
@@ -33,7 +35,7 @@ async def _list(ledger: UnlockedLedger, options: Options) -> int:
     jobs.sort(key=lambda job: (_STATE_FIRST[job.state], job.id))
     if options.json:
         for job in jobs:
-            print_json(job_json(job))
+            print_json(wire.Job.of(job).fields())
     elif jobs:
         now = datetime.now(UTC)
         headers = ("Id", "Action", "Job", "State", "Tries", "Not before", "Error")
@@ -59,32 +61,12 @@ def _row(job: Job, now: datetime) -> tuple[str, ...]:
     )
 
 
-def job_json(job: Job) -> dict[str, Any]:
-    """A job as `jobs --json` gives it."""
-    return {
-        "id": job.id,
-        "action": job.action,
-        "key": job.key,
-        "state": job.state.value,
-        "priority": job.priority,
-        "tries": job.tries,
-        "not_before": job.not_before,
-        "lease_until": job.lease_until,
-        "last_error": job.last_error,
-        "created_at": job.created_at,
-        "payload": job.payload,
-    }
-
-
 async def _show(ledger: UnlockedLedger, options: Options) -> int:
-    jobs = await ledger.store.jobs(limit=_ALL)
-    job = next((job for job in jobs if job.id == options.given.id), None)
-    if job is None:
-        raise UsageError(f"there is no job {options.given.id}; done ones are not kept. See: treeledger jobs")
+    told = wire.Job.of(await job_of(ledger.store, options.given.id)).fields()
     if options.json:
-        print_json(job_json(job))
+        print_json(told)
         return 0
-    for name, value in job_json(job).items():
+    for name, value in told.items():
         if isinstance(value, dict):
             value = json.dumps(value, ensure_ascii=False)
         if value is not None:
@@ -93,28 +75,20 @@ async def _show(ledger: UnlockedLedger, options: Options) -> int:
 
 
 async def _retry(ledger: UnlockedLedger, options: Options) -> int:
-    ids = await _ids(ledger, options)
-    return _say_done(options, "tried again now", ids, await ledger.store.retry_jobs(ids) if ids else 0)
+    return _say_done(options, "tried again now", await retry(ledger.store, options.given.ids))
 
 
 async def _clear(ledger: UnlockedLedger, options: Options) -> int:
-    ids = await _ids(ledger, options)
-    return _say_done(options, "dropped", ids, await ledger.store.clear_jobs(ids) if ids else 0)
+    return _say_done(options, "dropped", await clear(ledger.store, options.given.ids))
 
 
-async def _ids(ledger: UnlockedLedger, options: Options) -> list[int]:
-    """The jobs that were named; all that are dead if none was."""
-    if options.given.ids:
-        return list(dict.fromkeys(options.given.ids))
-    return [job.id for job in await ledger.store.jobs(state=JobState.DEAD, limit=_ALL)]
-
-
-def _say_done(options: Options, what: str, ids: list[int], done: int) -> int:
+def _say_done(options: Options, what: str, handled: Handled) -> int:
+    asked, done = handled
     if options.json:
-        print_json({"asked": len(ids), "done": done})
-    elif not ids:
+        print_json(JobsHandled.of(handled).fields())
+    elif not asked:
         say(options, "no dead jobs")
     elif not options.quiet:
-        running = f"; {show_count(len(ids) - done)} are running, or gone" if done < len(ids) else ""
+        running = f"; {show_count(asked - done)} are running, or gone" if done < asked else ""
         print(f"{show_count(done)} {what}{running}")
     return 1 if options.given.ids and not done else 0

@@ -10,9 +10,10 @@ from typing import Final
 
 import msgspec
 
+from treeledger import wire
 from treeledger.checksums import Checksum, write_line
 from treeledger.cli.places import on_disk
-from treeledger.cli.render import record_json, without_controls
+from treeledger.cli.render import without_controls
 from treeledger.model import FileRecord, RecordState, Repository
 from treeledger.names import bytes_from_stored, shown
 from treeledger.units import show_size
@@ -28,7 +29,7 @@ def as_json() -> Write:
     encode = msgspec.json.Encoder().encode
 
     def write(repository: Repository, record: FileRecord) -> None:
-        values = record_json(record, repository)
+        values = wire.Record.of(record, repository.name).fields()
         for name in _TIMES:
             values[name] = values[name] and values[name].isoformat()
         line = encode(values)
@@ -58,8 +59,8 @@ def as_csv() -> Write:
     writer.writerow(_COLUMNS)
 
     def write(repository: Repository, record: FileRecord) -> None:
-        values = record_json(record, repository)
-        writer.writerow([values[column] for column in _COLUMNS])
+        values = wire.Record.of(record, repository.name)
+        writer.writerow([getattr(values, column) for column in _COLUMNS])
 
     return write
 

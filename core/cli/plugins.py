@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from treeledger import wire
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json, table
 from treeledger.cli.unopened import configuration_of, load_each
@@ -15,15 +16,7 @@ def run(options: Options) -> int:
     statuses = plugins.plugins()
     if options.json:
         for status in statuses:
-            print_json(
-                {
-                    "name": status.name,
-                    "origin": status.origin,
-                    "hooks": list(status.hooks),
-                    "enabled": status.enabled,
-                    "error": status.error,
-                }
-            )
+            print_json(wire.Plugin.of(status).fields())
         return 0
     rows = [
         (status.name, _state(status), shown(status.origin), ", ".join(status.hooks)) for status in statuses

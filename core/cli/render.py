@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from treeledger.config.secrets import mask
-from treeledger.model import ChangeKind, FileRecord, JournalEntry, Repository
+from treeledger.model import ChangeKind, JournalEntry
 from treeledger.names import shown
 from treeledger.units import show_duration, show_size
 
@@ -54,45 +54,6 @@ def without_controls(text: str) -> str:
 
 def _plain(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def record_json(record: FileRecord, repository: Repository | None) -> dict[str, Any]:
-    """A record as `files --json` gives it."""
-    return {
-        "id": record.id,
-        "repository": repository.name if repository is not None else str(record.repository_id),
-        "path": record.path,
-        "size": record.stat.size,
-        "mtime_ns": record.stat.mtime_ns,
-        "hash": record.content_hash,
-        "hash_algorithm": record.hash_algorithm,
-        "hash_state": record.hash_state.value,
-        "state": record.state.value,
-        "last_scanned": record.last_scanned,
-        "created_at": record.created_at,
-        "updated_at": record.updated_at,
-    }
-
-
-def entry_json(
-    entry: JournalEntry, repository: Repository | None, epoch: str | None = None
-) -> dict[str, Any]:
-    """A journal entry as `changes --json` gives it."""
-    return {
-        "n": entry.n,
-        **({"cursor": f"{epoch}:{entry.n}"} if epoch is not None else {}),
-        "at": entry.at,
-        "repository": repository.name if repository is not None else str(entry.repository_id),
-        "kind": entry.kind.value,
-        "path": entry.path,
-        "path_before": entry.path_before,
-        "id": entry.record_id,
-        "size": entry.stat.size,
-        "mtime_ns": entry.stat.mtime_ns,
-        "hash": entry.hash,
-        "hash_before": entry.hash_before,
-        "operation": entry.operation_id,
-    }
 
 
 def entry_line(entry: JournalEntry, *, repository: str | None, colour: bool) -> str:

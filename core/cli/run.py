@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
 
 import anyio
 
@@ -48,6 +49,6 @@ async def _with(
         return await body(ledger, options)
 
 
-async def names_of(ledger: UnlockedLedger) -> dict[object, Repository]:
+async def names_of(ledger: UnlockedLedger) -> dict[UUID, Repository]:
     """The repositories by id."""
     return {repository.id: repository for repository in await ledger.repositories()}

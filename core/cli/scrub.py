@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
+from treeledger.answers import AcceptedFile, ScrubResult
 from treeledger.cli.options import Options
 from treeledger.cli.places import place_of, say
 from treeledger.cli.progress import ScrubBar
@@ -21,6 +22,7 @@ from treeledger.names import shown
 from treeledger.units import parse_duration, parse_size, show_number, show_size
 
 PARTLY: Final = 3
+_COUNTS: Final = ("scrubbed", "bytes", "corrupted", "modified", "unreadable")
 _LIMITS: Final = ("percent", "files", "bytes", "time", "rate", "older_than")
 
 T = TypeVar("T")
@@ -99,15 +101,12 @@ async def _scrub_one(ledger: Ledger, repository: Repository, request: ScrubReque
 
 
 def _print_counts(repository: Repository, done: Scrubbed, options: Options) -> None:
-    names = ("files", "bytes", "corrupted", "modified", "unreadable")
-    values = {"scrubbed" if name == "files" else name: getattr(done, name) for name in names}
-    seconds = (done.operation.duration_ms or 0) / 1000
+    result = ScrubResult.of(done, repository.name)
     if options.json:
-        extra: dict[str, Any] = {"ended": done.ended, "operation": done.operation.id, "duration": seconds}
-        print_json({"repository": repository.name, **values, **extra})
+        print_json(result.fields())
     else:
-        words = " ".join(f"{name}={number}" for name, number in values.items())
-        print(f"{shown(repository.name)}: {words} duration={seconds:.2f}s")
+        words = " ".join(f"{name}={getattr(result, name)}" for name in _COUNTS)
+        print(f"{shown(repository.name)}: {words} duration={result.duration:.2f}s")
 
 
 async def _accept(ledger: Ledger, options: Options) -> int:
@@ -126,13 +125,10 @@ async def _accept(ledger: Ledger, options: Options) -> int:
 
 
 def _print_judged(repository: Repository, judged: Judged, options: Options) -> None:
-    before, after = judged
     if options.json:
-        hashes = {"hash_before": before.content_hash, "hash": after.content_hash}
-        path = {"repository": repository.name, "path": after.path}
-        print_json({**path, "accepted": judged.is_accepted, **hashes, "hash_state": after.hash_state.value})
+        print_json(AcceptedFile.of(judged, repository.name).fields())
     else:
-        print(f"{shown(f'{repository.name}: {after.path}')}: {_word(judged)}")
+        print(f"{shown(f'{repository.name}: {judged.after.path}')}: {_word(judged)}")
 
 
 def _word(judged: Judged) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
+from treeledger import wire
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json, table, when
 from treeledger.cli.run import with_unlocked
@@ -34,7 +35,7 @@ async def _status(ledger: UnlockedLedger, options: Options) -> int:
     holder = await ledger.store.engine_holder(ledger.host)
     if options.json:
         for repository, status in statuses:
-            print_json(status_json(repository, status, holder))
+            print_json(wire.Repository.of(repository, status, holder).fields())
         return 0
     now = datetime.now(UTC)
     table(
@@ -57,28 +58,6 @@ def _row(repository: Repository, status: SyncStatus, now: datetime) -> tuple[str
         when(status.next_reconciliation, now) if status.next_reconciliation else "-",
         shown(repository.root),
     )
-
-
-def status_json(repository: Repository, status: SyncStatus, holder: Holder | None) -> dict[str, Any]:
-    """A repository's state as `status --json` gives it."""
-    last = status.last_operation
-    return {
-        "id": str(repository.id),
-        "name": repository.name,
-        "root": repository.root,
-        "host": repository.host,
-        "state": status.state,
-        "message": status.message,
-        "files": status.total_files,
-        "bytes": status.total_bytes,
-        "missing": repository.missing,
-        "is_watching": status.is_watching,
-        "last_scan": status.last_scan_time,
-        "next_reconciliation": status.next_reconciliation,
-        "last_operation": None if last is None else last.type.value,
-        "engine": None if holder is None else f"{holder.command} (pid {holder.pid})",
-        "health": repository.health if status.is_watching else {},
-    }
 
 
 async def _footer(ledger: UnlockedLedger, repositories: list[Repository], holder: Holder | None) -> None:

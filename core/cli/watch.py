@@ -24,7 +24,7 @@ from treeledger.cli.changes import Reader, Since
 from treeledger.cli.options import Options
 from treeledger.cli.outlet import LogOutlet, Outlet
 from treeledger.cli.progress import ScanBar
-from treeledger.cli.render import entry_json, entry_line, has_colour, json_line, tell
+from treeledger.cli.render import entry_line, has_colour, json_line, tell
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import targets
 from treeledger.engine.hub import (
@@ -42,6 +42,7 @@ from treeledger.ledger import Ledger
 from treeledger.model import ChangeKind, JournalEntry, OperationType, Repository, SyncOperation
 from treeledger.names import shown
 from treeledger.units import show_count, show_duration, show_number, show_size
+from treeledger.wire import Change
 
 _SILENT: Final = frozenset((ChangeKind.MISSING,))  # becomes "removed", or comes back
 _MOST_LINES: Final = 200  # of what came at once; the rest is counted
@@ -197,7 +198,8 @@ class _Printer:
     def _lines(self, repository: Repository, entries: list[JournalEntry]) -> list[str]:
         entries = [entry for entry in entries if entry.kind not in _SILENT]
         if self._options.json:
-            return [json_line(entry_json(entry, repository, self._epoch)) for entry in entries]
+            told = [Change.of(entry, repository.name, self._epoch) for entry in entries]
+            return [json_line(change.fields()) for change in told]
         news = self._news[repository.id]
         entries = [entry for entry in entries if entry.n > news.counted]
         news.untold = max(0, news.untold - len(entries))

@@ -1,0 +1,107 @@
+"""The queue: the jobs of actions that wait, run or are dead."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from treeledger import wire
+from treeledger.answers import JobsHandled
+from treeledger.api.routes.common import id_in
+from treeledger.api.routes.paging import Number, page, place
+from treeledger.api.routing import MOST, Asked, Form, Page, Paged, Right, Route
+from treeledger.api.service import Service
+from treeledger.jobs import Handled, clear, job_of, retry
+from treeledger.model import JobState
+
+Ids = Annotated[tuple[Number, ...], msgspec.Meta(max_length=MOST)]
+Priority = Annotated[int, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
+
+
+class QueueQuery(Paged, frozen=True, kw_only=True):
+    action: str | None = None
+    state: JobState | None = None
+
+
+class Jobs(Form, frozen=True, kw_only=True):
+    """Some jobs; without `ids` all that are dead."""
+
+    ids: Ids = ()
+
+
+class JobsPriority(Form, frozen=True, kw_only=True):
+    """Jobs of a higher priority are taken first; 0 is usual."""
+
+    ids: Ids
+    priority: Priority
+
+
+async def listed(service: Service, asked: Asked) -> Page[wire.Job]:
+    query: QueueQuery = asked.query
+    found = await service.ledger.store.jobs(
+        action=query.action, state=query.state, limit=query.limit + 1, after=place(query, Number) or 0
+    )
+    return page(found, query, wire.Job.of, lambda job: job.id)
+
+
+async def one(service: Service, asked: Asked) -> wire.Job:
+    return wire.Job.of(await job_of(service.ledger.store, id_in(asked)))
+
+
+async def retry_jobs(service: Service, asked: Asked) -> JobsHandled:
+    return JobsHandled.of(await retry(service.ledger.store, asked.body.ids))
+
+
+async def clear_jobs(service: Service, asked: Asked) -> JobsHandled:
+    return JobsHandled.of(await clear(service.ledger.store, asked.body.ids))
+
+
+async def prioritize(service: Service, asked: Asked) -> JobsHandled:
+    ids = set(asked.body.ids)
+    done = await service.ledger.store.prioritize_jobs(sorted(ids), asked.body.priority)
+    return JobsHandled.of(Handled(len(ids), done))
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/queue",
+        "The jobs of actions, oldest first",
+        listed,
+        Page[wire.Job],
+        query=QueueQuery,
+        tag="queue",
+    ),
+    Route("GET", "/api/queue/{id:int}", "One job", one, wire.Job, tag="queue"),
+    Route(
+        "POST",
+        "/api/queue/retry",
+        "Has dead jobs tried again now",
+        retry_jobs,
+        JobsHandled,
+        body=Jobs,
+        right=Right.ADMIN,
+        tag="queue",
+    ),
+    Route(
+        "POST",
+        "/api/queue/clear",
+        "Drops jobs",
+        clear_jobs,
+        JobsHandled,
+        body=Jobs,
+        right=Right.ADMIN,
+        tag="queue",
+    ),
+    Route(
+        "POST",
+        "/api/queue/priority",
+        "Gives waiting jobs another priority",
+        prioritize,
+        JobsHandled,
+        body=JobsPriority,
+        right=Right.ADMIN,
+        tag="queue",
+    ),
+)

@@ -1,0 +1,165 @@
+"""Repositories: which there are and how they are; one comes, changes, moves, goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from treeledger import wire
+from treeledger.answers import RepositoryDetails
+from treeledger.api.routes.paging import Text, sorted_page
+from treeledger.api.routing import Asked, Form, Page, Paged, Right, Route
+from treeledger.api.service import Service
+from treeledger.errors import UsageError
+from treeledger.model import Repository
+from treeledger.names import os_from_stored
+
+
+class NewRepository(Form, frozen=True, kw_only=True):
+    """`root` is an absolute path; without a `name` it is called after its last part."""
+
+    root: str
+    name: str | None = None
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class RepositoryChange(Form, frozen=True, kw_only=True):
+    """What is given is changed. `settings` take the place of all that the repository has of its own."""
+
+    paused: bool | None = None
+    settings: dict[str, Any] | None = None
+
+
+class Removal(Form, frozen=True, kw_only=True):
+    """`purge`: its records go, too."""
+
+    purge: bool = False
+
+
+class Relocation(Form, frozen=True, kw_only=True):
+    """`root`: where the files are now."""
+
+    root: str
+
+
+async def told(service: Service, repositories: Sequence[Repository]) -> list[wire.Repository]:
+    """How each of them is; those that this engine keeps, as it knows it."""
+    ledger = service.ledger
+    holders = {host: await ledger.store.engine_holder(host) for host in {one.host for one in repositories}}
+    found = []
+    for repository in repositories:
+        holder = holders[repository.host]
+        status = await ledger.status_of(repository, holder)
+        keeper = service.engine.keepers.get(repository.id)
+        if keeper is not None:
+            status = replace(status, state=keeper.state.value, message=keeper.message)
+        found.append(wire.Repository.of(repository, status, holder))
+    return found
+
+
+async def _details(service: Service, name: str) -> RepositoryDetails:
+    repository = await service.ledger.repository(name)
+    (form,) = await told(service, [repository])
+    return RepositoryDetails.with_settings(form, repository)
+
+
+async def listed(service: Service, asked: Asked) -> Page[wire.Repository]:
+    known = await service.ledger.repositories()
+    some = sorted_page(known, asked.query, lambda one: one, lambda one: one.name, Text)
+    return Page(items=await told(service, some.items), next=some.next)
+
+
+async def one(service: Service, asked: Asked) -> RepositoryDetails:
+    return await _details(service, asked.path["name"])
+
+
+async def add(service: Service, asked: Asked) -> RepositoryDetails:
+    body: NewRepository = asked.body
+    root = _absolute(body.root)
+    added = await service.ledger.add_repository(root, name=body.name, settings=body.settings)
+    return await _details(service, str(added.id))
+
+
+async def change(service: Service, asked: Asked) -> RepositoryDetails:
+    ledger, body = service.ledger, asked.body
+    repository = await ledger.repository(asked.path["name"])
+    if body.settings is not None:
+        repository = await ledger.change_settings(repository.id, body.settings)
+    if body.paused is not None and body.paused is not repository.paused:
+        await ledger.pause_repository(repository.id, paused=body.paused)
+    return await _details(service, str(repository.id))
+
+
+async def remove(service: Service, asked: Asked) -> None:
+    repository = await service.ledger.repository(asked.path["name"])
+    await service.ledger.remove_repository(repository.id, purge=asked.query.purge)
+
+
+async def relocate(service: Service, asked: Asked) -> RepositoryDetails:
+    repository = await service.ledger.repository(asked.path["name"])
+    moved = await service.ledger.relocate_repository(repository.id, _absolute(asked.body.root))
+    return await _details(service, str(moved.id))
+
+
+def _absolute(root: str) -> str:
+    """A root as the functions of `os` take it. Raises UsageError: nobody knows where an engine stands."""
+    if not root.startswith("/"):
+        raise UsageError(f"root: {root!r} is no absolute path")
+    return os_from_stored(root)
+
+
+_ONE = "/api/repositories/{name}"
+ROUTES = (
+    Route(
+        "GET",
+        "/api/repositories",
+        "All repositories, by name, and how they are",
+        listed,
+        Page[wire.Repository],
+        query=Paged,
+        tag="repositories",
+    ),
+    Route(
+        "POST",
+        "/api/repositories",
+        "Takes a directory tree under care",
+        add,
+        RepositoryDetails,
+        body=NewRepository,
+        right=Right.ADMIN,
+        tag="repositories",
+    ),
+    Route("GET", _ONE, "One repository, by name or id", one, RepositoryDetails, tag="repositories"),
+    Route(
+        "PATCH",
+        _ONE,
+        "Pauses or resumes a repository, or gives it other settings",
+        change,
+        RepositoryDetails,
+        body=RepositoryChange,
+        right=Right.ADMIN,
+        tag="repositories",
+    ),
+    Route(
+        "DELETE",
+        _ONE,
+        "Ends the care for a repository; its files are not touched",
+        remove,
+        query=Removal,
+        right=Right.ADMIN,
+        tag="repositories",
+    ),
+    Route(
+        "POST",
+        _ONE + "/relocate",
+        "Says that its files are in another directory now",
+        relocate,
+        RepositoryDetails,
+        body=Relocation,
+        right=Right.ADMIN,
+        tag="repositories",
+    ),
+)

@@ -1,0 +1,70 @@
+"""How treeledger is set up: its plugins and its configuration."""
+
+from __future__ import annotations
+
+from treeledger import wire
+from treeledger.answers import Setting
+from treeledger.api.routes.paging import Text, sorted_page
+from treeledger.api.routing import Asked, Page, Paged, Right, Route
+from treeledger.api.service import Service
+from treeledger.config.show import repository_rows
+from treeledger.errors import TreeledgerError
+
+
+class ConfigQuery(Paged, frozen=True, kw_only=True):
+    """`repository`: every setting of that one, instead."""
+
+    repository: str | None = None
+
+
+async def plugins(service: Service, asked: Asked) -> Page[wire.Plugin]:
+    found = service.ledger.plugins.plugins()
+    return sorted_page(found, asked.query, wire.Plugin.of, lambda one: one.name, Text)
+
+
+async def config(service: Service, asked: Asked) -> Page[Setting]:
+    ledger, name = service.ledger, asked.query.repository
+    if name is None:
+        found = ledger.settings_in_effect()
+    else:
+        repository = await ledger.repository(name)
+        found = repository_rows(ledger.configuration, repository.name, repository.settings)
+    return sorted_page(found, asked.query, Setting.of, lambda row: (row.table, row.key), tuple[Text, Text])
+
+
+async def reload(service: Service, asked: Asked) -> None:
+    if service.reload is None:
+        raise TreeledgerError(
+            f"treeledger {service.command} reads plugins.toml when it starts; start it again"
+        )
+    await service.reload()
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/plugins",
+        "Every plugin: where it is from, and what puts it out of use",
+        plugins,
+        Page[wire.Plugin],
+        query=Paged,
+        tag="setup",
+    ),
+    Route(
+        "GET",
+        "/api/config",
+        "Every value of the configuration with its origin, secrets masked",
+        config,
+        Page[Setting],
+        query=ConfigQuery,
+        tag="setup",
+    ),
+    Route(
+        "POST",
+        "/api/config/reload",
+        "Reads plugins.toml again",
+        reload,
+        right=Right.ADMIN,
+        tag="setup",
+    ),
+)
