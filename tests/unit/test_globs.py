@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from treeledger.errors import UsageError
 from treeledger.globs import compile_globs, escaped
 
 CASES = [
@@ -72,3 +74,26 @@ def test_an_escaped_text_stands_for_itself(text: str, other: str) -> None:
     globs = compile_globs(["/" + escaped(text)])
     assert globs.matches(text)
     assert globs.matches(other) == f"{other}/".startswith(f"{text}/")
+
+
+def test_no_pattern_takes_longer_than_the_path_is_long() -> None:
+    """Where a matcher tries every way to share a name among the stars, this ends with the universe."""
+    globs = compile_globs(["*a" * 30 + "*b", "**a" * 30 + "/b"])
+    assert not globs.matches("a" * 255)
+    assert globs.matches("a" * 254 + "b")
+
+
+def test_patterns_that_are_too_long_are_refused() -> None:
+    with pytest.raises(UsageError, match="too long"):
+        compile_globs(["?" * 300_000])
+
+
+@given(st.text(st.sampled_from("+-.09a[^!&~|\\"), max_size=4), st.sampled_from("+,-./019a[^!&~|\\"))
+def test_a_set_holds_what_it_holds_for_re_and_no_slash(members: str, character: str) -> None:
+    negated = members[:1] in ("!", "^")
+    inner = re.sub(r"([\\\[&~|^])", r"\\\1", members[negated:])
+    try:
+        expected = re.fullmatch(f"(?!/)[{'^' if negated else ''}{inner}]", character) is not None
+    except re.error:  # it is empty, or runs backwards
+        expected = False
+    assert compile_globs([f"[{members}]"]).matches(character) == expected
