@@ -96,7 +96,7 @@ class MarksContract:
         await store.report_problems(shelf.id, mine)
         await store.report_problems(neighbour.id, [unreadable("a")])
         found = await store.problems(None, notes=True, limit=1, after=FIRST_PROBLEM)
-        while page := await store.problems(None, notes=True, limit=2, after=ProblemPlace.of(found[-1])):
+        while page := await store.problems(None, notes=True, limit=1, after=ProblemPlace.of(found[-1])):
             found += page
             await store.report_problems(shelf.id, mine, healthy=["c"])
             await store.report_problems(neighbour.id, [unreadable("a", "again")])

@@ -62,11 +62,12 @@ class Asker:
         return answer.status_code, answer.json()["message"]
 
     async def all(self, path: str, /, **query: Any) -> list[Any]:
-        """The items of all pages."""
+        """The items of all pages, none of which comes twice."""
         items: list[Any] = []
         after: str | None = None
         while True:
             page = await self.get(path, **query, **({} if after is None else {"after": after}))
+            assert not any(item in items for item in page["items"])
             items += page["items"]
             after = page["next"]
             if after is None:
