@@ -61,8 +61,30 @@ class LifeContract:
         assert second != owner
         await other.unlock_engine(second)
 
+    async def test_engine_announces_where_it_listens(self, store: Store, other: Store) -> None:
+        owner = await store.lock_engine("here", "watch")
+        assert await _address(other) == ""
+        await store.announce_engine(owner, "unix:/run/a.sock")
+        assert await _address(other) == "unix:/run/a.sock"
+        await store.renew([], owner, 60.0)
+        await store.announce_engine("somebody else", "unix:/run/b.sock")
+        assert await _address(other) == "unix:/run/a.sock"
+        await store.announce_engine(owner, "")
+        assert await _address(other) == ""
+        await store.announce_engine(owner, "unix:/run/a.sock")
+        await store.unlock_engine(owner)
+        second = await other.lock_engine("here", "daemon")
+        assert await _address(store) == ""
+        await other.unlock_engine(second)
+
     async def test_only_its_owner_gives_the_lock_back(self, store: Store, other: Store) -> None:
         owner = await store.lock_engine("here", "watch")
         await store.unlock_engine("somebody else")
         assert await other.engine_holder("here")
         await store.unlock_engine(owner)
+
+
+async def _address(store: Store) -> str:
+    holder = await store.engine_holder("here")
+    assert holder is not None
+    return holder.address

@@ -47,6 +47,7 @@ class Engine(NamedTuple):
     host: str
     command: str
     owner: str
+    address: str = ""  # where it listens
 
     @classmethod
     def new(cls, host: str, command: str) -> Engine:
@@ -74,6 +75,11 @@ def keep(engine: Engine, lease: timedelta) -> Work[None]:
         yield from take(engine)
 
 
+def announce(engine: Engine) -> Work[None]:
+    """Says where the engine listens."""
+    yield from run("announce_engine", owner=engine.owner, address=engine.address)
+
+
 def holder(host: str) -> Work[Holder | None]:
     """Who holds the lock of a host; None if nobody alive does."""
     rows = yield from ask("engine_lock", host=host)
@@ -86,8 +92,8 @@ def _is_held(row: Row) -> bool:
 
 
 def _holder_from(host: str, row: Row) -> Holder:
-    owner, pid, _, _, _, command, since, _ = row
-    return Holder(host, pid, command, moment(since), owner)
+    owner, pid, _, _, _, command, since, address, _ = row
+    return Holder(host, pid, command, moment(since), owner, address)
 
 
 def _held_message(holder: Holder) -> str:

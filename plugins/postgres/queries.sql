@@ -257,7 +257,7 @@ SET payload = excluded.payload, priority = excluded.priority, not_before = exclu
 
 -- fragment: holder
 -- Who has a lock, and whether the lease still runs.
-owner, pid, started, pid_space, boot, command, since, lease_until > now()
+owner, pid, started, pid_space, boot, command, since, address, lease_until > now()
 
 -- name: engine_lock
 -- Of one host.
@@ -269,14 +269,18 @@ SELECT {holder} FROM engine_locks WHERE host = :host FOR UPDATE
 
 -- name: take_engine_lock
 -- Nothing is returned where another process was faster.
-INSERT INTO engine_locks (host, owner, pid, started, pid_space, boot, command, since, lease_until)
-VALUES (:host, :owner, :pid, :started, :pid_space, :boot, :command, now(), now() + :lease)
+INSERT INTO engine_locks (host, owner, pid, started, pid_space, boot, command, address, since, lease_until)
+VALUES (:host, :owner, :pid, :started, :pid_space, :boot, :command, :address, now(), now() + :lease)
 ON CONFLICT (host) DO NOTHING
 RETURNING owner
 
 -- name: drop_engine_lock
 -- Only its owner gives it back.
 DELETE FROM engine_locks WHERE owner = :owner
+
+-- name: announce_engine
+-- Where its owner listens.
+UPDATE engine_locks SET address = :address WHERE owner = :owner
 
 -- name: renew_engine_lock
 -- Only its owner keeps it.

@@ -96,6 +96,11 @@ class PostgresStore(
             self._engine = None
         await self.session.write(run("drop_engine_lock", owner=owner))
 
+    async def announce_engine(self, owner: str, address: str) -> None:
+        if self._engine is not None and self._engine.owner == owner:
+            self._engine = self._engine._replace(address=address)
+            await self.session.write(lock.announce(self._engine))
+
     async def engine_holder(self, host: str) -> Holder | None:
         return await self.session.read(lock.holder(host))
 

@@ -53,10 +53,22 @@ class EngineLock:
             os.close(descriptor)
             raise EngineLocked(_held_message(self._path, self.holder()))
         left = _read(descriptor)
-        self._descriptor, self._said = descriptor, said
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(said).encode(), 0)
+        self._descriptor = descriptor
+        self._say(said)
         return left.get("owner")
+
+    def announce(self, owner: str, address: str) -> None:
+        """Says where this owner listens, if the lock is its."""
+        with self._keeping:
+            if self._descriptor is not None and owner == self.owner:
+                self._say({**self._said, "address": address})
+
+    def _say(self, said: dict[str, str | int]) -> None:
+        assert self._descriptor is not None
+        self._said = said
+        text = json.dumps(said).encode()
+        os.pwrite(self._descriptor, text, 0)
+        os.ftruncate(self._descriptor, len(text))
 
     def release(self, owner: str) -> None:
         """Gives the lock back, if it is this owner's. The file stays: removing it would race."""
@@ -115,7 +127,9 @@ def _read(descriptor: int) -> dict[str, Any]:
 def _holder_from(said: dict[str, Any]) -> Holder:
     try:
         since = datetime.fromisoformat(said["since"])
-        return Holder(said["host"], said["pid"], said["command"], since, said["owner"])
+        return Holder(
+            said["host"], said["pid"], said["command"], since, said["owner"], said.get("address", "")
+        )
     except (ValueError, KeyError):
         return Holder("", 0, "treeledger", datetime.now(UTC))
 

@@ -128,6 +128,9 @@ class SqliteStore(
         self.session.poll = POLL
         await to_thread.run_sync(self._lock.release, owner)
 
+    async def announce_engine(self, owner: str, address: str) -> None:
+        await to_thread.run_sync(self._lock.announce, owner, address)
+
     async def engine_holder(self, host: str) -> Holder | None:
         return await to_thread.run_sync(self._lock.holder)
 
