@@ -6,13 +6,14 @@
             await ledger.trigger_reconciliation(repository.id)
             status = await ledger.sync_status(repository.id)
 
-Reading works whoever holds the engine lock; `started` and `scan` take it.
+Reading works whoever holds the engine lock; `started` and `scan` take it. While `started` runs, what
+is asked for here is done by that engine, beside watching.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -34,7 +35,7 @@ from treeledger.engine.scan import Told
 from treeledger.engine.scans import ScanRequest
 from treeledger.engine.scrub import ScrubRequest
 from treeledger.engine.scrubbing import Judged, Scrubbed, accept_once, scrub_once
-from treeledger.engine.seeding import Seeder, seeding
+from treeledger.engine.seeding import Seeder, seeded_in, seeding
 from treeledger.engine.session import Session, Tools, open_session
 from treeledger.engine.workers import Workers
 from treeledger.errors import StoreUnavailable, UsageError
@@ -54,6 +55,7 @@ class Ledger(UnlockedLedger):
         super().__init__(configuration, plugins, store)
         self.hub = Hub()
         self._processes = False
+        self._only: set[UUID] | None = None  # whom a running engine keeps, if not all
 
     @classmethod
     @asynccontextmanager
@@ -93,6 +95,7 @@ class Ledger(UnlockedLedger):
         Raises EngineLocked, with the holder, if another process has this ledger, and as `check` does.
         """
         self.check()
+        wanted = self._only = None if only is None else set(only)
         async with self._tools(command) as tools:
             await self.sync_declared()
             recorded = self.plugins.recorded if self.plugins.listens else None
@@ -103,19 +106,26 @@ class Ledger(UnlockedLedger):
                 try:
                     known = await self.repositories()
                     for repository in known:
-                        if self._is_kept(repository, only):
+                        if self._is_kept(repository, wanted):
                             engine.keep(repository, self.settings_of(repository))
-                    roster = Roster(engine, known, partial(self._is_wanted, only=only), self.settings_of)
+                    roster = Roster(engine, known, partial(self._is_wanted, only=wanted), self.settings_of)
                     engine.start(roster.follow)
                     yield engine
                 finally:
                     self._engine = None
 
-    def _is_kept(self, repository: Repository, only: Sequence[UUID] | None) -> bool:
+    def keep(self, repository: Repository) -> None:
+        """Has the running engine keep a repository, too, if it keeps only some. Raises ConfigurationError."""
+        assert self._engine is not None, "there is no engine"
+        if self._only is not None:
+            self._only.add(repository.id)
+        self._engine.keep(self._own(repository), self.settings_of(repository))
+
+    def _is_kept(self, repository: Repository, only: Collection[UUID] | None) -> bool:
         """Whether an engine keeps it from the start: one that was asked for by name even if it is paused."""
         return self._is_wanted(repository, only) and (only is not None or not repository.paused)
 
-    def _is_wanted(self, repository: Repository, only: Sequence[UUID] | None) -> bool:
+    def _is_wanted(self, repository: Repository, only: Collection[UUID] | None) -> bool:
         return repository.host == self.host and (only is None or repository.id in only)
 
     @asynccontextmanager
@@ -137,13 +147,8 @@ class Ledger(UnlockedLedger):
         Through the engine that runs in this process, else by a scan of its own (`scan`).
         """
         repository = await self.repository(wanted)
-        if self._engine is None or repository.id not in self._engine.keepers:
-            return await self.scan(repository, prefixes, rehash=rehash)
-        request = ScanRequest(prefixes, OperationType.MANUAL, rehash)
-        await self._engine.scan(repository.id, request)
-        assert request.operation is not None
-        operations = await self.sync_operations(repository.id, limit=50)
-        return next(one for one in operations if one.id == request.operation.id)
+        is_kept = self._engine is not None and repository.id in self._engine.keepers
+        return await self.scan(repository, prefixes, rehash=rehash, wait=not is_kept)
 
     async def scan(
         self,
@@ -159,9 +164,18 @@ class Ledger(UnlockedLedger):
 
         Raises EngineLocked, RootOffline, and as `check` does.
         """
-        self.check()
+        if self._engine is not None and repository.id in self._engine.keepers:
+            request = ScanRequest(prefixes, OperationType.MANUAL, rehash, wait, told)
+            await self._engine.scan(repository.id, request)
+            assert request.operation is not None
+            return await self.operation(repository, request.operation.id)
         async with self._in_hand(repository, command) as session:
             return await scan_once(session, prefixes, rehash=rehash, wait=wait, told=told)
+
+    async def operation(self, repository: Repository, id: int) -> SyncOperation:
+        """One of a repository's latest operations."""
+        operations = await self.store.operations(repository.id, limit=50)
+        return next(one for one in operations if one.id == id)
 
     async def scrub(
         self,
@@ -175,7 +189,6 @@ class Ledger(UnlockedLedger):
 
         Raises EngineLocked, RootOffline, and as `check` does.
         """
-        self.check()
         async with self._in_hand(repository, command) as session:
             return await scrub_once(session, request, told=told)
 
@@ -184,14 +197,18 @@ class Ledger(UnlockedLedger):
 
         Raises UsageError, having changed nothing, if one of them is not corrupted; EngineLocked, RootOffline.
         """
-        self.check()
         async with self._in_hand(repository, "scrub --accept") as session:
             return await accept_once(session, paths)
 
     @asynccontextmanager
     async def _in_hand(self, repository: Repository, command: str) -> AsyncIterator[Session]:
-        """A repository of this host, for one command."""
+        """A repository of this host, for one command; the running engine's own session, if there is one."""
         settings = self.settings_of(self._own(repository))
+        if self._engine is not None:
+            async with self._engine.in_hand(repository, settings, _ONE_SHOT_PATIENCE) as session:
+                yield session
+            return
+        self.check()
         async with (
             self._tools(command) as tools,
             open_session(tools, repository, settings, one_shot=True, patience=_ONE_SHOT_PATIENCE) as session,
@@ -201,9 +218,8 @@ class Ledger(UnlockedLedger):
     async def settle_deletions(self, repository: Repository) -> int:
         """Carries out what was decided about held deletions; returns how many records ended.
 
-        Raises EngineLocked while an engine runs, which does it by itself.
+        Raises EngineLocked while another process' engine runs, which does it by itself.
         """
-        self.plugins.load()
         async with (
             self._in_hand(repository, "deletions") as session,
             operation(session, OperationType.MANUAL) as run,
@@ -215,10 +231,13 @@ class Ledger(UnlockedLedger):
         """Says that a repository's files are in another directory now; ids and hashes of equal paths,
         sizes and modification times are kept, the rest the next scan finds out.
 
-        Raises UsageError if none of a sample of its files is there, EngineLocked while an engine runs.
+        Raises UsageError if none of a sample of its files is there, EngineLocked.
         """
         repository = self._own(await self.repository(wanted))
         moved = replace(repository, root=stored_root(root), root_file_system=None, root_inode=None)
+        if self._engine is not None:
+            await self._engine.relocate(repository, moved, self.settings_of(repository))
+            return moved
         self.plugins.load()
         async with self._tools("repo relocate") as tools:
             await relocate(tools, repository, moved, self.settings_of(repository))
@@ -235,6 +254,13 @@ class Ledger(UnlockedLedger):
             raise UsageError(
                 f"{repository.name} knows content by {names[0]}; {algorithm} cannot stand for it"
             )
+        if self._engine is not None:
+            async with (
+                self._in_hand(repository, "import") as session,
+                seeded_in(session, algorithm) as seeder,
+            ):
+                yield seeder
+            return
         async with self._tools("import") as tools, seeding(tools, repository, algorithm) as seeder:
             yield seeder
 

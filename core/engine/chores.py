@@ -35,7 +35,7 @@ class Chores:
         """Reads what was committed without its hash."""
         recorder = self._context.recorder
         while self._context.content.hashing:
-            async with operation(self._session, OperationType.REALTIME) as run:
+            async with self._session.hashing, operation(self._session, OperationType.REALTIME) as run:
                 await self._hashes.drain(run)
             delay = self._hashes.next_try()
             with anyio.move_on_after(_RETRY_EVERY if delay is None else delay):

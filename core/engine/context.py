@@ -13,12 +13,12 @@ from treeledger.config.settings import RepositorySettings
 from treeledger.diff import CHANGE_KEYS, ContentPolicy, SameStat
 from treeledger.engine.beside import Beside
 from treeledger.engine.farewell import Farewell
-from treeledger.engine.hub import Hub
+from treeledger.engine.hub import Began, Hub
 from treeledger.engine.recorder import Recorder
 from treeledger.engine.roots import KnownRoot
 from treeledger.engine.run import Run
 from treeledger.engine.workers import Workers
-from treeledger.model import Lease, OperationType, Problem, ProblemCode, Repository
+from treeledger.model import Lease, OperationType, Problem, ProblemCode, Repository, SyncOperation
 from treeledger.protocols import Store
 from treeledger.reading import OVERTAKEN, Outcome, Read
 from treeledger.worker import WorkSpec
@@ -68,7 +68,10 @@ class Context:
         return self.settings.reconciliation.hashers[0]
 
     def run(self, type: OperationType, scope: str = "") -> Run:
-        return Run(self.store, self.lease, type, scope)
+        return Run(self.store, self.lease, type, scope, self._tell_begun)
+
+    def _tell_begun(self, operation: SyncOperation) -> None:
+        self.hub.tell(Began(self.repository, operation))
 
     def ask_for(self, paths: Iterable[str]) -> None:
         """Has contents verified soon by the hash queue; beyond what is kept in memory, in their turn."""

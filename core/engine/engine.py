@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,8 +19,12 @@ from treeledger.engine.actions import ActionRunner
 from treeledger.engine.hub import Committed, Event, ManyCommitted, RepositoryState
 from treeledger.engine.keeper import Keeper
 from treeledger.engine.patience import patiently, unsaid
+from treeledger.engine.relocate import relocate
+from treeledger.engine.scan import Told
 from treeledger.engine.scans import ScanRequest
-from treeledger.engine.session import LEASE_SECONDS, Tools
+from treeledger.engine.scrub import ScrubRequest
+from treeledger.engine.scrubbing import Judged, Scrubbed, accept_once, scrub_once
+from treeledger.engine.session import LEASE_SECONDS, Session, Tools, open_session
 from treeledger.errors import CursorExpired, EngineLocked, StoreError
 from treeledger.model import JournalEntry, Lease, Repository
 from treeledger.protocols import Action, EventSource, iterate_batches
@@ -51,6 +56,7 @@ class Engine:
         self._root_check = root_check
         self._scopes: dict[UUID, anyio.CancelScope] = {}
         self._ended: dict[UUID, anyio.Event] = {}
+        self._turns: defaultdict[UUID, anyio.Lock] = defaultdict(anyio.Lock)  # who has it has the lease
         self._tasks: TaskGroup | None = None
 
     @asynccontextmanager
@@ -97,7 +103,8 @@ class Engine:
         id = keeper.repository.id
         try:
             with self._scopes[id]:
-                await keeper.run()
+                async with self._turns[id]:
+                    await keeper.run()
         finally:
             keeper.state = RepositoryState.STOPPED
             self.keepers.pop(id, None)
@@ -105,11 +112,62 @@ class Engine:
             self._ended.pop(id).set()
 
     async def scan(self, repository_id: UUID, request: ScanRequest) -> None:
-        """Has a kept repository scanned and waits for the end. Raises what the scan raised."""
-        self.keepers[repository_id].request(request)
-        await request.done.wait()
+        """Has a kept repository scanned and waits for the end. Raises what the scan raised.
+
+        Whoever stops waiting takes the request back, and a scan that has begun stops.
+        """
+        keeper = self.keepers[repository_id]
+        keeper.request(request)
+        try:
+            await request.done.wait()
+        finally:
+            keeper.withdraw(request)
         if request.error is not None:
             raise request.error
+
+    async def scrub(
+        self, repository_id: UUID, request: ScrubRequest, *, told: Told | None = None
+    ) -> Scrubbed:
+        """Has a kept repository scrubbed beside watching. Raises RootOffline, LeaseLost."""
+        async with self.keepers[repository_id].loans.borrow() as session:
+            return await scrub_once(session, request, told=told)
+
+    async def accept(self, repository_id: UUID, paths: Sequence[str]) -> list[Judged]:
+        """As `accept_once`, beside watching. Raises UsageError, RootOffline, LeaseLost."""
+        async with self.keepers[repository_id].loans.borrow() as session:
+            return await accept_once(session, paths)
+
+    @asynccontextmanager
+    async def in_hand(
+        self, repository: Repository, settings: RepositorySettings, patience: float
+    ) -> AsyncIterator[Session]:
+        """A session of a repository for some work: its keeper's if it is kept, else one of its own.
+
+        A keeper that is to begin meanwhile waits for the end. Raises RootOffline, LeaseLost.
+        """
+        keeper = self.keepers.get(repository.id)
+        if keeper is not None:
+            async with keeper.loans.borrow() as session:
+                yield session
+            return
+        async with (
+            self._turns[repository.id],
+            open_session(self.tools, repository, settings, one_shot=True, patience=patience) as session,
+        ):
+            yield session
+
+    async def relocate(self, old: Repository, new: Repository, settings: RepositorySettings) -> None:
+        """Says that the files are elsewhere now; who kept the repository goes on there. Raises UsageError."""
+        was_kept = old.id in self.keepers
+        await self.leave(old.id)
+        is_there = old
+        try:
+            async with self._turns[old.id]:
+                await relocate(self.tools, old, new, settings)
+            is_there = new
+        finally:
+            if was_kept:
+                self.keep(is_there, settings)
 
     async def _heartbeat(self) -> None:
         """Renews the leases at a third of their time; a keeper that lost its own stops."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from treeledger.model import Counts, JournalEntry, OperationType, Repository, SyncOperation
 
@@ -39,6 +40,14 @@ class ManyCommitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """An operation has begun; a burst's once something happened."""
+
+    repository: Repository
+    operation: SyncOperation
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far an operation is. `listed` counts files seen, `expected` what the ledger held before."""
 
@@ -66,7 +75,24 @@ class StateChanged:
     message: str
 
 
-Event = Committed | ManyCommitted | Progress | Finished | StateChanged
+@dataclass(frozen=True, slots=True)
+class HealthChanged:
+    """How a watch is: what the ledger shows of `Repository.health`."""
+
+    repository: Repository
+    health: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionChanged:
+    """What waits for a person is other things now, so many of them."""
+
+    waiting: int
+
+
+Event = (
+    Committed | ManyCommitted | Began | Progress | Finished | StateChanged | HealthChanged | AttentionChanged
+)
 Listener = Callable[[Event], None]
 
 

@@ -11,6 +11,7 @@ import anyio
 from treeledger.config.settings import RepositorySettings
 from treeledger.engine.groups import ungrouped
 from treeledger.engine.hub import RepositoryState, StateChanged
+from treeledger.engine.loans import Loans
 from treeledger.engine.patience import Absence, delays
 from treeledger.engine.readers import NO_THREAD
 from treeledger.engine.scans import ScanRequest
@@ -53,6 +54,7 @@ class Keeper:
         self._requests: list[ScanRequest] = []
         self._requested = anyio.Event()
         self._watching: Watching | None = None
+        self.loans = Loans(lambda: self._requested.set())
 
     def request(self, request: ScanRequest) -> None:
         """Asks for a scan; it runs as soon as the root is there and no other scan is running."""
@@ -60,6 +62,12 @@ class Keeper:
         self._requested.set()
         if self._watching is not None:
             self._watching.wake_scans()
+
+    def withdraw(self, request: ScanRequest) -> None:
+        """Takes back what nobody waits for any more; a scan that has begun is stopped."""
+        if request in self._requests:
+            self._requests.remove(request)
+        request.scope.cancel()
 
     @property
     def lease_holder(self) -> Session | None:
@@ -72,6 +80,14 @@ class Keeper:
 
     async def run(self) -> None:
         """Keeps the repository until cancelled, or removed from the ledger."""
+        try:
+            await self._run()
+        finally:
+            self._refuse(
+                LeaseLost(f"{self.repository.name}: it was paused or removed, or the engine stopped")
+            )
+
+    async def _run(self) -> None:
         waits = delays(1.0, 60.0)
         with mount_changes() as have_mounts_changed:
             while True:
@@ -81,13 +97,13 @@ class Keeper:
                     await self._keep()
                 except RootOffline as error:
                     self._say(RepositoryState.OFFLINE, f"{error} I look every {self._root_check:g} s.")
-                    self._fail_requests(error)
+                    self._refuse(error)
                     await self._note_health()
                     await self._wait_for_root(have_mounts_changed)
                     waits = delays(1.0, 60.0)
                     continue
                 except RepositoryNotFound as error:
-                    self._fail_requests(error)
+                    self._refuse(error)
                     return  # it was removed
                 except Exception as error:
                     await self._take_failure(error)
@@ -143,15 +159,16 @@ class Keeper:
             self._watching = Watching(session, self._sources, self._requests, self._say, self._root_check)
             try:
                 with ungrouped():
-                    await self._watching.run()
+                    async with self.loans.lending(session):
+                        await self._watching.run()
             finally:
                 self._watching = None
 
-    def _fail_requests(self, error: Exception) -> None:
+    def _refuse(self, error: Exception) -> None:
+        """Tells those who asked for something why it is not done."""
+        self.loans.refuse(error)
         while self._requests:
-            request = self._requests.pop()
-            request.error = error
-            request.done.set()
+            self._requests.pop().refuse(error)
 
     def _say(self, state: RepositoryState, message: str = "") -> None:
         self._said = state, message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -70,7 +70,7 @@ async def scan_once(
     """A person's single scan: ends when everything is listed and settled and, with `wait`, hashed."""
     context = session.context
     async with operation(session, OperationType.MANUAL, " ".join(prefixes)) as run:
-        async with _hashing(session, run, told, wait=wait):
+        async with hashing(session, run, told, wait=wait):
             scanned = await reconcile(session, run, prefixes, rehash=rehash, told=told)
             if scanned.overtaken:
                 overtaken = dict.fromkeys(scanned.overtaken, True)
@@ -81,10 +81,11 @@ async def scan_once(
 
 
 @asynccontextmanager
-async def _hashing(session: Session, run: Run, told: Told | None, *, wait: bool) -> AsyncIterator[None]:
+async def hashing(session: Session, run: Run, told: Told | None, *, wait: bool) -> AsyncIterator[None]:
     """Reads, from now on and with `wait` to the end, what is committed meanwhile without its hash.
 
-    So that the first large file is not read by one core after the walk has kept the other one busy.
+    So that the first large file is not read by one core after the walk has kept the other one busy. What
+    hashes beside a watch rests meanwhile: the counts are of this run.
     """
     context = session.context
     if not (wait and context.content.hashing):
@@ -94,7 +95,17 @@ async def _hashing(session: Session, run: Run, told: Told | None, *, wait: bool)
     drain = partial(session.hashes(told=told).drain, run, tries=_GIVE_UP_AFTER, more=lambda: not is_over)
     with ungrouped():
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(drain)
+            tasks.start_soon(_alone, session, drain)
             yield
             is_over = True
             context.recorder.unread.set()
+
+
+async def _alone(session: Session, drain: Callable[[], Awaitable[None]]) -> None:
+    """Drains while nobody else does, and wakes up whoever waited for something to read."""
+    async with session.hashing:
+        waited_for = session.context.recorder.unread
+        try:
+            await drain()
+        finally:
+            waited_for.set()

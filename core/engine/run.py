@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 
@@ -30,7 +30,15 @@ _COUNTED = {
 class Run:
     """Counts what happens, and has an operation in the store from the first moment it needs one."""
 
-    def __init__(self, store: Store, lease: Lease, type: OperationType, scope: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        type: OperationType,
+        scope: str,
+        begun: Callable[[SyncOperation], None] = lambda operation: None,
+    ) -> None:
+        """`begun` is called with the operation once there is one."""
         self.type = type
         self.counts = Counts()
         self.corrupted = 0  # files found so, now or again
@@ -39,6 +47,7 @@ class Run:
         self._store = store
         self._lease = lease
         self._scope = scope
+        self._begun = begun
         self._starting = anyio.Lock()
         self.started = anyio.current_time()
 
@@ -49,6 +58,7 @@ class Run:
                 self.operation = await self._store.begin_operation(
                     self._lease, self.type, self._scope, scan=True
                 )
+                self._begun(self.operation)
         return self.operation
 
     def covered(self, scope: ScanScope) -> None:

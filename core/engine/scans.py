@@ -12,8 +12,9 @@ import anyio
 
 from treeledger.engine.hearing import Hearing
 from treeledger.engine.hub import Progress
-from treeledger.engine.reconcile import operation, reconcile
+from treeledger.engine.reconcile import hashing, operation, reconcile
 from treeledger.engine.run import Run
+from treeledger.engine.scan import Told
 from treeledger.engine.schedule import local_now, next_reconciliation
 from treeledger.engine.session import Session
 from treeledger.model import OperationType, SyncOperation
@@ -23,14 +24,26 @@ _CLOCK_CHECK: Final = 60.0  # seconds between looks at the wall clock, which may
 
 @dataclass(slots=True)
 class ScanRequest:
-    """A scan that somebody asked for, and what came of it once `done` is set."""
+    """A scan that somebody asked for, and what came of it once `done` is set.
+
+    With `wait` it ends when all is hashed, too. `told` is called now and then with the run so far. Who
+    does not want it any more cancels `scope`.
+    """
 
     prefixes: Sequence[str]
     type: OperationType
     rehash: bool = False
+    wait: bool = False
+    told: Told | None = None
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
     operation: SyncOperation | None = None
     error: Exception | None = None
+
+    def refuse(self, error: Exception) -> None:
+        """Says why it was not done, or not to the end."""
+        self.error = error
+        self.done.set()
 
 
 class Scans:
@@ -90,16 +103,34 @@ class Scans:
         return True
 
     async def _answer(self, request: ScanRequest) -> None:
+        was_complete = self.is_complete
         try:
-            request.operation = await self._scan(request.type, request.prefixes, rehash=request.rehash)
+            with request.scope:
+                request.operation = await self._scan(
+                    request.type,
+                    request.prefixes,
+                    rehash=request.rehash,
+                    wait=request.wait,
+                    asker=request.told,
+                )
         except Exception as error:
-            request.error = error
+            request.refuse(error)
             raise
-        finally:
-            request.done.set()
+        except BaseException:  # the session ends: the next one does it, or says why not
+            self._requests.insert(0, request)
+            raise
+        if request.scope.cancelled_caught:
+            self.is_complete = was_complete  # what was asked for beyond that is not missed
+        request.done.set()
 
     async def _scan(
-        self, type: OperationType, prefixes: Sequence[str], *, rehash: bool = False
+        self,
+        type: OperationType,
+        prefixes: Sequence[str],
+        *,
+        rehash: bool = False,
+        wait: bool = False,
+        asker: Told | None = None,
     ) -> SyncOperation:
         context = self._context
         is_live = type is OperationType.REALTIME
@@ -108,6 +139,8 @@ class Scans:
         def told(run: Run) -> None:
             seconds = anyio.current_time() - run.started
             context.hub.tell(Progress(context.repository, type, run.counts, expected, seconds))
+            if asker is not None:
+                asker(run)
 
         is_whole = "" in prefixes
         covering = self._hearing.subtrees.scanning_whole() if is_whole else nullcontext()
@@ -116,12 +149,13 @@ class Scans:
         try:
             async with operation(self._session, type, " ".join(prefixes)) as run:
                 tell = None if is_live else told
-                async with covering:
-                    scanned = await reconcile(
-                        self._session, run, prefixes, rehash=rehash, told=tell, settle=False
-                    )
-                if scanned.root_is_empty or not is_live:
-                    await self._session.deletions.settle(run, was_emptied=scanned.root_is_empty)
+                async with hashing(self._session, run, tell, wait=wait):
+                    async with covering:
+                        scanned = await reconcile(
+                            self._session, run, prefixes, rehash=rehash, told=tell, settle=False
+                        )
+                    if scanned.root_is_empty or not is_live:
+                        await self._session.deletions.settle(run, was_emptied=scanned.root_is_empty)
                 begun = await run.begin()
         finally:
             self._set_scanning(False)

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import anyio
+
+from treeledger.engine.hub import Progress
 from treeledger.engine.inspector import Reread
 from treeledger.engine.reconcile import operation
+from treeledger.engine.run import Run
 from treeledger.engine.scan import Told
 from treeledger.engine.scrub import ScrubRequest
 from treeledger.engine.session import Session
@@ -51,11 +55,21 @@ async def scrub_once(session: Session, request: ScrubRequest, *, told: Told | No
 
     Raises RootOffline, StoreUnavailable, LeaseLost.
     """
+    context = session.context
+
+    def tell(run: Run) -> None:
+        seconds = anyio.current_time() - run.started
+        context.hub.tell(
+            Progress(context.repository, run.type, run.counts, context.repository.files, seconds)
+        )
+        if told is not None:
+            told(run)
+
     async with operation(session, OperationType.SCRUB, " ".join(request.prefixes)) as run:
-        ended = await session.scrubber(told).scrub(request, run)
+        ended = await session.scrubber(tell).scrub(request, run)
         begun = await run.begin()
     counts = run.counts
-    operations = await session.context.store.operations(session.context.repository.id, limit=20)
+    operations = await context.store.operations(context.repository.id, limit=20)
     return Scrubbed(
         operation=next(one for one in operations if one.id == begun.id),
         files=counts.files_hashed,

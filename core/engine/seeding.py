@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 import anyio
 
 from treeledger.engine.patience import patient
+from treeledger.engine.reconcile import operation
 from treeledger.engine.recorder import Recorder
 from treeledger.engine.run import Run
-from treeledger.engine.session import LEASE_SECONDS, Tools
+from treeledger.engine.session import LEASE_SECONDS, Session, Tools
 from treeledger.model import (
     Change,
     ChangeKind,
@@ -96,6 +97,14 @@ class Seeder:
             hash_tries=0,
             hash_retry_at=None,
         )
+
+
+@asynccontextmanager
+async def seeded_in(session: Session, algorithm: str) -> AsyncIterator[Seeder]:
+    """As `seeding`, in a repository that is in hand already."""
+    context = session.context
+    async with operation(session, OperationType.MANUAL) as run:
+        yield Seeder(session.tools, context.lease, context.recorder, run, algorithm)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, Protocol
 from uuid import UUID
@@ -72,6 +72,7 @@ class Session:
     inspector: Inspector
     deletions: Deletions
     tools: Tools
+    hashing: anyio.Lock = field(default_factory=anyio.Lock)  # who has it reads what is pending
     is_settled: bool = False  # whether whoever is told to stop leaves nothing behind that is not on record
 
     def scanner(self, told: Told | None = None) -> Scanner:

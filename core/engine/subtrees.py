@@ -137,7 +137,12 @@ class Subtrees:
         self._covered, self._whole = self._whole, {}
         overflows = self._watch.health().overflows
         started = time.monotonic()
-        yield
+        try:
+            yield
+        except BaseException:
+            self._whole.update(self._covered)  # dirty as before
+            self._covered = {}
+            raise
         await self._clear(self._covered)
         self._covered = {}
         self._recovered = overflows

@@ -11,7 +11,7 @@ import anyio
 from treeledger.engine.burst import Burst
 from treeledger.engine.chores import Chores
 from treeledger.engine.hearing import Hearing
-from treeledger.engine.hub import RepositoryState
+from treeledger.engine.hub import HealthChanged, RepositoryState
 from treeledger.engine.scans import ScanRequest, Scans
 from treeledger.engine.session import Session, with_barred
 from treeledger.engine.subtrees import UNWATCHED_EVERY
@@ -179,6 +179,7 @@ class Watching:
                 news = self._news(health)
                 if news != told:
                     await store.update_repository(repository.id, health=news, lease=self._context.lease)
+                    self._context.hub.tell(HealthChanged(repository, news))
                     told = news
                 await anyio.sleep(min(_TICK, self._root_check))
 

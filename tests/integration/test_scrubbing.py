@@ -14,6 +14,7 @@ from treeledger.engine.budget import Budget
 from treeledger.engine.scrub import ScrubRequest
 from treeledger.engine.scrubbing import Scrubbed
 from treeledger.errors import EngineLocked, UsageError
+from treeledger.ledger import Ledger
 from treeledger.model import (
     ChangeKind,
     FileRecord,
@@ -253,10 +254,10 @@ async def test_a_file_larger_than_the_budget_is_read(blind: Tree) -> None:
     assert (done.files, done.ended) == (1, "bytes")
 
 
-async def test_a_scrub_says_who_has_the_ledger(blind: Tree) -> None:
-    async with blind.ledger.started(command="watch"):
+async def test_a_scrub_says_who_has_the_ledger(blind: Tree, store_url: str) -> None:
+    async with blind.ledger.started(command="watch"), Ledger.open(store=store_url) as other:
         with pytest.raises(EngineLocked, match="watch"):
-            await scrub(blind)
+            await other.scrub(blind.repository)
 
 
 async def test_the_engine_verifies_by_the_same_rule(blind: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
