@@ -20,7 +20,6 @@ from uuid import UUID
 
 import anyio
 
-from treeledger.cli.changes import Reader, Since
 from treeledger.cli.options import Options
 from treeledger.cli.outlet import LogOutlet, Outlet
 from treeledger.cli.progress import ScanBar
@@ -28,6 +27,7 @@ from treeledger.cli.render import entry_line, has_colour, json_line, tell
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import targets
 from treeledger.engine.hub import (
+    AttentionChanged,
     Committed,
     Event,
     Finished,
@@ -38,6 +38,7 @@ from treeledger.engine.hub import (
 )
 from treeledger.engine.patience import patiently
 from treeledger.errors import CursorExpired
+from treeledger.journal import Reader, Since
 from treeledger.ledger import Ledger
 from treeledger.model import ChangeKind, JournalEntry, OperationType, Repository, SyncOperation
 from treeledger.names import shown
@@ -209,6 +210,8 @@ class _Printer:
     # what the hub tells
 
     def take(self, event: Event) -> None:
+        if isinstance(event, AttentionChanged):
+            return
         self._repositories[event.repository.id] = event.repository
         match event:
             case Committed(repository, entries):

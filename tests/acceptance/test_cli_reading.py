@@ -17,8 +17,8 @@ from typing import cast
 import pytest
 from command_line import CommandLine
 
-from treeledger.cli.changes import Reader, Since
 from treeledger.errors import StoreUnavailable
+from treeledger.journal import Reader, Since
 from treeledger.model import Cursor, JournalEntry
 from treeledger.protocols import Store
 
