@@ -28,6 +28,7 @@ from treeledger.testing.store_marks import MarksContract
 from treeledger.testing.store_moving import MovingContract
 from treeledger.testing.store_reader import ReaderContract
 from treeledger.testing.store_records import RecordsContract
+from treeledger.testing.store_schedules import SchedulesContract
 from treeledger.testing.store_scrub import ScrubContract
 from treeledger.testing.store_shelf import Shelf
 
@@ -45,6 +46,7 @@ class StoreContract(
     DeletionsContract,
     JournalContract,
     MarksContract,
+    SchedulesContract,
     JobsContract,
 ):
     """Everything that `treeledger.protocols.Store` says, concern by concern."""

@@ -15,6 +15,14 @@ from treeledger.plugins.sql.values import json_text, repository_from, repository
 from treeledger.plugins.sql.work import Part, Row, Work, ask, run
 
 _PURGE_BATCH: Final = 5000
+_PURGED: Final = (
+    "purge_scopes",
+    "purge_dirty",
+    "purge_problems",
+    "purge_holds",
+    "purge_schedules",
+    "zero_counters",
+)
 _ABANDONED: Final = "the engine that ran it ended without finishing it"
 
 
@@ -138,7 +146,7 @@ def _purge_records(repository_id: UUID) -> Work[int]:
 
 def _purge_rest(repository_id: UUID) -> Work[None]:
     """All but the journal and the operations, which are history."""
-    for name in ("purge_scopes", "purge_dirty", "purge_problems", "purge_holds", "zero_counters"):
+    for name in _PURGED:
         yield from run(name, id=str(repository_id))
 
 

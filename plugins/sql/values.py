@@ -30,6 +30,7 @@ from treeledger.model import (
     SyncOperation,
 )
 from treeledger.plugins.sql.work import Row
+from treeledger.scheduling import Schedule, ScheduleKind
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -248,6 +249,16 @@ def job_from(row: Row) -> Job:
         lease_until=moment_or_none(row[8]),
         last_error=row[9],
         created_at=moment(row[10]),
+    )
+
+
+def schedule_from(row: Row) -> Schedule:
+    return Schedule(
+        repository_id=uuid_from(row[0]),
+        kind=ScheduleKind(row[1]),
+        started_at=moment_or_none(row[2]),
+        ended_at=moment_or_none(row[3]),
+        due_at=moment_or_none(row[4]),
     )
 
 
