@@ -22,8 +22,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
     "large": {"reconciliation": {"interval": "48h", "batch_size": 50, "max_concurrency": 2}},
     "high-change": {"file_watcher": {"debounce": "1s"}},
 }
-_SCHEDULE: Final = ("reconciliation", "schedule")
-_INTERVAL: Final = ("reconciliation", "interval")
+_SCHEDULED: Final = ("reconciliation", "scrub")  # tables with a `schedule`, over which an `interval` wins
 _ADDED: Final = (("ignore", "patterns"), ("ignore", "presets"))
 
 
@@ -68,8 +67,9 @@ def merge(layers: Sequence[Layer]) -> dict[KeyPath, Origin]:
     result = {path: Origin(value, "default") for path, value in _defaults(RepositorySettings())}
     for layer in _with_profile(layers):
         flat = dict(leaves(layer.values))
-        if _SCHEDULE in flat and _INTERVAL not in flat:
-            result[_INTERVAL] = Origin(None, layer.origin)  # an interval from below would win over it
+        for table in _SCHEDULED:
+            if (table, "schedule") in flat and (table, "interval") not in flat:
+                result[table, "interval"] = Origin(None, layer.origin)  # one from below would win over it
         for path, value in flat.items():
             below = result.get(path)
             if layer.adds and path in _ADDED and below and below.value:
