@@ -279,7 +279,9 @@ class _Reader:
         while done < size:
             if done and until is not None and time.monotonic() > until:
                 raise _OutOfTime(f"read {done:,} of {size:,} bytes within {timeout:g} seconds")
+            asked = time.monotonic()
             wanted = self._granted(min(size - done, _CHUNK))
+            until = until and until + time.monotonic() - asked
             self._progress.since = time.monotonic()
             count = os.readv(descriptor, (buffer[:wanted],))
             if not count:

@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from treeledger.errors import PluginError, RootOffline, TreeledgerError
 from treeledger.fs import fault_of, problem_of
+from treeledger.fs.disk_priority import disk_priority
 from treeledger.ignoring import Rules
 from treeledger.model import FileStat, Problem
 from treeledger.names import parent, shown, stored_from_bytes
@@ -53,6 +54,7 @@ class WorkSpec(NamedTuple):
     own_inodes: tuple[tuple[int, int], ...] = ()
     prompt: tuple[int, ...] = ()
     ledger: tuple[PartRef, str] | None = None  # how its records are read, and of which repository
+    disk_priority: str = "normal"  # of all that is done for it: "normal", "low" or "idle"
 
 
 class Look(NamedTuple):
@@ -220,7 +222,8 @@ def _borrowed(spec: WorkSpec) -> Iterator[_Parts]:
     """The parts of a spec for one call, with no memory of where directories and ignore files were."""
     parts = _kept.take(spec.key) or _Parts.build(spec)
     try:
-        yield parts
+        with disk_priority(spec.disk_priority):
+            yield parts
     finally:
         parts.forget()
         _kept.give(spec.key, parts)

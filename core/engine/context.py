@@ -9,7 +9,7 @@ from typing import Final
 
 import anyio
 
-from treeledger.config.settings import RepositorySettings
+from treeledger.config.settings import RepositorySettings, parse_rate
 from treeledger.diff import CHANGE_KEYS, ContentPolicy, SameStat
 from treeledger.engine.beside import Beside
 from treeledger.engine.farewell import Farewell
@@ -19,6 +19,7 @@ from treeledger.engine.roots import KnownRoot
 from treeledger.engine.run import Run
 from treeledger.engine.workers import Workers
 from treeledger.model import Lease, OperationType, Problem, ProblemCode, Repository, SyncOperation
+from treeledger.pacing import Pace
 from treeledger.protocols import Store
 from treeledger.reading import OVERTAKEN, Outcome, Read
 from treeledger.worker import WorkSpec
@@ -50,12 +51,15 @@ class Context:
     beside: Beside = field(default_factory=Beside)
     troubled: set[str] = field(default_factory=set)  # paths the store has problems of
     large: anyio.CapacityLimiter = field(init=False)  # threads that read large files
+    pace: Pace | None = field(init=False)  # of all who read contents here; None: as fast as they can
     colliding: dict[str, Problem] = field(default_factory=dict)  # the notes on names that collide, by path
     urgent: set[str] = field(default_factory=set)  # paths whose content is to be verified before others
     unread: set[str] = field(default_factory=set)  # those whose content is the trouble: a look proves nothing
 
     def __post_init__(self) -> None:
-        self.large = anyio.CapacityLimiter(self.settings.reconciliation.max_concurrency)
+        reconciliation = self.settings.reconciliation
+        self.large = anyio.CapacityLimiter(reconciliation.max_concurrency)
+        self.pace = None if reconciliation.max_rate is None else Pace(parse_rate(reconciliation.max_rate))
 
     @property
     def same(self) -> SameStat:

@@ -157,6 +157,7 @@ class Hashes:
             deadline=deadline,
             max_size=context.content.max_size,
             timeout=context.settings.reconciliation.hash_timeout,
+            pace=context.pace,
         )
 
     async def _record(self, records: Sequence[FileRecord], reads: Sequence[Read], run: Run) -> None:

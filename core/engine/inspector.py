@@ -240,6 +240,8 @@ class Inspector:
         small = [one for one in wanted.items() if manner.reread or one[1].size <= SMALL_FILE]
         if not small or not context.content.hashing:
             return changes, {}
+        if context.pace is not None and not manner.reread:
+            return changes, {}  # a commit waits for no pace: the hash queue reads them
         reads = {read.path: read for read in await self._read(small, manner)}
         run.count_read([read.stat.size for read in reads.values() if read.outcome is Outcome.DONE])
         now = datetime.now(UTC)
@@ -262,11 +264,11 @@ class Inspector:
     async def _read(self, wanted: Sequence[tuple[str, FileStat]], manner: _Manner) -> list[Read]:
         """Small files in one go, large ones each in a thread."""
         context, reread = self._context, manner.reread
-        pace = reread.pace if reread else None
+        pace = (reread.pace if reread else None) or context.pace
         limits = ReadLimits(
             deadline=reread.deadline if reread else manner.deadline,
             max_size=context.content.max_size,
-            timeout=context.settings.reconciliation.hash_timeout if pace is None else None,
+            timeout=context.settings.reconciliation.hash_timeout,
             pace=pace,
         )
         most = SMALL_FILE if pace is None else min(SMALL_FILE, pace.rate)

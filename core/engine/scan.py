@@ -147,8 +147,10 @@ class Scanner:
             await self._look_at(found.replaced, run, rehash)
 
     def _taking(self) -> Taking | None:
-        """How new files are taken up on the way."""
+        """How new files are taken up on the way; none where a pace is kept, of which processes know nothing."""
         context = self._context
+        if context.pace is not None:
+            return None
         limits = ReadLimits(
             max_size=context.content.max_size, timeout=context.settings.reconciliation.hash_timeout
         )

@@ -79,7 +79,8 @@ class Scrubber:
         await self._context.root.check()
         await run.begin()
         purse = Purse(request.budget, (await self._context.current()).bytes)
-        pace = None if request.rate is None else Pace(request.rate)
+        own = self._context.pace
+        pace = own if request.rate is None else Pace(request.rate, within=own)
         reading = _Reading(run, purse, Reread(purse.deadline, pace))
         started = datetime.now(UTC)
         before = started - timedelta(seconds=request.older_than)
@@ -120,7 +121,7 @@ class Scrubber:
     async def verify(self, run: Run, seconds: float) -> None:
         """Reads what is to be verified since its stat changed, oldest-verified first, for about so long."""
         purse = Purse(Budget(seconds=seconds), 0)
-        reading = _Reading(run, purse, Reread(purse.deadline))
+        reading = _Reading(run, purse, Reread(purse.deadline, self._context.pace))
         store, id = self._context.store, self._context.repository.id
         tried: list[int] = []
         with ungrouped():

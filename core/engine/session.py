@@ -205,6 +205,7 @@ def build_spec(
         own=own_paths(own, root.path),
         own_inodes=own_inodes(own, root.devices),
         ledger=reader and (reader, str(repository.id)),
+        disk_priority=settings.reconciliation.ionice,
     )
     return with_barred(spec, root.barred)
 

@@ -59,7 +59,7 @@ class Workers:
     async def read_small(
         self, spec: WorkSpec, wanted: Sequence[tuple[str, FileStat]], limits: ReadLimits
     ) -> list[Read]:
-        """Reads a batch. One that keeps a pace is read here: a process would have a pace of its own."""
+        """Reads a batch. One that keeps a pace is read here, where others keep it; nobody waits for it."""
         if limits.pace is None and len(wanted) >= _WORTH_A_PROCESS:
             most = limits.deadline and limits.deadline - time.monotonic() + patience(limits)
             with anyio.move_on_after(most) as waiting:
@@ -68,7 +68,8 @@ class Workers:
                     return reads
             if waiting.cancelled_caught and self._processes is not None:
                 self._processes.leave()
-        return await self._readers.read(spec, wanted, limits, self._small)
+        lane = self._small if limits.pace is None else anyio.CapacityLimiter(1)
+        return await self._readers.read(spec, wanted, limits, lane)
 
     async def _run(
         self,
