@@ -23,6 +23,7 @@ from treeledger.errors import PluginError, RootOffline, TreeledgerError
 from treeledger.fs import fault_of, problem_of
 from treeledger.fs.disk_priority import disk_priority
 from treeledger.ignoring import Rules
+from treeledger.listing import Listing, listed
 from treeledger.model import FileStat, Problem
 from treeledger.names import parent, shown, stored_from_bytes
 from treeledger.plugin_files import load_plugin_file
@@ -93,6 +94,12 @@ def survey(spec: WorkSpec, task: Task, ledger: LedgerReader | None = None) -> Su
         found = survey_span(walk, ledger or parts.ledger(spec), partial(_read_or_end, parts), task)
         found.notes += parts.rules.problems
         return found
+
+
+def list_folders(spec: WorkSpec, folders: Sequence[str]) -> list[Listing]:
+    """What is in each folder, one level deep, in the given order. Raises RootOffline."""
+    with _borrowed(spec) as parts:
+        return [listed(parts.tree, parts.rules, folder) for folder in folders]
 
 
 def names(spec: WorkSpec, directories: Sequence[str], most: int) -> list[list[str] | None]:

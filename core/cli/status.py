@@ -9,6 +9,7 @@ from treeledger import wire
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json, table, when
 from treeledger.cli.run import with_unlocked
+from treeledger.cli.upcoming import print_schedules
 from treeledger.model import Holder, HoldStatus, Repository
 from treeledger.names import shown
 from treeledger.units import show_count, show_size
@@ -34,8 +35,15 @@ async def _status(ledger: UnlockedLedger, options: Options) -> int:
     statuses = [(one, await ledger.sync_status(one.id)) for one in repositories]
     holder = await ledger.store.engine_holder(ledger.host)
     if options.json:
+        schedules = await ledger.store.schedules(None)
         for repository, status in statuses:
-            print_json(wire.Repository.of(repository, status, holder).fields())
+            own = [
+                wire.Schedule.of(one, repository.name)
+                for one in schedules
+                if one.repository_id == repository.id
+            ]
+            fields = wire.Repository.of(repository, status, holder).fields()
+            print_json({**fields, "schedules": [schedule.fields() for schedule in own]})
         return 0
     now = datetime.now(UTC)
     table(
@@ -43,6 +51,8 @@ async def _status(ledger: UnlockedLedger, options: Options) -> int:
         [_row(repository, status, now) for repository, status in statuses],
         right=(2, 3),
     )
+    if options.verbose:
+        print_schedules(repositories, await ledger.store.schedules(None), now)
     if not options.quiet:
         await _footer(ledger, repositories, holder)
     return 0

@@ -135,7 +135,7 @@ class ReconciliationSettings(Section, frozen=True, kw_only=True):
     hash_timeout: Duration | None = None
     quick_scan_interval: Interval | None = None  # of the folders that changed recently
     smart: bool = False  # full scans come earlier where much changes, later while the machine is busy
-    jitter: Duration = Duration(0)  # scheduled work begins up to so much later, always the same for a repository
+    jitter: Duration = Duration(0)  # scheduled work begins up to so much later, always by the same time
     quiet_hours: QuietHours | None = None  # "18:00-23:30", local time: no scheduled disk work
     max_rate: Rate | None = None  # bytes read per second for hashing and verifying
     ionice: Literal["normal", "low", "idle"] = "normal"

@@ -42,6 +42,16 @@ TEMPLATE: Final = """\
 #hashers = ["sha256"]              # the first names the content
 #max_hash_size = "50GiB"           # larger files are recorded without a hash; default: no limit
 #hash_timeout = "1h"               # for one file; default: no limit
+#quick_scan_interval = "30m"       # look again where something changed lately; default: never
+#smart = false                     # earlier where much changes, later while the machine is busy
+#jitter = "20m"                    # scheduled work begins up to so much later; default: 0s
+#quiet_hours = "18:00-23:30"       # no scheduled work then; default: none
+#max_rate = "40MB/s"               # of contents read; default: no limit
+#ionice = "normal"                 # normal | low | idle
+
+[defaults.scrub]                   # the running engine scrubs by itself; default: never
+#schedule = "0 4 1 * *"            # or an interval
+#percent = 10                      # or files, bytes, time; the first limit ends it; default: an hour
 
 [defaults.ignore]
 #builtin = true                    # hidden names, *~, *.tmp, ...: treeledger ignore list

@@ -10,9 +10,11 @@ import anyio
 
 from treeledger.engine.burst import Burst
 from treeledger.engine.hashes import Hashes
+from treeledger.engine.planner import quiet_hours
 from treeledger.engine.reconcile import operation
 from treeledger.engine.session import Session
 from treeledger.model import HoldStatus, OperationType
+from treeledger.wall_clock import local_now
 
 _RETRY_EVERY: Final = 60.0  # seconds between looks for failed files that are due again
 _VERIFY_REST: Final = 60.0  # seconds
@@ -52,9 +54,15 @@ class Chores:
                 await recorder.lost.wait()
 
     async def verify(self) -> None:
-        """Reads again what a chmod, a backup or a scan's move left to verify, a part of the time."""
+        """Reads again what a chmod, a backup or a scan's move left to verify, a part of the time.
+
+        Not within quiet hours.
+        """
+        quiet = quiet_hours(self._context.settings)
         while self._context.content.hashing:
             await anyio.sleep(_VERIFY_REST)
+            if quiet is not None and quiet.holds(local_now()):
+                continue
             started = time.monotonic()
             async with operation(self._session, OperationType.REALTIME) as run:
                 await self._session.scrubber().verify(run, _VERIFY_REST / _VERIFY_SHARE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 
 import anyio
@@ -11,11 +11,13 @@ import anyio
 from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
 from treeledger.engine.hub import Finished
+from treeledger.engine.planner import Planner
 from treeledger.engine.run import Run
 from treeledger.engine.scan import Scanned, Told
 from treeledger.engine.session import Session
 from treeledger.errors import StoreUnavailable
 from treeledger.model import OperationType, SyncOperation
+from treeledger.scheduling import ScheduleKind
 
 _GIVE_UP_AFTER = 4  # readings of a file that changes every time
 
@@ -71,7 +73,9 @@ async def scan_once(
     context = session.context
     async with operation(session, OperationType.MANUAL, " ".join(prefixes)) as run:
         async with hashing(session, run, told, wait=wait):
-            scanned = await reconcile(session, run, prefixes, rehash=rehash, told=told)
+            whole = Planner(context).running(ScheduleKind.FULL) if "" in prefixes else nullcontext()
+            async with whole:
+                scanned = await reconcile(session, run, prefixes, rehash=rehash, told=told)
             if scanned.overtaken:
                 overtaken = dict.fromkeys(scanned.overtaken, True)
                 await session.inspector.inspect(overtaken, run, found_by_scan=True)

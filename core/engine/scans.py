@@ -1,24 +1,26 @@
-"""Full scans: at the start, when somebody asks, on schedule, after a loss; one at a time."""
+"""Scans: at the start, when somebody asks, on schedule, after a loss; one at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 import anyio
 
 from treeledger.engine.hearing import Hearing
 from treeledger.engine.hub import Progress
+from treeledger.engine.planner import Planner
+from treeledger.engine.quick import RecentFolders, quick_scan
 from treeledger.engine.reconcile import hashing, operation, reconcile
 from treeledger.engine.run import Run
 from treeledger.engine.scan import Told
-from treeledger.engine.schedule import local_now, next_reconciliation
 from treeledger.engine.session import Session
 from treeledger.model import OperationType, SyncOperation
+from treeledger.scheduling import ScheduleKind
 
+_SCANS: Final = (ScheduleKind.FULL, ScheduleKind.QUICK)  # a full one does what a quick one would
 _CLOCK_CHECK: Final = 60.0  # seconds between looks at the wall clock, which may jump
 
 
@@ -47,25 +49,27 @@ class ScanRequest:
 
 
 class Scans:
-    """Runs the full scans of one session. `changed` is called when one begins and when it ends."""
+    """Runs the scans of one session. `changed` is called when one begins and when it ends."""
 
     def __init__(
         self,
         session: Session,
         hearing: Hearing,
+        planner: Planner,
         requests: list[ScanRequest],
         changed: Callable[[], None],
     ) -> None:
-        self.is_scanning = False
-        self.is_complete = session.context.repository.clean  # nothing that a scan would find was left out
-        self.upcoming: datetime | None = None
+        context = session.context
+        self.is_complete = context.repository.clean  # nothing that a scan would find was left out
+        self.is_scanning = context.settings.reconciliation.startup_scan or not self.is_complete
         self._session = session
-        self._context = session.context
+        self._context = context
         self._hearing = hearing
+        self._planner = planner
+        self._recent = RecentFolders(session.context)
         self._requests = requests
         self._changed = changed
         self._wake = anyio.Event()
-        self._last: datetime | None = None
         hearing.subtrees.on_whole = self.wake
 
     def wake(self) -> None:
@@ -73,34 +77,40 @@ class Scans:
         self._wake.set()
 
     async def serve(self) -> None:
-        settings = self._context.settings.reconciliation
-        if settings.startup_scan or not self._context.repository.clean:
-            await self._scan(OperationType.STARTUP, ("",))
-        while True:
-            while self._requests:
-                await self._answer(self._requests.pop(0))
-            if self._hearing.subtrees.whole_is_dirty:
-                await self._scan(OperationType.REALTIME, ("",))
-                continue
-            now = local_now()
-            self._last = self._last and min(self._last, now)  # the clock may have been put back
-            self.upcoming = next_reconciliation(settings, self._last, now)
-            if await self._is_due(now):
-                await self._scan(OperationType.RECONCILIATION, ("",))
+        with self._planner.listening():
+            await self._planner.look()
+            if self.is_scanning:
+                await self._scan(OperationType.STARTUP, ("",))
+            while True:
+                while self._requests:
+                    await self._answer(self._requests.pop(0))
+                if self._hearing.subtrees.whole_is_dirty:
+                    await self._scan(OperationType.REALTIME, ("",))
+                    continue
+                match await self._due():
+                    case ScheduleKind.FULL:
+                        await self._scan(OperationType.RECONCILIATION, ("",))
+                    case ScheduleKind.QUICK:
+                        await self._scan_quickly()
 
-    async def _is_due(self, now: datetime) -> bool:
-        """Waits for the scheduled time by the wall clock; False if something else is to be done before."""
-        upcoming = self.upcoming
-        while upcoming is None or now < upcoming:
-            delay = _CLOCK_CHECK if upcoming is None else (upcoming - now).total_seconds()
-            with anyio.move_on_after(min(delay, _CLOCK_CHECK)):
+    async def _due(self) -> ScheduleKind | None:
+        """Waits, by the wall clock, until a scan is due; None if something else is to be done before."""
+        while True:
+            upcoming, now = await self._planner.look(), self._planner.now()
+            waits = {kind: (upcoming[kind] - now).total_seconds() for kind in _SCANS if kind in upcoming}
+            for kind, seconds in waits.items():
+                if seconds <= 0:
+                    return kind
+            with anyio.move_on_after(min([*waits.values(), _CLOCK_CHECK])):
                 await self._wake.wait()
                 self._wake = anyio.Event()
-                return False
-            before, now = now, local_now()
-            if now < before:
-                return False
-        return True
+                return None
+
+    async def _scan_quickly(self) -> None:
+        async with self._planner.running(ScheduleKind.QUICK):
+            folders = await self._recent.since(self._planner.last(ScheduleKind.FULL))
+            if folders:
+                self._hearing.look_again(await quick_scan(self._session, folders))
 
     async def _answer(self, request: ScanRequest) -> None:
         was_complete = self.is_complete
@@ -143,7 +153,7 @@ class Scans:
                 asker(run)
 
         is_whole = "" in prefixes
-        covering = self._hearing.subtrees.scanning_whole() if is_whole else nullcontext()
+        covering = self._covering_whole() if is_whole else nullcontext()
         self.is_complete = self.is_complete and not is_whole
         self._set_scanning(not is_live)
         try:
@@ -160,10 +170,15 @@ class Scans:
         finally:
             self._set_scanning(False)
         self.is_complete = self.is_complete or is_whole
-        if not is_live:
-            self._last = local_now()
         self._hearing.look_again(scanned.overtaken)
         return begun
+
+    @asynccontextmanager
+    async def _covering_whole(self) -> AsyncIterator[None]:
+        """Around a scan of the whole tree, which stands for one that was scheduled, whoever asked for it."""
+        async with self._planner.running(ScheduleKind.FULL), self._hearing.subtrees.scanning_whole():
+            yield
+        await self._recent.restart()
 
     def _set_scanning(self, is_scanning: bool) -> None:
         self.is_scanning = is_scanning

@@ -12,13 +12,16 @@ from treeledger.engine.burst import Burst
 from treeledger.engine.chores import Chores
 from treeledger.engine.hearing import Hearing
 from treeledger.engine.hub import HealthChanged, RepositoryState
+from treeledger.engine.planner import Planner
 from treeledger.engine.scans import ScanRequest, Scans
+from treeledger.engine.scrubs import Scrubs
 from treeledger.engine.session import Session, with_barred
 from treeledger.engine.subtrees import UNWATCHED_EVERY
 from treeledger.errors import PluginError
 from treeledger.fs.mounts import mount_changes
 from treeledger.model import HoldStatus
 from treeledger.protocols import EventSource, SourceHealth, Watch
+from treeledger.scheduling import ScheduleKind
 from treeledger.units import show_count, show_duration
 
 _TICK: Final = 2.0  # seconds between looks at what other processes asked for
@@ -59,6 +62,7 @@ class Watching:
         self._say = say
         self._root_check = root_check
         self._scans: Scans | None = None
+        self._planner = Planner(session.context)
         self._failure: Exception | None = None
         self._failed = anyio.Event()
         self._is_held = False
@@ -83,7 +87,9 @@ class Watching:
             burst = Burst(self._context)
             hearing = Hearing(self.session, watch, burst, source.debounce if debounce is None else debounce)
             self._subtrees = hearing.subtrees
-            scans = self._scans = Scans(self.session, hearing, self._requests, self._say_state)
+            scans = Scans(self.session, hearing, self._planner, self._requests, self._say_state)
+            self._scans = scans
+            scrubs = Scrubs(self.session, self._planner, lambda: scans.is_scanning)
             self.session.deletions.is_busy = hearing.is_busy
             chores = Chores(self.session, burst, self.session.hashes(hearing.settle.hashed))
             try:
@@ -95,6 +101,7 @@ class Watching:
                         hearing.subtrees.serve_unwatched,
                         burst.serve,
                         scans.serve,
+                        scrubs.serve,
                     ):
                         tasks.start_soon(task)
                     for chore in (
@@ -227,7 +234,7 @@ class Watching:
 
     def _news(self, health: SourceHealth) -> dict[str, Any]:
         state, message = self._state(health)
-        upcoming = self._scans.upcoming if self._scans is not None else None
+        upcoming = self._planner.upcoming.get(ScheduleKind.FULL)
         return {
             "owner": self._context.lease.owner,
             "state": state.value,

@@ -18,6 +18,7 @@ from treeledger import worker
 from treeledger.engine.processes import Processes
 from treeledger.engine.readers import Readers, patience
 from treeledger.errors import PluginError, StoreError
+from treeledger.listing import Listing
 from treeledger.model import FileStat
 from treeledger.protocols import LedgerReader
 from treeledger.reading import Read, ReadLimits
@@ -52,6 +53,9 @@ class Workers:
 
     async def look(self, spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
         return await self._run(self._looks, len(paths), worker.look, spec, paths)
+
+    async def list_folders(self, spec: WorkSpec, folders: Sequence[str]) -> list[Listing]:
+        return await self._run(self._looks, 0, worker.list_folders, spec, folders)
 
     async def names(self, spec: WorkSpec, directories: Sequence[str], most: int) -> list[list[str] | None]:
         return await self._run(self._looks, 0, worker.names, spec, directories, most)

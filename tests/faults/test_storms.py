@@ -20,13 +20,13 @@ from truth import Heard, assert_in_order, until_equal
 
 from treeledger import worker
 from treeledger.engine.hub import RepositoryState
-from treeledger.engine.schedule import local_now
 from treeledger.errors import StoreUnavailable
 from treeledger.ledger import Ledger
 from treeledger.model import ChangeKind, HashState, OperationType, RecordState
 from treeledger.plugins.sqlite import session as sqlite_session
 from treeledger.settle import Settle
 from treeledger.survey import Surveyed, Task
+from treeledger.wall_clock import local_now
 
 pytestmark = pytest.mark.anyio
 WATCHING = RepositoryState.WATCHING
@@ -317,7 +317,7 @@ async def test_clock_and_schedule(
     tmp_path: Path, store_url: str, schedule: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wall = _Wall()
-    monkeypatch.setattr("treeledger.engine.scans.local_now", wall)
+    monkeypatch.setattr("treeledger.engine.planner.local_now", wall)
     monkeypatch.setattr("treeledger.engine.scans._CLOCK_CHECK", 0.02)
     root = tmp_path / "tree"
     root.mkdir()
