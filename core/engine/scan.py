@@ -147,7 +147,7 @@ class Scanner:
             await self._look_at(found.replaced, run, rehash)
 
     def _taking(self) -> Taking | None:
-        """How new files are taken up on the way; none where a pace is kept, of which processes know nothing."""
+        """How new files are taken up on the way; none is where a pace is kept, which processes cannot."""
         context = self._context
         if context.pace is not None:
             return None
