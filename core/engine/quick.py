@@ -97,7 +97,7 @@ async def quick_scan(session: Session, folders: Sequence[str]) -> list[str]:
 
 
 async def _compare(context: Context, listing: Listing, paths: set[str]) -> list[str]:
-    """Adds the files of a folder, here or on record; returns the folders that only a scan brings up to date."""
+    """Adds the files of a folder, here or on record; returns the folders that are to be scanned."""
     if listing.problem is not None:
         return []
     if listing.is_gone:
