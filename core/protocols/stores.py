@@ -44,7 +44,7 @@ from treeledger.protocols.store_values import (
     ScrubPlace,
 )
 from treeledger.scheduling import Schedule
-from treeledger.waiting import Waiting
+from treeledger.waiting import Troubles, Waiting
 
 
 @runtime_checkable
@@ -320,11 +320,15 @@ class Store(Protocol):
     async def note_schedule(self, schedule: Schedule) -> None:
         """Puts it in the place of what was noted of this repository and kind."""
 
-    async def waiting(self) -> list[Waiting]:
-        """What waits for a person, as it was noted; longest first."""
+    async def waiting(self, *, over: bool = False) -> list[Waiting]:
+        """What waits for a person, as it was noted; longest first. With `over` also what waits no longer
+        (`Waiting.over_at`)."""
 
     async def note_waiting(self, noted: Sequence[Waiting], over: Sequence[str]) -> None:
         """Adds or replaces by key, and forgets those whose keys are `over`, in one transaction."""
+
+    async def troubles(self) -> Troubles:
+        """What the ledger itself knows to wait: corrupted files by repository, dead jobs by action."""
 
     # dirty subtrees
     async def mark_dirty(self, repository_id: UUID, prefixes: Sequence[tuple[str, str]]) -> None:

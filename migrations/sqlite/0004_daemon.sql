@@ -9,7 +9,7 @@ CREATE TABLE schedules (
     PRIMARY KEY (repository_id, kind)
 );
 
--- What waits for a person; a row is kept until it no longer waits.
+-- What waits for a person; a row is kept until it no longer waits, and those who were told know that.
 CREATE TABLE attention (
     key text PRIMARY KEY,
     kind text NOT NULL CHECK (kind IN ('held', 'offline', 'degraded', 'corrupted', 'dead_job')),
@@ -17,5 +17,10 @@ CREATE TABLE attention (
     message text NOT NULL,
     since integer NOT NULL,
     told_at integer,                         -- when it was sent last; NULL: not yet
-    told integer NOT NULL DEFAULT 0          -- how often it was sent
+    told integer NOT NULL DEFAULT 0,         -- how often it was sent
+    over_at integer                          -- it waits no longer since then; NULL: it does
 );
+
+-- Few rows of many: what is corrupted, and what is dead.
+CREATE INDEX problems_corrupted ON problems (repository_id) WHERE code = 'corrupted';
+CREATE INDEX jobs_dead ON jobs (action, id) WHERE state = 'dead';

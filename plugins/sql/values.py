@@ -31,6 +31,7 @@ from treeledger.model import (
 )
 from treeledger.plugins.sql.work import Row
 from treeledger.scheduling import Schedule, ScheduleKind
+from treeledger.waiting import Waiting, WaitingKind
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -259,6 +260,19 @@ def schedule_from(row: Row) -> Schedule:
         started_at=moment_or_none(row[2]),
         ended_at=moment_or_none(row[3]),
         due_at=moment_or_none(row[4]),
+    )
+
+
+def waiting_from(row: Row) -> Waiting:
+    return Waiting(
+        key=row[0],
+        kind=WaitingKind(row[1]),
+        repository_id=None if row[2] is None else uuid_from(row[2]),
+        message=row[3],
+        since=moment(row[4]),
+        told_at=moment_or_none(row[5]),
+        told=row[6],
+        over_at=moment_or_none(row[7]),
     )
 
 

@@ -1,0 +1,38 @@
+-- What waits for a person: as an engine noted it, and what it is noted from.
+
+-- fragment: waiting
+-- In the order of `values.waiting_from`.
+key, kind, repository_id, message, since, told_at, told, over_at
+
+-- name: waiting
+-- Longest first.
+SELECT {waiting} FROM attention
+WHERE key <> ''
+  AND over_at IS NULL  -- unless over
+ORDER BY since, key
+
+-- name: note_waiting
+-- Anew, or once more.
+INSERT INTO attention ({waiting})
+VALUES (:key, :kind, :repository_id, :message, :since, :told_at, :told, :over_at)
+ON CONFLICT (key) DO UPDATE
+SET message = excluded.message, since = excluded.since, told_at = excluded.told_at, told = excluded.told,
+    over_at = excluded.over_at
+
+-- name: forget_waiting
+-- It waits no longer, and who knew of it knows.
+DELETE FROM attention WHERE key = :key
+
+-- name: corrupted_files
+-- Of each repository: how many, the first path, since when.
+SELECT repository_id, count(*), min(path), min(first_seen) FROM problems
+WHERE code = 'corrupted' GROUP BY repository_id ORDER BY repository_id
+
+-- name: dead_jobs
+-- Of each action: how many, why the newest failed, since when.
+SELECT action, many, last_error, since FROM (
+    SELECT action, last_error, count(*) OVER (PARTITION BY action) AS many,
+        min(created_at) OVER (PARTITION BY action) AS since,
+        row_number() OVER (PARTITION BY action ORDER BY id DESC) AS place
+    FROM jobs WHERE state = 'dead') AS dead
+WHERE place = 1 ORDER BY action
