@@ -6,7 +6,6 @@ import errno
 import itertools
 import logging
 import os
-import signal
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from treeledger.cli.progress import ScanBar
 from treeledger.cli.render import entry_line, has_colour, json_line, tell
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import targets
+from treeledger.engine.farewell import end_within
 from treeledger.engine.hub import (
     AttentionChanged,
     Committed,
@@ -84,7 +84,7 @@ async def _watch(outlet: Outlet, ledger: Ledger, options: Options) -> int:
             tasks.cancel_scope.cancel()
     except anyio.get_cancelled_exc_class():  # by a signal: see `main`
         printer.bid_farewell()
-        _end_within(_CLOSING)
+        end_within(_CLOSING)
         raise
     finally:
         stop()
@@ -92,12 +92,6 @@ async def _watch(outlet: Outlet, ledger: Ledger, options: Options) -> int:
     if printer.failure is not None and printer.failure.errno != errno.EIO:  # which a closed terminal says
         raise printer.failure
     return 0
-
-
-def _end_within(seconds: float) -> None:
-    """Everything is written: whatever holds up the end of the process now, it ends."""
-    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
-    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 @dataclass(slots=True)
