@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -50,6 +51,7 @@ class Engine:
     ) -> None:
         self.tools = tools
         self.keepers: dict[UUID, Keeper] = {}
+        self.heartbeat = time.monotonic()  # when the leases were last renewed, or that was tried
         self._sources = sources
         self._actions = actions
         self._recorded = recorded
@@ -74,6 +76,11 @@ class Engine:
             finally:
                 self._tasks = None
                 tasks.cancel_scope.cancel()
+
+    @property
+    def actions(self) -> Sequence[Action]:
+        """Those that run while the engine does."""
+        return self._actions
 
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Runs something beside the keepers, until the engine stops."""
@@ -184,6 +191,7 @@ class Engine:
                 self.keepers[id].lose()
 
     async def _renew(self) -> list[Lease]:
+        self.heartbeat = time.monotonic()
         return await self.tools.store.renew(self._leases(), self.tools.owner, LEASE_SECONDS)
 
     def _leases(self) -> list[Lease]:
