@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from treeledger.config.tables import PluginTables
     from treeledger.doctor import Check
     from treeledger.model import FileRecord, JournalEntry, Repository
-    from treeledger.protocols import Action, EventSource, PartRef, Store, StoreOptions
+    from treeledger.protocols import Action, EventSource, PartRef, Receiver, Store, StoreOptions
 
 spec = pluggy.HookspecMarker("treeledger")
 impl = pluggy.HookimplMarker("treeledger")
@@ -57,6 +57,11 @@ def actions(tables: PluginTables) -> Sequence[Action]:  # type: ignore[empty-bod
 @spec
 def recorded(repository: Repository, entries: Sequence[JournalEntry]) -> None:
     """Called in a worker thread after each committed batch. Best effort: nothing waits for it, or retries."""
+
+
+@spec
+def attention(tables: PluginTables) -> Sequence[Receiver]:  # type: ignore[empty-body]
+    """Receivers of what waits for a person, for those tables that `notify` of `[attention]` may name."""
 
 
 @spec

@@ -19,7 +19,7 @@ from treeledger import hookspecs
 from treeledger.api.plugin_routes import wrong_with
 from treeledger.api.routing import Route
 from treeledger.config.configuration import Configuration
-from treeledger.config.reading import did_you_mean
+from treeledger.config.reading import Place, did_you_mean
 from treeledger.config.secrets import mask
 from treeledger.config.settings import RepositorySettings
 from treeledger.doctor import Check
@@ -28,7 +28,7 @@ from treeledger.model import FileRecord, JournalEntry, Repository
 from treeledger.plugin_answers import WrongAnswer, list_of, one_of, references, unique
 from treeledger.plugin_files import where
 from treeledger.plugin_sources import Candidate, candidates
-from treeledger.protocols import Action, EventSource, PartRef, Store, StoreOptions
+from treeledger.protocols import Action, EventSource, PartRef, Receiver, Store, StoreOptions
 
 _log: Final = logging.getLogger(__name__)
 Part = TypeVar("Part")
@@ -91,6 +91,10 @@ class PluginManager:
     def actions(self) -> list[Action]:
         """The actions that have a table. Raises PluginError."""
         return list(self._named("actions", Action).values())
+
+    def receivers(self) -> dict[str, Receiver]:
+        """The receivers of what waits for a person, by name. Raises PluginError."""
+        return self._named("attention", Receiver)
 
     def walkers(self) -> dict[str, PartRef]:
         """Where each walker is built. Raises PluginError."""
@@ -183,7 +187,17 @@ class PluginManager:
                         raise ConfigurationError(f"{key} = {name!r}: no plugin has it{hint}")
         self.actions()
         self._ask("api_routes", list_of(Route), tables=self._tables)
+        self._check_receivers()
         self._tables.check_used(self._candidates().keys())
+
+    def _check_receivers(self) -> None:
+        known = self.receivers()
+        for name in self._configuration.attention.notify:
+            if name not in known:
+                place = Place(self._configuration.label, table="attention")
+                raise place.error(
+                    f"notify: {name!r} is told nothing by any plugin{did_you_mean(name, known)}"
+                )
 
     # what the above have in common
 

@@ -1,7 +1,9 @@
-"""Where a webhook may deliver to: by its address as written, and by the one that is really reached."""
+"""Where a webhook may deliver to: by its address as written, and by the one that is really reached; and with
+which headers."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +17,8 @@ _NEVER: Final = frozenset(
     ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "255.255.255.255")
 )
 """Metadata services of clouds that are not link-local, and everybody."""
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OURS: Final = re.compile(r"content-(type|length)|transfer-encoding|treeledger-.*", re.IGNORECASE)
 
 
 def checked_url(text: str) -> httpx.URL:
@@ -74,3 +78,14 @@ def is_here(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raises ValueError with a reason that does not quote a value."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"headers: {name!r} is no name of a header")
+        if _OURS.fullmatch(name):
+            raise ValueError(f"headers: {name} is set by the webhook itself")
+        if not (value.isascii() and value.isprintable() and value == value.strip()):
+            raise ValueError(f"headers: the value of {name} must be printable ASCII, without spaces around")

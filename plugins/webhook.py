@@ -1,4 +1,5 @@
-"""The action `webhook`: posts changes as JSON, signed, in their order, at least once.
+"""The action and receiver `webhook`: posts changes as JSON, signed, in their order, at least once; and what
+waits for a person, if `notify` of `[attention]` names its table.
 
     [plugins.phone]
     use = "webhook"
@@ -6,9 +7,9 @@
     secret = "env:PHONE_SECRET"
 
 A POST carries an object: `action`, the name of the table, and `changes`, at most `batch` of them,
-with the keys of `change_json`. Its headers are
+with the keys of `change_json`; or instead `attention`, a list with the keys of `notice_json`. Its headers are
 
-- `Treeledger-Delivery`: the first and the last `n` in it, equal whenever the delivery is tried again;
+- `Treeledger-Delivery`: equal whenever the delivery is tried again; of changes the first and the last `n`;
 - `Treeledger-Signature: t=SECONDS,v1=HEX`, if there is a secret: the HMAC-SHA256, with the secret, of
   the time of sending in seconds since 1970, a full stop, and the body.
 
@@ -46,8 +47,9 @@ from treeledger.config.settings import Duration, Rule, Section
 from treeledger.errors import ConfigurationError, PermanentFailure, RetryLater
 from treeledger.hookspecs import impl
 from treeledger.model import ChangeKind, Job, JournalEntry, NewJob, Repository
-from treeledger.plugins.receivers import check_peer, checked_url, is_here
+from treeledger.plugins.receivers import check_headers, check_peer, checked_url, is_here
 from treeledger.protocols import Action, iterate_batches
+from treeledger.waiting import Notice
 
 if TYPE_CHECKING:
     import ssl
@@ -57,8 +59,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MAY_PASS: Final = (408, 425, 429)  # of 4xx: timeout, too early, too many
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_OURS: Final = re.compile(r"content-(type|length)|transfer-encoding|treeledger-.*", re.IGNORECASE)
 _KINDS: Final = tuple(kind.value for kind in ChangeKind)
 
 
@@ -78,6 +78,7 @@ class Options(Section, frozen=True, kw_only=True):
 
     url: str
     secret: str | None = None
+    changes: bool = True  # False: only what waits for a person
     kinds: Annotated[tuple[str, ...], Rule(_check_kinds)] = ()  # () is all
     batch: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100  # changes in one POST, at most
     timeout: Annotated[Duration, Rule(_check_timeout)] = Duration(30)  # of one POST, from start to end
@@ -95,7 +96,7 @@ class Webhook(Action):
 
     def __init__(self, name: str, options: Options, repositories: tuple[str, ...] = ()) -> None:
         """Raises ValueError with what is wrong about the address, the secret or a header."""
-        _check_headers(options.headers)
+        check_headers(options.headers)
         if options.secret == "":
             raise ValueError("secret: is empty; without the key nothing is signed")
         self.name = name
@@ -116,12 +117,23 @@ class Webhook(Action):
 
     async def run(self, job: Job) -> None:
         """Posts one batch. Raises PermanentFailure and RetryLater, whose messages tell no secret."""
+        await self._deliver(job.key, {"action": self.name, **job.payload})
+
+    async def send(self, notices: Sequence[Notice]) -> None:
+        """Posts what waits for a person. Raises as `run` does."""
+        ids = "\n".join(sorted(notice.id for notice in notices))
+        delivery = f"attention-{hashlib.sha256(ids.encode()).hexdigest()[:16]}"
+        await self._deliver(
+            delivery, {"action": self.name, "attention": [notice_json(notice) for notice in notices]}
+        )
+
+    async def _deliver(self, delivery: str, content: Mapping[str, Any]) -> None:
         import httpx
 
         host, timeout = self._url.host, self._options.timeout
         try:
             with anyio.fail_after(timeout):
-                status, headers = await self._post(job)
+                status, headers = await self._post(delivery, content)
         except TimeoutError:
             raise RetryLater(f"{host} did not answer within {timeout:g} s") from None
         except httpx.NetworkError as error:
@@ -130,12 +142,12 @@ class Webhook(Action):
             raise RetryLater(f"the exchange with {host} failed: {type(error).__name__}") from None
         _judge(host, status, headers)
 
-    async def _post(self, job: Job) -> tuple[int, Mapping[str, str]]:
+    async def _post(self, delivery: str, content: Mapping[str, Any]) -> tuple[int, Mapping[str, str]]:
         """The status and the headers of the answer; its body is not read."""
         import httpx
 
         logging.getLogger("httpx").addFilter(self._is_harmless)
-        body = json.dumps({"action": self.name, **job.payload}, separators=(",", ":")).encode()
+        body = json.dumps(content, separators=(",", ":")).encode()
         if self._tls is None:
             self._tls = httpx.create_ssl_context()  # takes 20 ms
         async with (
@@ -144,18 +156,18 @@ class Webhook(Action):
                 "POST",
                 self._url,
                 content=body,
-                headers=self._headers(job, body),
+                headers=self._headers(delivery, body),
                 follow_redirects=False,
                 extensions={"trace": check_peer},
             ) as response,
         ):
             return response.status_code, response.headers
 
-    def _headers(self, job: Job, body: bytes) -> dict[str, str]:
+    def _headers(self, delivery: str, body: bytes) -> dict[str, str]:
         headers = {
             **self._options.headers,
             "Content-Type": "application/json",
-            "Treeledger-Delivery": job.key,
+            "Treeledger-Delivery": delivery,
         }
         if self._options.secret:
             headers["Treeledger-Signature"] = signature(self._options.secret, int(time.time()), body)
@@ -191,6 +203,25 @@ def change_json(entry: JournalEntry, known: Mapping[UUID, Repository]) -> dict[s
     }
 
 
+def notice_json(notice: Notice) -> dict[str, Any]:
+    """One thing that waits, as a receiver gets it.
+
+    `told` is how often it was sent before, so 0 for what is new; with `over` it waits no longer. `key` is
+    equal in all that is sent of it.
+    """
+    waiting = notice.waiting
+    return {
+        "key": waiting.key,
+        "kind": waiting.kind.value,
+        "repository": notice.repository,
+        "repository_id": None if waiting.repository_id is None else str(waiting.repository_id),
+        "message": waiting.message,
+        "since": waiting.since.isoformat(),
+        "told": waiting.told,
+        "over": notice.is_over,
+    }
+
+
 def signature(secret: str, seconds: int, body: bytes) -> str:
     """The value of `Treeledger-Signature` for a body sent at a time, in seconds since 1970."""
     digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256)
@@ -223,17 +254,6 @@ def _judge(host: str, status: int, headers: Mapping[str, str]) -> None:
     raise RetryLater(said, retry_after(headers.get("Retry-After"), datetime.now(UTC)))
 
 
-def _check_headers(headers: Mapping[str, str]) -> None:
-    """Raises ValueError with a reason that does not quote a value."""
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"headers: {name!r} is no name of a header")
-        if _OURS.fullmatch(name):
-            raise ValueError(f"headers: {name} is set by the webhook itself")
-        if not (value.isascii() and value.isprintable() and value == value.strip()):
-            raise ValueError(f"headers: the value of {name} must be printable ASCII, without spaces around")
-
-
 def _resolve(key: str, text: str) -> str:
     """What a reference stands for. Raises ValueError."""
     try:
@@ -264,4 +284,10 @@ def _webhook(tables: PluginTables, name: str, options: Options) -> Webhook:
 
 @impl
 def actions(tables: PluginTables) -> list[Webhook]:
+    tables_of = tables.instances("webhook", Options)
+    return [_webhook(tables, name, options) for name, options in tables_of if options.changes]
+
+
+@impl
+def attention(tables: PluginTables) -> list[Webhook]:
     return [_webhook(tables, name, options) for name, options in tables.instances("webhook", Options)]

@@ -20,6 +20,7 @@ from treeledger.protocols.parts import Walker as Walker
 from treeledger.protocols.readers import FilePlace as FilePlace
 from treeledger.protocols.readers import KeyRow as KeyRow
 from treeledger.protocols.readers import LedgerReader as LedgerReader
+from treeledger.protocols.receivers import Receiver as Receiver
 from treeledger.protocols.sources import EventSource as EventSource
 from treeledger.protocols.sources import SourceHealth as SourceHealth
 from treeledger.protocols.sources import Watch as Watch

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -25,9 +26,10 @@ from treeledger.errors import ConfigurationError, PermanentFailure, RetryLater, 
 from treeledger.model import ChangeKind
 from treeledger.plugins import receivers
 from treeledger.plugins.receivers import is_never_a_receiver
-from treeledger.plugins.webhook import Options, Webhook, actions, retry_after
+from treeledger.plugins.webhook import Options, Webhook, actions, attention, retry_after
 from treeledger.protocols import Action
 from treeledger.testing.actions import PHOTOS, REMOVED, ActionContract, entry, job_of, journal
+from treeledger.waiting import Notice, Waiting, WaitingKind
 
 KNOWN = {PHOTOS.id: PHOTOS}
 PLACE = "/hooks/T0K3N"
@@ -145,6 +147,64 @@ def test_every_wanted_change_is_in_one_batch_in_order(
     assert [n for numbers in batches for n in numbers] == expected
     assert all(1 <= len(numbers) <= batch for numbers in batches)
     assert [job.key for job in jobs] == [f"{numbers[0]}-{numbers[-1]}" for numbers in batches]
+
+
+SINCE = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
+HELD = Waiting("held:7", WaitingKind.HELD, PHOTOS.id, "photos: 50 of 60 files are gone", SINCE, SINCE, 1)
+DEAD = Waiting("dead_job:phone", WaitingKind.DEAD_JOB, None, "phone: 1 job", SINCE)
+
+
+@pytest.mark.anyio
+async def test_what_waits_for_a_person_arrives_as_json_and_signed(receiver: Receiver) -> None:
+    action = webhook(receiver, secret="hush")
+    over = replace(DEAD, told=2, over_at=SINCE)
+    await action.send([Notice(HELD, "photos"), Notice(over, None)])
+    [delivery] = receiver.deliveries
+    assert delivery.json == {
+        "action": "phone",
+        "attention": [
+            {
+                "key": "held:7",
+                "kind": "held",
+                "repository": "photos",
+                "repository_id": str(PHOTOS.id),
+                "message": "photos: 50 of 60 files are gone",
+                "since": "2026-11-21T08:30:00+00:00",
+                "told": 1,
+                "over": False,
+            },
+            {
+                "key": "dead_job:phone",
+                "kind": "dead_job",
+                "repository": None,
+                "repository_id": None,
+                "message": "phone: 1 job",
+                "since": "2026-11-21T08:30:00+00:00",
+                "told": 2,
+                "over": True,
+            },
+        ],
+    }
+    stamp, digest = delivery.headers["treeledger-signature"].removeprefix("t=").split(",v1=")
+    assert digest == hmac.digest(b"hush", stamp.encode() + b"." + delivery.body, hashlib.sha256).hex()
+
+
+@pytest.mark.anyio
+async def test_a_delivery_of_what_waits_is_the_same_when_it_is_repeated(receiver: Receiver) -> None:
+    action = webhook(receiver)
+    receiver.answers.append((503, {}))
+    with pytest.raises(RetryLater):
+        await action.send([Notice(HELD, "photos")])
+    await action.send([Notice(HELD, "photos")])
+    await action.send([Notice(replace(HELD, told=2), "photos")])
+    first, second, reminder = (one.headers["treeledger-delivery"] for one in receiver.deliveries)
+    assert first == second != reminder
+
+
+def test_a_table_may_be_told_only_what_waits() -> None:
+    tables = PluginTables({"phone": {"use": "webhook", "url": "http://localhost/", "changes": False}})
+    assert actions(tables) == []
+    assert [one.name for one in attention(tables)] == ["phone"]
 
 
 # --- what becomes of a job -----------------------------------------------------------------------

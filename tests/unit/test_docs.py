@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +35,9 @@ from treeledger.config.reading import ValueType
 from treeledger.config.secrets import shown_value
 from treeledger.config.settings import (
     ApiSettings,
+    AttentionSettings,
     Duration,
+    LogSettings,
     RepositoryIdentity,
     RepositorySettings,
     StoreSettings,
@@ -47,6 +50,7 @@ from treeledger.plugins.gitignore.presets import BUILT_IN, PRESETS
 from treeledger.plugins.polling import PollingOptions
 from treeledger.plugins.webhook import Options as WebhookOptions
 from treeledger.units import write_duration
+from treeledger.waiting import Notice, Waiting, WaitingKind
 
 TOP: Final = Path(__file__).parents[2]
 DOCS: Final = TOP / "docs"
@@ -55,6 +59,8 @@ HOOKS: Final = [name for name, found in vars(hookspecs).items() if hasattr(found
 TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "store": StoreSettings,
     "api": ApiSettings,
+    "attention": AttentionSettings,
+    "log": LogSettings,
     "defaults": RepositorySettings,
     "repositories": RepositoryIdentity,
     "plugins.NAME": InstanceSettings,
@@ -74,6 +80,12 @@ every = "50ms"
 
 [plugins.notes]
 folder = "FOLDER/new"
+
+[attention]
+notify = ["postbox"]
+
+[plugins.postbox]
+path = "FOLDER/postbox.txt"
 """
 
 
@@ -208,6 +220,20 @@ async def test_example_of_recorded(folder: Path, capsys: pytest.CaptureFixture[s
 
     async with opened(folder) as ledger, ledger.started():
         await until(is_said, "both lines")
+
+
+@pytest.mark.anyio
+async def test_example_of_attention(folder: Path) -> None:
+    async with opened(folder) as ledger:
+        ledger.check()
+        receiver = ledger.plugins.receivers()["postbox"]
+        since = datetime(2026, 11, 21, tzinfo=UTC)
+        waiting = Waiting("held:1", WaitingKind.HELD, None, "photos: 50 of 60 files are gone", since)
+        notices = [waiting, replace(waiting, told_at=since, told=1), replace(waiting, over_at=since)]
+        await receiver.send([Notice(one, "photos") for one in notices])
+    words = ("new", "again", "over")
+    lines = (folder / "postbox.txt").read_text().splitlines()
+    assert lines == [f"{word}: photos: 50 of 60 files are gone" for word in words]
 
 
 @pytest.mark.anyio

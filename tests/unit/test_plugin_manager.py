@@ -51,6 +51,23 @@ def actions(tables):
     return [Action(name, options.url) for name, options in tables.instances('hook', Options)]
 """
 )
+RECEIVER = (
+    HEADER
+    + """
+from treeledger.config.settings import Section
+
+class Options(Section, frozen=True, kw_only=True):
+    to: str
+
+class Mailer:
+    def __init__(self, name): self.name = name
+    async def send(self, notices): pass
+
+@impl
+def attention(tables):
+    return [Mailer(name) for name, options in tables.instances('mailer', Options)]
+"""
+)
 
 
 class Folder:
@@ -314,6 +331,16 @@ def test_what_no_plugin_reads_or_has_is_an_error(folder: Folder, text: str, mess
     manager.load()
     with pytest.raises(ConfigurationError, match=message):
         manager.check([wrong.settings_for()])
+
+
+def test_whom_attention_notifies_must_be_a_receiver(folder: Folder) -> None:
+    text = '[plugins.phone]\nuse = "mailer"\nto = "me"\n[attention]\nnotify = ["%s"]\n'
+    folder.plugin("mailer", RECEIVER)
+    known = folder.loaded(text % "phone")
+    known.check([])
+    assert list(known.receivers()) == ["phone"]
+    with pytest.raises(ConfigurationError, match=r"\[attention\] notify: .*'phon'.*did you mean 'phone'"):
+        folder.loaded(text % "phon").check([])
 
 
 def test_ignore_filters_see_the_settings_of_the_repository(folder: Folder) -> None:
