@@ -133,7 +133,8 @@ class Ledger(UnlockedLedger):
         lock = partial(self.store.lock_engine, self.host, command)
         owner = await patiently(lock, max(self._patience, _ONE_SHOT_PATIENCE))
         try:
-            yield Tools(self.store, self.plugins, self.hub, Workers(processes=self._processes), owner)
+            workers, own = Workers(processes=self._processes), self.configuration.own_paths()
+            yield Tools(self.store, self.plugins, self.hub, workers, owner, own)
         finally:
             # If the store is away, the lock ends by itself.
             with anyio.move_on_after(1, shield=True), suppress(StoreUnavailable):
@@ -268,5 +269,6 @@ class Ledger(UnlockedLedger):
         """What a scan would change; nothing is written, and no lock is needed. Raises RootOffline."""
         self._own(repository)
         self.plugins.load()
-        tools = Tools(self.store, self.plugins, self.hub, Workers(), "nobody")
+        own = self.configuration.own_paths()
+        tools = Tools(self.store, self.plugins, self.hub, Workers(), "nobody", own)
         return await foresee(tools, repository, self.settings_of(repository), prefixes)

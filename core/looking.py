@@ -56,7 +56,8 @@ async def looker(ledger: Ledger, repository: Repository) -> Looker:
         raise RootOffline(f"{repository.name} is on the host {repository.host}; ask there")
     ledger.plugins.load()
     settings = ledger.settings_of(repository)
-    tools = Tools(ledger.store, ledger.plugins, ledger.hub, Workers(), "nobody")
+    own = ledger.configuration.own_paths()
+    tools = Tools(ledger.store, ledger.plugins, ledger.hub, Workers(), "nobody", own)
     root, verdict = await examine_root(
         ledger.store, repository, settings.marker, settings.shown_as, cross_mounts=settings.cross_mounts
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from treeledger.config.settings import (
 )
 from treeledger.config.tables import PluginTables
 from treeledger.errors import ConfigurationError
+from treeledger.names import stored_from_os
 
 _IDENTITY: Final = RepositoryIdentity.__struct_fields__
 
@@ -92,6 +94,21 @@ class Configuration:
     def defaults(self) -> Mapping[str, Any]:
         """The table `[defaults]` as it was written."""
         return with_aliases(self.written.get("defaults", {}), Place(self.label, table="defaults"))
+
+    @property
+    def log_file(self) -> Path | None:
+        """Where a daemon logs; None: to standard error. A relative path is relative to the file's folder."""
+        if self.log.file is None:
+            return None
+        folder = self.path.parent if self.path is not None else Path.cwd()
+        return Path(os.path.abspath(folder / Path(self.log.file).expanduser()))
+
+    def own_paths(self) -> list[str]:
+        """Absolute paths (stored form) of files that an engine writes beside the store's own; each also as
+        the start of a name."""
+        given = [self.log_file, Path(self.api.socket) if self.api.socket is not None else None]
+        paths = [path for path in given if path is not None]
+        return sorted({stored_from_os(str(one)) for path in paths for one in (path, path.resolve())})
 
     def named_parts(self) -> set[str]:
         """The event sources, walkers and hashers that the configuration names: they must load."""

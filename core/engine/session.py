@@ -55,13 +55,15 @@ class Parts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all sessions of one engine share."""
+    """What all sessions of one engine share. `own_paths`: as `Store.own_paths`, of files that are not the
+    store's but the ledger's, too."""
 
     store: Store
     parts: Parts
     hub: Hub
     workers: Workers
     owner: str
+    own_paths: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -192,7 +194,7 @@ def build_spec(
     options = {**walker.options, "inode": root.inode}
     hashers = tools.parts.hashers()
     names = settings.reconciliation.hashers
-    own = tools.store.own_paths()
+    own = [*tools.store.own_paths(), *tools.own_paths]
     reader = tools.store.reader()
     spec = WorkSpec(
         key=f"{repository.id}:{next(_specs)}",
