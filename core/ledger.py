@@ -38,7 +38,7 @@ from treeledger.engine.scrubbing import Judged, Scrubbed, accept_once, scrub_onc
 from treeledger.engine.seeding import Seeder, seeded_in, seeding
 from treeledger.engine.session import Session, Tools, open_session
 from treeledger.engine.workers import Workers
-from treeledger.errors import StoreUnavailable, UsageError
+from treeledger.errors import StoreUnavailable, TreeledgerError, UsageError
 from treeledger.model import OperationType, Repository, SyncOperation
 from treeledger.plugin_manager import PluginManager
 from treeledger.protocols import Store
@@ -56,6 +56,7 @@ class Ledger(UnlockedLedger):
         self.hub = Hub()
         self._processes = False
         self._only: set[UUID] | None = None  # whom a running engine keeps, if not all
+        self._roster: Roster | None = None
 
     @classmethod
     @asynccontextmanager
@@ -108,11 +109,32 @@ class Ledger(UnlockedLedger):
                     for repository in known:
                         if self._is_kept(repository, wanted):
                             engine.keep(repository, self.settings_of(repository))
-                    roster = Roster(engine, known, partial(self._is_wanted, only=wanted), self.settings_of)
-                    engine.start(roster.follow)
+                    is_wanted = partial(self._is_wanted, only=wanted)
+                    self._roster = Roster(engine, known, is_wanted, self.settings_of)
+                    engine.start(self._roster.follow)
                     yield engine
                 finally:
-                    self._engine = None
+                    self._engine = self._roster = None
+
+    async def reconfigure(self, configuration: Configuration) -> None:
+        """Goes by another configuration from now on, as far as it is about repositories: those it declares,
+        and their settings. A running engine leaves and keeps again only those whose settings differ.
+
+        Plugins, the store and the host stay as they are. Raises ConfigurationError and PluginError as
+        `check` does, UsageError and StoreError if its repositories are refused; then all is as before.
+        """
+        candidate = Ledger(configuration, PluginManager(configuration), self.store)
+        await anyio.to_thread.run_sync(candidate.check)
+        before, self.configuration = self.configuration, configuration
+        try:
+            await self.sync_declared()
+        except TreeledgerError:
+            self.configuration = before
+            with suppress(StoreUnavailable):  # then nothing was changed
+                await self.sync_declared()
+            raise
+        if self._roster is not None:
+            await self._roster.reread()
 
     def keep(self, repository: Repository) -> None:
         """Has the running engine keep a repository, too, if it keeps only some. Raises ConfigurationError."""

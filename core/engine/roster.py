@@ -15,6 +15,7 @@ from treeledger.engine.hub import RepositoryState, StateChanged
 from treeledger.engine.patience import patient, unsaid
 from treeledger.errors import ConfigurationError
 from treeledger.model import Repository
+from treeledger.protocols import Store
 
 _EVERY: Final = 2.0  # seconds between looks at what other processes did
 
@@ -25,18 +26,25 @@ class Steps:
 
     removed: tuple[Repository, ...] = ()
     paused: tuple[Repository, ...] = ()
-    changed: tuple[Repository, ...] = ()  # to be left and kept again, with other settings
+    changed: tuple[Repository, ...] = ()  # to be left and kept again, if their settings are others
     kept: tuple[Repository, ...] = ()
 
 
-def steps(before: Mapping[UUID, Repository], now: Sequence[Repository]) -> Steps:
-    """What happened between two listings. A repository that was paused from the start is no news."""
+def steps(before: Mapping[UUID, Repository], now: Sequence[Repository], *, all_differ: bool = False) -> Steps:
+    """What happened between two listings. A repository that was paused from the start is no news.
+
+    `all_differ`: the settings of each may be others, though the listings say nothing of it.
+    """
     listed = {repository.id for repository in now}
     known = [(before[one.id], one) for one in now if one.id in before]
     return Steps(
         removed=tuple(one for id, one in before.items() if id not in listed),
         paused=tuple(one for old, one in known if one.paused and not old.paused),
-        changed=tuple(one for old, one in known if not one.paused and not old.paused and _differ(old, one)),
+        changed=tuple(
+            one
+            for old, one in known
+            if not one.paused and not old.paused and (all_differ or _differ(old, one))
+        ),
         kept=tuple(one for one in now if not one.paused and (one.id not in before or before[one.id].paused)),
     )
 
@@ -60,14 +68,29 @@ class Roster:
         self._known = {repository.id: repository for repository in known if wanted(repository)}
         self._wanted = wanted
         self._settings_of = settings_of
+        self._looking = anyio.Lock()
+        self._all_differ = False
 
     async def follow(self) -> None:
         """Does what each new listing asks for, until cancelled; patient while the store is away."""
         store = patient(self._engine.tools.store, None, unsaid())
         while True:
             await anyio.sleep(_EVERY)
+            await self._look(store)
+
+    async def reread(self) -> None:
+        """Does now what the listing asks for, after the settings that hold for all have changed.
+
+        Raises StoreUnavailable; then it is done as soon as the store is back.
+        """
+        self._all_differ = True
+        await self._look(self._engine.tools.store)
+
+    async def _look(self, store: Store) -> None:
+        async with self._looking:
             listed = [one for one in await store.repositories() if self._wanted(one)]
-            await self._take(steps(self._known, listed))
+            all_differ, self._all_differ = self._all_differ, False
+            await self._take(steps(self._known, listed, all_differ=all_differ))
             self._known = {repository.id: repository for repository in listed}
 
     async def _take(self, steps: Steps) -> None:

@@ -33,3 +33,9 @@ OTHERWISE = replace(ONE, settings={"change_key": "size"})
 )
 def test_steps(before: tuple[Repository, ...], now: tuple[Repository, ...], expected: Steps) -> None:
     assert steps({one.id: one for one in before}, now) == expected
+
+
+def test_after_all_settings_were_read_anew_each_that_is_kept_is_looked_at() -> None:
+    other = Repository(uuid4(), "other", "here", "/other", paused=True)
+    before = {one.id: one for one in (ONE, other)}
+    assert steps(before, [ONE, other], all_differ=True) == Steps(changed=(ONE,))
