@@ -1,0 +1,65 @@
+"""`GET /api/logs`: what the engine logged last."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from treeledger.api.routing import MOST, Asked, Form, Route
+from treeledger.api.service import Service
+from treeledger.daemon.logs import Kept, Ring
+
+
+class LogQuery(Form, frozen=True, kw_only=True):
+    """Which records: of at least a level; those that follow `after`, the `n` of a record, else the last."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    after: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
+
+
+class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One record; `n` grows, from one run to the next, too."""
+
+    n: int
+    ts: datetime
+    level: str
+    logger: str
+    message: str
+    repository: str | None
+    exception: str | None
+
+
+class LogPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Records in their order; `next` is what to ask for with `after` to go on."""
+
+    items: list[LogRecord]
+    next: int
+
+
+async def logs(service: Service, asked: Asked) -> LogPage:
+    """The last records that are in memory; none, where the program keeps no log."""
+    query: LogQuery = asked.query
+    ring = Ring.of_this_process()
+    kept = ring.page(least=query.level, after=query.after, limit=query.limit) if ring is not None else []
+    return LogPage(items=[_record(one) for one in kept], next=kept[-1].n if kept else query.after or 0)
+
+
+def _record(kept: Kept) -> LogRecord:
+    line = kept.line
+    return LogRecord(
+        n=kept.n,
+        ts=line.ts,
+        level=line.level,
+        logger=line.logger,
+        message=line.message,
+        repository=line.repository,
+        exception=line.exception,
+    )
+
+
+LOG_ROUTES: Final = (
+    Route("GET", "/api/logs", "what was logged last", logs, answers=LogPage, query=LogQuery, tag="engine"),
+)
