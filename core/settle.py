@@ -50,6 +50,7 @@ class Settle:
         self._heap: list[tuple[float, str]] = []
         self._looked: OrderedDict[str, _Looked] = OrderedDict()
         self._costs: OrderedDict[str, float] = OrderedDict()
+        self.heard: list[float] = []  # of what `due` gave last, in its order: when each was observed first
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -99,6 +100,7 @@ class Settle:
     def due(self, now: float) -> list[Observation]:
         """Takes out what is due; with a move or a loss all others that wait, as they may be its other end."""
         ready: list[Observation] = []
+        self.heard = []
         while (first := self.next_due()) is not None and first <= now:
             _, path = heapq.heappop(self._heap)
             ready.append(self._take(path, now))
@@ -109,7 +111,9 @@ class Settle:
 
     def _take(self, path: str, now: float) -> Observation:
         self._remember(path, now)
-        return self._pending.pop(path).observation
+        pending = self._pending.pop(path)
+        self.heard.append(pending.first)
+        return pending.observation
 
     def _remember(self, path: str, now: float) -> None:
         looked = self._looked.pop(path, None)

@@ -19,6 +19,7 @@ from treeledger.config.settings import RepositorySettings
 from treeledger.engine.actions import ActionRunner
 from treeledger.engine.hub import Committed, Event, ManyCommitted, RepositoryState
 from treeledger.engine.keeper import Keeper
+from treeledger.engine.meter import Meter
 from treeledger.engine.patience import patiently, unsaid
 from treeledger.engine.relocate import relocate
 from treeledger.engine.scan import Told
@@ -52,6 +53,7 @@ class Engine:
         self.tools = tools
         self.keepers: dict[UUID, Keeper] = {}
         self.heartbeat = time.monotonic()  # when the leases were last renewed, or that was tried
+        self.meter = Meter()
         self._sources = sources
         self._actions = actions
         self._recorded = recorded
@@ -66,6 +68,7 @@ class Engine:
         """Runs until the body ends; stops every keeper in order. The caller holds the engine lock."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
+            unlisten = self.tools.hub.listen(self.meter.take)
             tasks.start_soon(self._heartbeat)
             if self._recorded is not None:
                 tasks.start_soon(self._tell_recorded, self._recorded)
@@ -75,6 +78,7 @@ class Engine:
                 yield self
             finally:
                 self._tasks = None
+                unlisten()
                 tasks.cancel_scope.cancel()
 
     @property

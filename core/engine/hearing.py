@@ -10,6 +10,7 @@ import anyio
 
 from treeledger.dirty import collapse
 from treeledger.engine.burst import Burst, rest_after
+from treeledger.engine.hub import CaughtUp
 from treeledger.engine.session import Session
 from treeledger.engine.subtrees import Subtrees
 from treeledger.ignoring import is_ignore_file
@@ -82,11 +83,17 @@ class Hearing:
             started = time.monotonic()
             self._in_hand = due = self.settle.due(started)
             self.subtrees.hear(observation for observation in due if observation.subtree)
-            files = [observation for observation in due if not observation.subtree]
+            files = [
+                (observation, heard)
+                for observation, heard in zip(due, self.settle.heard, strict=True)
+                if not observation.subtree
+            ]
             for part in iterate_batches(files, _BURST):
                 with self._burst.use() as run:
-                    hints = {observation.path: observation.written for observation in part}
+                    hints = {observation.path: observation.written for observation, _ in part}
                     self.look_again(await self._session.inspector.inspect(hints, run))
+                now = time.monotonic()
+                self._context.hub.tell(CaughtUp(self._context.repository, [now - heard for _, heard in part]))
             self._in_hand = ()
             if len(self.settle) < _BURST:  # else a full batch waits already
                 await rest_after(started, len(due))

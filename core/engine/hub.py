@@ -67,6 +67,14 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """What was heard of some files is on record now: for each, `seconds` after it was first heard of."""
+
+    repository: Repository
+    seconds: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     """A repository is in another state now; `message` says why and what to do, for people."""
 
@@ -91,7 +99,15 @@ class AttentionChanged:
 
 
 Event = (
-    Committed | ManyCommitted | Began | Progress | Finished | StateChanged | HealthChanged | AttentionChanged
+    Committed
+    | ManyCommitted
+    | Began
+    | Progress
+    | Finished
+    | CaughtUp
+    | StateChanged
+    | HealthChanged
+    | AttentionChanged
 )
 Listener = Callable[[Event], None]
 

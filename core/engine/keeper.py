@@ -20,7 +20,7 @@ from treeledger.engine.watching import MountsChanged, Watching
 from treeledger.errors import EngineLocked, LeaseLost, RepositoryNotFound, RootOffline, StoreError
 from treeledger.fs.mounts import mount_changes
 from treeledger.model import Repository
-from treeledger.protocols import EventSource
+from treeledger.protocols import EventSource, SourceHealth
 
 log = logging.getLogger(__name__)
 _TROUBLE: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
@@ -72,6 +72,11 @@ class Keeper:
     @property
     def lease_holder(self) -> Session | None:
         return None if self._watching is None else self._watching.session
+
+    @property
+    def source_health(self) -> SourceHealth | None:
+        """How well its event source hears; None while none is armed."""
+        return None if self._watching is None else self._watching.source_health
 
     def lose(self) -> None:
         """Somebody else has the repository now: stop at once."""

@@ -69,6 +69,11 @@ class Watching:
         self._better: EventSource | None = None
         self._instead = ""  # why another source listens than the one that should
 
+    @property
+    def source_health(self) -> SourceHealth | None:
+        """None while no source is armed."""
+        return None if self._scans is None else self._watch.health()
+
     def wake_scans(self) -> None:
         """Says that there is a new request for a scan."""
         if self._scans is not None:
