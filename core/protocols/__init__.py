@@ -26,6 +26,7 @@ from treeledger.protocols.sources import SourceHealth as SourceHealth
 from treeledger.protocols.sources import Watch as Watch
 from treeledger.protocols.store_values import EPOCH as EPOCH
 from treeledger.protocols.store_values import FIRST_PROBLEM as FIRST_PROBLEM
+from treeledger.protocols.store_values import MOST_COUNTED as MOST_COUNTED
 from treeledger.protocols.store_values import Added as Added
 from treeledger.protocols.store_values import Applied as Applied
 from treeledger.protocols.store_values import FileQuery as FileQuery
@@ -36,5 +37,6 @@ from treeledger.protocols.store_values import NewFile as NewFile
 from treeledger.protocols.store_values import ProblemPlace as ProblemPlace
 from treeledger.protocols.store_values import ScrubPlace as ScrubPlace
 from treeledger.protocols.store_values import StoreOptions as StoreOptions
+from treeledger.protocols.store_values import Tally as Tally
 from treeledger.protocols.store_values import iterate_batches as iterate_batches
 from treeledger.protocols.stores import Store as Store

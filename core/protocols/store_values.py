@@ -8,9 +8,21 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from treeledger.model import Change, FileRecord, HashState, JobState, JournalEntry, KnownProblem, RecordState
+from treeledger.model import (
+    Change,
+    Cursor,
+    FileRecord,
+    HashState,
+    JobState,
+    JournalEntry,
+    KnownProblem,
+    ProblemCode,
+    RecordState,
+)
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_COUNTED: Final = 100_000
+"""What there is more of, a `Tally` counts as so many."""
 
 
 class Applied(NamedTuple):
@@ -58,6 +70,15 @@ class Gone(NamedTuple):
     oldest: datetime | None  # of the waiting: first and last loss
     newest: datetime | None
     now: datetime  # of the store's clock
+
+
+class Tally(NamedTuple):
+    """How much is left to do, and how much is wrong. What there is none of is left out."""
+
+    unread: dict[tuple[UUID, HashState], int]  # present, to be read or verified; up to MOST_COUNTED
+    dirty: dict[UUID, int]  # subtrees that must be scanned
+    problems: dict[tuple[UUID, ProblemCode], int]  # and notes
+    cursors: dict[str, Cursor]  # by action: how far it has read the journal
 
 
 class ScrubPlace(NamedTuple):

@@ -42,6 +42,7 @@ from treeledger.protocols.store_values import (
     NewFile,
     ProblemPlace,
     ScrubPlace,
+    Tally,
 )
 from treeledger.scheduling import Schedule
 from treeledger.waiting import Troubles, Waiting
@@ -329,6 +330,9 @@ class Store(Protocol):
 
     async def troubles(self) -> Troubles:
         """What the ledger itself knows to wait: corrupted files by repository, dead jobs by action."""
+
+    async def tally(self) -> Tally:
+        """Counts what waits and what is wrong."""
 
     # dirty subtrees
     async def mark_dirty(self, repository_id: UUID, prefixes: Sequence[tuple[str, str]]) -> None:

@@ -31,6 +31,7 @@ from treeledger.testing.store_records import RecordsContract
 from treeledger.testing.store_schedules import SchedulesContract
 from treeledger.testing.store_scrub import ScrubContract
 from treeledger.testing.store_shelf import Shelf
+from treeledger.testing.store_tallies import TalliesContract
 from treeledger.testing.store_waiting import WaitingContract
 
 
@@ -50,6 +51,7 @@ class StoreContract(
     SchedulesContract,
     JobsContract,
     WaitingContract,
+    TalliesContract,
 ):
     """Everything that `treeledger.protocols.Store` says, concern by concern."""
 

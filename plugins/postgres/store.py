@@ -24,6 +24,7 @@ from treeledger.plugins.sql.operations import Operations
 from treeledger.plugins.sql.records import Records
 from treeledger.plugins.sql.repositories import Repositories, renew_leases
 from treeledger.plugins.sql.schedules import Schedules
+from treeledger.plugins.sql.tallies import Tallies
 from treeledger.plugins.sql.waiting import Waits
 from treeledger.plugins.sql.work import Work, ask, run
 from treeledger.protocols import Migration, PartRef, StoreOptions
@@ -41,6 +42,7 @@ class PostgresStore(
     Marks,
     Schedules,
     Jobs,
+    Tallies,
     Waits,
 ):
     """A `treeledger.protocols.Store` for many machines. `schema` is what it is migrated to.

@@ -30,6 +30,7 @@ from treeledger.plugins.sql.operations import Operations
 from treeledger.plugins.sql.records import Records
 from treeledger.plugins.sql.repositories import Repositories, reclaim, renew_leases
 from treeledger.plugins.sql.schedules import Schedules
+from treeledger.plugins.sql.tallies import Tallies
 from treeledger.plugins.sql.waiting import Waits
 from treeledger.plugins.sqlite import place
 from treeledger.plugins.sqlite.errors import ERRORS, wrapped
@@ -50,6 +51,7 @@ class SqliteStore(
     Marks,
     Schedules,
     Jobs,
+    Tallies,
     Waits,
 ):
     """A `treeledger.protocols.Store` in one file, for one machine. `schema` is what it is migrated to.

@@ -239,3 +239,13 @@ async def test_nothing_is_read_through_or_sorted_in_a_large_ledger(planner: Plan
     plans = {f"{name} {params}": planner.explain(name, given | params) for name, params in OF_LARGE_LEDGERS}
     wrong = [f"{query}:\n{plan}" for query, plan in plans.items() if GROWS.search(plan)]
     assert not wrong, "\n\n".join(wrong)
+
+
+@pytest.mark.anyio
+async def test_what_is_to_be_read_is_counted_in_indexes_that_hold_nothing_else(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ledger.db")
+    await store.open()
+    await store.aclose()
+    plan = _explain_sqlite(tmp_path / "ledger.db", "tally_unread", {"most": 9})
+    for index in ("file_records_pending", "file_records_failed", "file_records_verify"):
+        assert re.search(rf"SEARCH file_records USING (COVERING )?INDEX {index}\b", plan), plan
