@@ -1,14 +1,11 @@
-"""What `treeledger doctor` looks at on this machine: limits, clock, store, roots. Nothing is changed."""
+"""What `treeledger doctor` looks at of a ledger: plugins, store, roots, engine. Nothing is changed."""
 
 from __future__ import annotations
 
 import os
-import resource
 import stat as modes
-import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from typing import Final
 
 from treeledger.config.settings import RepositorySettings
@@ -16,17 +13,19 @@ from treeledger.doctor import Check, CheckState
 from treeledger.errors import RootOffline
 from treeledger.fs.mounts import is_network
 from treeledger.fs.root import look_at_root
-from treeledger.model import Repository
+from treeledger.machine import nearest_folder
+from treeledger.model import Holder, Repository
 from treeledger.names import os_from_stored, parent, shown
 from treeledger.plugin_manager import PluginStatus
 from treeledger.protocols import Migration
-from treeledger.units import show_count, show_duration
+from treeledger.units import show_count
 
-_LIMITS: Final = Path("/proc/sys/fs/inotify")
 _OTHERS: Final = modes.S_IRWXG | modes.S_IRWXO
-_FEW_DESCRIPTORS: Final = 1024
-_SKEW: Final = timedelta(minutes=1)
-_THIS_PROGRAM: Final = datetime(2026, 1, 1, tzinfo=UTC)  # no clock is before that which is right
+_TROUBLED: Final = {
+    "offline": "mount or restore it; treeledger scans then",
+    "degraded": "treeledger problems, and the log of the engine, say more",
+    "held": "treeledger deletions list",
+}
 
 
 def check_plugins(statuses: Sequence[PluginStatus], needed: Collection[str]) -> Iterator[Check]:
@@ -39,49 +38,6 @@ def check_plugins(statuses: Sequence[PluginStatus], needed: Collection[str]) -> 
     if not broken:
         count = sum(status.enabled for status in statuses)
         yield Check("plugins", CheckState.OK, f"{show_count(count)} are loaded")
-
-
-def check_descriptors() -> Check:
-    """Whether enough files may be open at once: large ones are read side by side, folders held open."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY or limit >= _FEW_DESCRIPTORS:
-        return Check("open files", CheckState.OK, f"{limit:,} are allowed")
-    advice = f"ulimit -n {_FEW_DESCRIPTORS}, or LimitNOFILE={_FEW_DESCRIPTORS} in the systemd unit"
-    return Check("open files", CheckState.WARN, f"only {limit:,} are allowed", advice)
-
-
-def check_clock(now: datetime, newest: datetime | None) -> Check:
-    """`newest`: the time of the newest entry of the journal."""
-    advice = "set the clock, and keep it right with NTP (timedatectl set-ntp true)"
-    if now < _THIS_PROGRAM:
-        return Check("clock", CheckState.FAIL, f"says {now:%Y-%m-%d %H:%M} UTC, which cannot be", advice)
-    if newest is not None and newest > now + _SKEW:
-        ahead = show_duration((newest - now).total_seconds())
-        return Check("clock", CheckState.WARN, f"is {ahead} before the newest entry of the journal", advice)
-    return Check("clock", CheckState.OK, f"{now:%Y-%m-%d %H:%M} UTC")
-
-
-def check_watches(folders: int, repositories: int, limits: Path = _LIMITS) -> Iterator[Check]:
-    """`folders` of all repositories that take a watch each, as far as the ledger knows them."""
-    if sys.platform != "linux":
-        return
-    for name, key, needed in (
-        ("inotify watches", "max_user_watches", folders),
-        ("inotify instances", "max_user_instances", repositories),
-    ):
-        try:
-            limit = int((limits / key).read_text())
-        except (OSError, ValueError) as error:
-            yield Check(name, CheckState.WARN, f"{limits / key} cannot be read: {error}")
-            continue
-        found = f"about {show_count(needed)} needed, {show_count(limit)} allowed to this user"
-        advice = f"sysctl -w fs.inotify.{key}={max(2 * needed, 2 * limit)}, and a line in /etc/sysctl.d/"
-        if needed > limit:
-            yield Check(name, CheckState.WARN, f"{found}; the rest is only scanned", advice)
-        elif needed > 0.8 * limit:
-            yield Check(name, CheckState.WARN, f"{found}; other programs need some too", advice)
-        else:
-            yield Check(name, CheckState.OK, found)
 
 
 def count_folders(paths: Iterable[str], before: str = "") -> int:
@@ -122,7 +78,7 @@ def check_store_files(paths: Iterable[str]) -> Iterator[Check]:
     """Whether this user can write the store's own files, and beside them."""
     for path in paths:
         name = os_from_stored(path)
-        existing = name if os.path.exists(name) else _nearest(name)
+        existing = name if os.path.exists(name) else nearest_folder(name)
         folder = os.path.dirname(existing) if os.path.isfile(existing) else existing
         blocked = [one for one in (existing, folder) if not os.access(one, os.W_OK)]
         if blocked:
@@ -133,14 +89,6 @@ def check_store_files(paths: Iterable[str]) -> Iterator[Check]:
             yield Check("store", CheckState.WARN, message, f"chmod go= {name} {name}-wal {name}-shm")
         else:
             yield Check("store", CheckState.OK, f"{shown(path)} can be written")
-
-
-def _nearest(name: str) -> str:
-    """The nearest folder above that exists."""
-    folder = os.path.dirname(name)
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    return folder
 
 
 def check_root(repository: Repository, settings: RepositorySettings) -> Check:
@@ -164,3 +112,28 @@ def check_root(repository: Repository, settings: RepositorySettings) -> Check:
         advice = "run treeledger where the disk is, to hear of changes at once"
         return Check(name, CheckState.WARN, f"{where} is on the network, so it is polled", advice)
     return Check(name, CheckState.OK, f"{where}, {show_count(repository.files)} files")
+
+
+def check_engine(holder: Holder | None, why_not_ready: str | None) -> Check:
+    """`why_not_ready`: what its API says, None if it is ready or has none."""
+    if holder is None:
+        return Check("engine", CheckState.OK, "none is running; treeledger daemon starts one")
+    found = f"{holder.command}, process {holder.pid}, since {holder.since:%Y-%m-%d %H:%M} UTC"
+    if why_not_ready is not None:
+        advice = "its log says more; if it does not go on by itself, start it again"
+        return Check("engine", CheckState.FAIL, f"{found}: {why_not_ready}", advice)
+    return Check("engine", CheckState.OK, found)
+
+
+def check_kept(holder: Holder, repositories: Sequence[Repository], now: datetime) -> Iterator[Check]:
+    """Whether a running engine cares for what it has taken. `now` is of the store's clock."""
+    for one in repositories:
+        name = f"watching {one.name}"
+        is_late = one.lease_until is not None and one.lease_until < now
+        if one.owner == holder.owner and is_late:
+            message = f"the engine has not renewed its lease since {one.lease_until:%H:%M:%S} UTC"
+            yield Check(name, CheckState.FAIL, message, "its log says why; start it again")
+        state = one.health.get("state")
+        if one.health.get("owner") == holder.owner and not one.paused and state in _TROUBLED:
+            message = f"{state}: {one.health.get('message', '')}".removesuffix(": ")
+            yield Check(name, CheckState.WARN, message, _TROUBLED[state])

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from statistics import median
+from time import perf_counter
 from typing import Final
+from uuid import UUID
 
 import anyio
 import anyio.to_thread
 
-from treeledger import checkup
+from treeledger import checkup, machine
+from treeledger.api.probe import why_not_ready
 from treeledger.cli.options import Options
 from treeledger.cli.render import has_colour, paint, print_json
 from treeledger.cli.unopened import configuration_of, load_each, unopened_store
@@ -27,6 +31,8 @@ from treeledger.protocols import Store
 
 _COLOURS: Final = {CheckState.OK: "32", CheckState.WARN: "33", CheckState.FAIL: "1;31"}
 _PAGE: Final = 10_000
+_ANSWERS: Final = 5  # of the store, whose median is its latency
+_UNIX: Final = "unix:"
 
 
 def run(options: Options) -> int:
@@ -55,11 +61,11 @@ def _print(check: Check) -> None:
 
 
 async def _examine(options: Options) -> list[Check]:
-    checks = [checkup.check_descriptors()]
+    checks = [machine.check_descriptors(), machine.check_time_zone(os.environ)]
     try:
         configuration = configuration_of(options)
     except TreeledgerError as error:
-        return [*checks, _failed("configuration", error), checkup.check_clock(datetime.now(UTC), None)]
+        return [*checks, _failed("configuration", error), machine.check_clock(datetime.now(UTC), None)]
     label = configuration.label if configuration.path else "no plugins.toml is in use; the defaults hold"
     checks.append(Check("configuration", CheckState.OK, label))
     checks += [Check("environment", CheckState.WARN, text) for text in unread_variables(os.environ)]
@@ -94,15 +100,47 @@ def _of_plugins(plugins: PluginManager, configuration: Configuration) -> list[Ch
 async def _of_store(store: Store, configuration: Configuration) -> list[Check]:
     migrations = await store.migrations()
     schema = checkup.check_schema(store.url, migrations)
-    checks = [*checkup.check_store_files(store.own_paths()), schema]
+    own = store.own_paths()
+    checks = [*checkup.check_store_files(own), *machine.check_room(own), schema]
     usable = schema.state is CheckState.OK and any(one.applied_at for one in migrations)
     if not usable:
-        return [*checks, checkup.check_clock(datetime.now(UTC), None)]
+        return [*checks, machine.check_clock(datetime.now(UTC), None)]
     await store.open()
+    checks += await _of_clocks(store)
+    host = host_id(configuration.host)
+    here = [one for one in await store.repositories() if one.host == host]
+    checks += await _of_repositories(store, here, configuration)
+    return checks + await _of_engine(store, host, here)
+
+
+async def _of_clocks(store: Store) -> list[Check]:
     newest = await store.changes(0, limit=1, newest=True)
-    checks.append(checkup.check_clock(datetime.now(UTC), newest[0].at if newest else None))
-    here = [one for one in await store.repositories() if one.host == host_id(configuration.host)]
-    return checks + await _of_repositories(store, here, configuration)
+    durations = []
+    for _ in range(_ANSWERS):
+        begin = perf_counter()
+        now = await _store_clock(store)
+        durations.append(perf_counter() - begin)
+    return [
+        machine.check_clock(datetime.now(UTC), newest[0].at if newest else None),
+        machine.check_store_clock(datetime.now(UTC), now),
+        machine.check_latency(median(durations)),
+    ]
+
+
+async def _store_clock(store: Store) -> datetime:
+    """What is gone of no repository: nothing, and the time."""
+    return (await store.gone(UUID(int=0), timedelta())).now
+
+
+async def _of_engine(store: Store, host: str, repositories: Sequence[Repository]) -> list[Check]:
+    holder = await store.engine_holder(host)
+    if holder is None:
+        return [checkup.check_engine(None, None)]
+    listens = holder.address.startswith(_UNIX)
+    path = holder.address.removeprefix(_UNIX)
+    why = await anyio.to_thread.run_sync(why_not_ready, path) if listens else None
+    now = await _store_clock(store)
+    return [checkup.check_engine(holder, why), *checkup.check_kept(holder, repositories, now)]
 
 
 async def _of_repositories(
@@ -121,7 +159,7 @@ async def _of_repositories(
         if settings.file_watcher.source != "polling" and not repository.paused:
             watched += 1
             folders += 1 + await _folders(store, repository)
-    return checks + list(checkup.check_watches(folders, watched))
+    return checks + list(machine.check_watches(folders, watched))
 
 
 async def _folders(store: Store, repository: Repository) -> int:

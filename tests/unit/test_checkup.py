@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treeledger.checkup import check_clock, check_schema, check_store_files, check_watches, count_folders
+from treeledger.checkup import check_engine, check_kept, check_schema, check_store_files, count_folders
 from treeledger.doctor import CheckState
+from treeledger.model import Holder, Repository
 from treeledger.names import ancestors
 from treeledger.protocols import Migration
 
@@ -32,25 +34,6 @@ def test_folders_are_counted_in_pages_as_at_once(paths: Iterable[str], size: int
         before = page[-1]
     folders = {folder for path in ordered for folder in ancestors(path)}
     assert count == len(folders)
-
-
-@pytest.mark.parametrize(("folders", "state"), [(50, OK), (90, WARN), (101, WARN)])
-def test_watches_needed_are_held_against_the_limit(tmp_path: Path, folders: int, state: CheckState) -> None:
-    (tmp_path / "max_user_watches").write_text("100\n")
-    (tmp_path / "max_user_instances").write_text("128\n")
-    watches, instances = check_watches(folders, 1, tmp_path)
-    assert (watches.state, instances.state) == (state, OK)
-    assert state is OK or "sysctl -w fs.inotify.max_user_watches=" in watches.advice
-
-
-def test_limits_that_cannot_be_read_are_said(tmp_path: Path) -> None:
-    assert [check.state for check in check_watches(1, 1, tmp_path)] == [WARN, WARN]
-
-
-def test_a_clock_that_cannot_be_right_is_said() -> None:
-    assert check_clock(datetime(1970, 1, 1, tzinfo=UTC), None).state is FAIL
-    assert check_clock(NOW, NOW + timedelta(hours=2)).state is WARN
-    assert check_clock(NOW, NOW - timedelta(hours=2)).state is OK
 
 
 def test_a_schema_is_current_old_new_or_too_new() -> None:
@@ -82,3 +65,32 @@ def test_a_ledger_that_others_can_read_is_told(tmp_path: Path) -> None:
         assert check.state is state
     assert "0666" in check.message
     assert "chmod go=" in (check.advice or "")
+
+
+HOLDER = Holder("here", 12, "daemon", NOW, "here:12")
+
+
+def kept(state: str, *, owner: str = HOLDER.owner, renewed: timedelta = timedelta(seconds=20)) -> Repository:
+    health = {"owner": owner, "state": state, "message": "why"}
+    until = NOW + renewed
+    return Repository(UUID(int=1), "photos", "here", "/photos", owner=owner, lease_until=until, health=health)
+
+
+def test_an_engine_that_is_not_ready_is_told_with_its_reason() -> None:
+    assert check_engine(None, None).state is OK
+    assert check_engine(HOLDER, None).state is OK
+    check = check_engine(HOLDER, "the store is away")
+    assert (check.state, "process 12" in check.message) == (FAIL, True)
+    assert "the store is away" in check.message
+
+
+def test_what_an_engine_has_trouble_with_is_told() -> None:
+    for state, expected in (("watching", []), ("offline", [WARN]), ("degraded", [WARN]), ("held", [WARN])):
+        assert [check.state for check in check_kept(HOLDER, [kept(state)], NOW)] == expected
+    assert list(check_kept(HOLDER, [kept("offline", owner="another")], NOW)) == []
+
+
+def test_a_lease_that_is_not_renewed_is_told() -> None:
+    late = kept("watching", renewed=-timedelta(seconds=1))
+    [check] = check_kept(HOLDER, [late], NOW)
+    assert check.state is FAIL
