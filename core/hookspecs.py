@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from treeledger.config.tables import PluginTables
     from treeledger.doctor import Check
     from treeledger.model import FileRecord, JournalEntry, Repository
-    from treeledger.protocols import Action, EventSource, PartRef, Receiver, Store, StoreOptions
+    from treeledger.protocols import Action, Collector, EventSource, PartRef, Receiver, Store, StoreOptions
 
 spec = pluggy.HookspecMarker("treeledger")
 impl = pluggy.HookimplMarker("treeledger")
@@ -77,3 +77,8 @@ def doctor_checks(tables: PluginTables) -> Sequence[Check]:  # type: ignore[empt
 @spec
 def api_routes(tables: PluginTables) -> Sequence[Route]:  # type: ignore[empty-body]
     """Routes of the HTTP API below /api/plugins/NAME/; the handlers run in the engine's event loop."""
+
+
+@spec
+def metrics(tables: PluginTables) -> Sequence[Collector]:  # type: ignore[empty-body]
+    """Collectors for `/metrics`, asked for once; each is asked for its numbers at every scrape."""

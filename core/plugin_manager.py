@@ -28,7 +28,7 @@ from treeledger.model import FileRecord, JournalEntry, Repository
 from treeledger.plugin_answers import WrongAnswer, list_of, one_of, references, unique
 from treeledger.plugin_files import where
 from treeledger.plugin_sources import Candidate, candidates
-from treeledger.protocols import Action, EventSource, PartRef, Receiver, Store, StoreOptions
+from treeledger.protocols import Action, Collector, EventSource, PartRef, Receiver, Store, StoreOptions
 
 _log: Final = logging.getLogger(__name__)
 Part = TypeVar("Part")
@@ -55,6 +55,7 @@ class PluginManager:
         self._plugins.add_hookspecs(hookspecs)
         self._found: dict[str, Candidate] | None = None
         self._errors: dict[str, str] = {}
+        self._collectors: list[tuple[str, Collector]] | None = None
 
     # loading
 
@@ -150,6 +151,13 @@ class PluginManager:
                     taken.append(route)
         return taken
 
+    def metrics(self) -> list[tuple[str, Collector]]:
+        """The collectors for `/metrics`, each with its plugin's name; they live as long as this manager."""
+        if self._collectors is None:
+            answers = self._ask("metrics", list_of(Collector), tables=self._tables)
+            self._collectors = [(plugin, one) for plugin, given in answers for one in given]
+        return self._collectors
+
     @property
     def listens(self) -> bool:
         """Whether any loaded plugin wants to be told what was recorded."""
@@ -187,6 +195,7 @@ class PluginManager:
                         raise ConfigurationError(f"{key} = {name!r}: no plugin has it{hint}")
         self.actions()
         self._ask("api_routes", list_of(Route), tables=self._tables)
+        self.metrics()
         self._check_receivers()
         self._tables.check_used(self._candidates().keys())
 

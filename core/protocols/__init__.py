@@ -7,6 +7,7 @@ async parts (stores, sources, actions) live in the engine's event loop. Streams 
 from __future__ import annotations
 
 from treeledger.protocols.actions import Action as Action
+from treeledger.protocols.metrics import Collector as Collector
 from treeledger.protocols.parts import Digest as Digest
 from treeledger.protocols.parts import DirectoryFilter as DirectoryFilter
 from treeledger.protocols.parts import Entry as Entry

@@ -26,6 +26,8 @@ from support import until
 from treeledger import hookspecs
 from treeledger.api.app import build
 from treeledger.api.guard import Guard
+from treeledger.api.metrics import metrics
+from treeledger.api.routing import Asked
 from treeledger.api.service import Service
 from treeledger.cli.commands import COMMANDS
 from treeledger.cli.options import Command
@@ -263,6 +265,21 @@ async def test_example_of_api_routes(folder: Path) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             answer = await client.get("/api/plugins/lamp/colour")
     assert answer.json() == {"colour": "green"}
+
+
+@pytest.mark.anyio
+async def test_example_of_metrics(folder: Path) -> None:
+    async with opened(folder) as ledger, ledger.started() as engine:
+        service = Service(ledger, engine, "test", datetime.now(UTC))
+
+        async def are_counted() -> bool:
+            said = bytes((await metrics(service, Asked("test"))).body).decode().splitlines()
+            return {
+                'treeledger_photographs_total{kind="jpeg"} 1.0',
+                'treeledger_photographs_total{kind="raw"} 1.0',
+            } <= set(said)
+
+        await until(are_counted, "both photographs")
 
 
 def is_there(stored: str) -> bool:
