@@ -24,6 +24,7 @@ from treeledger.api.readings import Cared, Readings, Stored
 from treeledger.engine.hub import RepositoryState
 from treeledger.engine.meter import Spread
 from treeledger.model import OperationType
+from treeledger.waiting import WaitingKind
 
 Row = Sequence[Any]  # the values of the labels, and last the number
 _REPOSITORY: Final = ("repository",)
@@ -59,6 +60,7 @@ def families(readings: Readings) -> Iterator[Metric]:
         names = {id: one.name for id, one in readings.repositories.items()}
         yield from _of_store(readings.stored)
         yield from _of_records(readings.stored, names)
+        yield from _of_schedules(readings.stored, names)
         yield from _of_trouble(readings.stored, names)
 
 
@@ -148,6 +150,12 @@ def _of_store(stored: Stored) -> Iterator[Metric]:
     text = "How long the store took for one small answer during this scrape."
     yield _gauge("store_latency_seconds", text, (), [(stored.latency,)])
     yield _counter("journal_entries", "The number of the newest change.", (), [(stored.head.n,)])
+    yield _gauge(
+        "jobs",
+        "Jobs of actions by state.",
+        ("action", "state"),
+        [(action, state.value, count) for (action, state), count in stored.tally.jobs.items()],
+    )
     behind = [
         (action, stored.head.n - cursor.n)
         for action, cursor in stored.tally.cursors.items()
@@ -177,6 +185,23 @@ def _of_records(stored: Stored, names: Mapping[UUID, str]) -> Iterator[Metric]:
     )
 
 
+def _of_schedules(stored: Stored, names: Mapping[UUID, str]) -> Iterator[Metric]:
+    mine = [(names[one.repository_id], one) for one in stored.schedules if one.repository_id in names]
+    labels = ("repository", "kind")
+    yield _gauge(
+        "schedule_completed_timestamp_seconds",
+        "When scheduled work was completed last, since 1970.",
+        labels,
+        [(name, one.kind.value, one.ended_at.timestamp()) for name, one in mine if one.ended_at],
+    )
+    yield _gauge(
+        "schedule_due_timestamp_seconds",
+        "When scheduled work is due, since 1970.",
+        labels,
+        [(name, one.kind.value, one.due_at.timestamp()) for name, one in mine if one.due_at],
+    )
+
+
 def _of_trouble(stored: Stored, names: Mapping[UUID, str]) -> Iterator[Metric]:
     tally = stored.tally
     yield _gauge(
@@ -187,6 +212,9 @@ def _of_trouble(stored: Stored, names: Mapping[UUID, str]) -> Iterator[Metric]:
     )
     dirty = [(names[id], count) for id, count in tally.dirty.items() if id in names]
     yield _gauge("dirty_subtrees", "Subtrees that must be scanned.", _REPOSITORY, dirty)
+    by_kind = Counter(one.kind for one in stored.waiting)
+    waiting = [(kind.value, by_kind[kind]) for kind in WaitingKind]
+    yield _gauge("waiting", "What waits for a person.", ("kind",), waiting)
     held = Counter(dict.fromkeys(names.values(), 0))
     for hold in stored.holds:
         if hold.repository_id in names:

@@ -19,6 +19,8 @@ from treeledger.engine.meter import Metered
 from treeledger.errors import StoreError
 from treeledger.model import Cursor, HeldDeletion, HoldStatus, Repository
 from treeledger.protocols import SourceHealth, Store, Tally
+from treeledger.scheduling import Schedule
+from treeledger.waiting import Waiting
 
 _PATIENCE: Final = 3.0  # seconds for the store; Prometheus gives up on the whole page after ten
 
@@ -32,6 +34,8 @@ class Stored:
     repositories: Sequence[Repository]
     holds: Sequence[HeldDeletion]
     tally: Tally
+    schedules: Sequence[Schedule]
+    waiting: Sequence[Waiting]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ async def _stored(store: Store) -> Stored:
         repositories=await store.repositories(),
         holds=await store.holds(None, statuses=(HoldStatus.OPEN,)),
         tally=await store.tally(),
+        schedules=await store.schedules(None),
+        waiting=await store.waiting(),
     )
 
 

@@ -25,6 +25,7 @@ from treeledger.model import (
     HashState,
     HeldDeletion,
     HoldStatus,
+    JobState,
     OperationStatus,
     OperationType,
     ProblemCode,
@@ -32,6 +33,8 @@ from treeledger.model import (
     SyncOperation,
 )
 from treeledger.protocols import SourceHealth, Tally
+from treeledger.scheduling import Schedule, ScheduleKind
+from treeledger.waiting import Waiting, WaitingKind
 
 TOP: Final = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -64,8 +67,11 @@ STORED: Final = Stored(
         unread={(PHOTOS.id, HashState.PENDING): 3, (ELSEWHERE.id, HashState.PENDING): 8},
         dirty={PHOTOS.id: 1},
         problems={(PHOTOS.id, ProblemCode.CORRUPTED): 2},
+        jobs={("webhook", JobState.DEAD): 6},
         cursors={"webhook": Cursor("e", 45), "restored": Cursor("other", 7)},
     ),
+    schedules=[Schedule(PHOTOS.id, ScheduleKind.FULL, NOW, NOW, NOW)],
+    waiting=[Waiting("held:1", WaitingKind.HELD, PHOTOS.id, "", NOW)],
 )
 
 
@@ -125,6 +131,10 @@ def test_the_numbers_are_those_that_were_read(families: dict[str, Metric]) -> No
     assert value(families, "treeledger_held_files") == 40
     assert value(families, "treeledger_journal_entries_total") == 50
     assert value(families, "treeledger_action_lag_entries") == 5
+    assert value(families, "treeledger_jobs", action="webhook", state="dead") == 6
+    assert value(families, "treeledger_schedule_due_timestamp_seconds", kind="full") == NOW.timestamp()
+    assert value(families, "treeledger_waiting", kind="held") == 1
+    assert value(families, "treeledger_waiting", kind="offline") == 0
 
 
 def test_repositories_go_by_their_names_and_only_those_of_this_host(families: dict[str, Metric]) -> None:
