@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from treeledger.api.health import HEALTH_ROUTES
+from treeledger.api.metrics import METRICS_ROUTES
 from treeledger.api.openapi import openapi_route
 from treeledger.api.routing import Route
 from treeledger.plugin_manager import PluginManager
 
 
 def built_in() -> list[Route]:
-    return [*HEALTH_ROUTES]
+    return [*HEALTH_ROUTES, *METRICS_ROUTES]
 
 
 def all_routes(plugins: PluginManager) -> Sequence[Route]:

@@ -71,9 +71,10 @@ METRICS_ROUTES: Final = (
     Route(
         "GET",
         "/metrics",
-        "What Prometheus scrapes: states, events, operations, files, hashes, problems, jobs, the process",
+        "what Prometheus scrapes",
         metrics,
         right=Right.READ,
+        media=CONTENT_TYPE,
         tag="health",
     ),
 )

@@ -79,7 +79,7 @@ def _token(key: str, written: str | None) -> str | None:
 
 @contextmanager
 def _unix_socket(settings: ApiSettings, state: Path) -> Iterator[tuple[socket.socket, Path]]:
-    wanted = _socket_path(settings, state)
+    wanted = socket_path(settings, state)
     try:
         path = _free_path(wanted, is_given=settings.socket is not None)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def _unix_socket(settings: ApiSettings, state: Path) -> Iterator[tuple[socket.so
                 path.unlink()
 
 
-def _socket_path(settings: ApiSettings, state: Path) -> Path:
+def socket_path(settings: ApiSettings, state: Path) -> Path:
     """In systemd's `$RUNTIME_DIRECTORY` (systemd.exec(5)), else the user's for what runs, else `state`."""
     if settings.socket is not None:
         return Path(settings.socket).expanduser().absolute()

@@ -16,10 +16,12 @@ import anyio.to_thread
 
 from treeledger import checkup, machine
 from treeledger.api.probe import why_not_ready
+from treeledger.api.sockets import socket_path
 from treeledger.cli.options import Options
 from treeledger.cli.render import has_colour, paint, print_json
 from treeledger.cli.unopened import configuration_of, load_each, unopened_store
 from treeledger.config.configuration import Configuration
+from treeledger.config.discovery import state_folder
 from treeledger.config.environment import unread_variables
 from treeledger.doctor import Check, CheckState, worst
 from treeledger.errors import TreeledgerError
@@ -68,6 +70,7 @@ async def _examine(options: Options) -> list[Check]:
         return [*checks, _failed("configuration", error), machine.check_clock(datetime.now(UTC), None)]
     label = configuration.label if configuration.path else "no plugins.toml is in use; the defaults hold"
     checks.append(Check("configuration", CheckState.OK, label))
+    checks.append(machine.check_socket(socket_path(configuration.api, state_folder())))
     checks += [Check("environment", CheckState.WARN, text) for text in unread_variables(os.environ)]
     plugins = PluginManager(configuration)
     checks += _of_plugins(plugins, configuration)

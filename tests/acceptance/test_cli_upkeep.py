@@ -301,7 +301,7 @@ def test_dead_jobs_are_tried_again_or_dropped(busy: CommandLine) -> None:
 def test_doctor_finds_a_healthy_ledger_well(photos: CommandLine) -> None:
     checks = {check["name"]: check for check in photos("doctor", "--json").json}
     assert {name for name, check in checks.items() if check["state"] == "fail"} == set()
-    assert {"configuration", "plugins", "store", "schema", "clock", "open files"} <= checks.keys()
+    assert {"configuration", "plugins", "store", "schema", "clock", "open files", "socket"} <= checks.keys()
     assert "3 files" in checks["repository photos"]["message"]
     assert "about 3 needed" in checks["inotify watches"]["message"]
 

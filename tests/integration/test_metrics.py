@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support import Tree, tree_on, until
 
 from treeledger.api.metrics import metrics
 from treeledger.api.routing import Asked
+from treeledger.api.server import serving
 from treeledger.api.service import Service
+from treeledger.config.settings import ApiSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -92,3 +95,20 @@ async def test_a_store_that_is_away_hides_nothing_else(tmp_path: Path) -> None:
         assert told[key("watched_directories", tree.repository.name)] == 1
         assert key("files", tree.repository.name, "present") not in told
         assert (await scraped(tree))[key("store_up")] == 1
+
+
+async def test_prometheus_reads_it_over_http_with_the_token_for_reading(tree: Tree, tmp_path: Path) -> None:
+    token = "0123456789abcdef"
+    settings = ApiSettings(socket=str(tmp_path / "api.sock"), metrics_listen="127.0.0.1:0", read_token=token)
+    async with tree.watched() as engine:
+        service = Service(tree.ledger, engine, "test", datetime.now(UTC))
+        async with (
+            serving(service, settings, tmp_path) as [_, address],
+            httpx.AsyncClient(base_url=address) as client,
+        ):
+            assert (await client.get("/metrics")).status_code == 401
+            answer = await client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+            assert "treeledger_store_up 1.0" in answer.text.splitlines()
+            assert (await client.get("/api/openapi.json")).status_code == 404
