@@ -61,8 +61,11 @@ def _new_folders(last: str, above: str) -> int:
 
 
 def check_schema(url: str, migrations: Sequence[Migration]) -> Check:
-    newer = [one for one in migrations if not one.known]
+    newer = [one for one in migrations if not (one.known or one.is_half_copy)]
     missing = [one for one in migrations if one.known and one.applied_at is None]
+    if any(one.is_half_copy for one in migrations):
+        advice = "copy it to its end: treeledger store copy FROM TO; or delete it and begin anew"
+        return Check("schema", CheckState.FAIL, f"{url} is half a copy of another ledger", advice)
     if newer:
         advice = "upgrade this treeledger, or name another ledger with --store"
         return Check("schema", CheckState.FAIL, f"{url} is of a newer treeledger", advice)

@@ -168,6 +168,11 @@ def _target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="FILE", help="a file that does not exist yet")
 
 
+def _copy(parser: argparse.ArgumentParser) -> None:
+    for name, role in (("source", "FROM"), ("target", "TO")):
+        parser.add_argument(name, metavar=role, help="sqlite:PATH or postgresql://...")
+
+
 def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("format", choices=("sha256sum",))
     parser.add_argument("file", metavar="FILE", help="the list; - for standard input")
@@ -284,6 +289,7 @@ COMMANDS: Final = (
         subcommands=(
             Command("check", "where it is, and whether it is well", "store"),
             Command("backup", "a consistent copy", "store", _target),
+            Command("copy", "move it all to another store; interrupted, it goes on", "store", _copy),
         ),
     ),
     Command("import", "seed hashes from a list; they are verified later", "imports", _import),

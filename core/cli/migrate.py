@@ -55,6 +55,8 @@ def _print(migrations: list[Migration], options: Options) -> None:
 
 
 def _state(migration: Migration) -> str:
+    if migration.is_half_copy:
+        return "half a copy"
     if not migration.known:
         return "of a newer treeledger"
     return "missing" if migration.applied_at is None else "applied"

@@ -19,6 +19,10 @@ _PAGE = 10_000
 
 
 def run(options: Options) -> int:
+    if options.given.action == "copy":
+        from treeledger.cli.store_copy import run as run_copy
+
+        return run_copy(options)
     return with_unlocked(options, _backup if options.given.action == "backup" else _check)
 
 

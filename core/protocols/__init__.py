@@ -27,6 +27,7 @@ from treeledger.protocols.sources import SourceHealth as SourceHealth
 from treeledger.protocols.sources import Watch as Watch
 from treeledger.protocols.store_values import EPOCH as EPOCH
 from treeledger.protocols.store_values import FIRST_PROBLEM as FIRST_PROBLEM
+from treeledger.protocols.store_values import HALF_COPY as HALF_COPY
 from treeledger.protocols.store_values import MOST_COUNTED as MOST_COUNTED
 from treeledger.protocols.store_values import Added as Added
 from treeledger.protocols.store_values import Applied as Applied
@@ -41,3 +42,7 @@ from treeledger.protocols.store_values import StoreOptions as StoreOptions
 from treeledger.protocols.store_values import Tally as Tally
 from treeledger.protocols.store_values import iterate_batches as iterate_batches
 from treeledger.protocols.stores import Store as Store
+from treeledger.protocols.tables import CopyableStore as CopyableStore
+from treeledger.protocols.tables import PlainRow as PlainRow
+from treeledger.protocols.tables import Table as Table
+from treeledger.protocols.tables import Tables as Tables

@@ -23,6 +23,7 @@ from treeledger.model import (
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_COUNTED: Final = 100_000
 """What there is more of, a `Tally` counts as so many."""
+HALF_COPY: Final = 0  # the version that stands for no step: this is half a copy
 
 
 class Applied(NamedTuple):
@@ -144,12 +145,17 @@ class StoreOptions:
 
 
 class Migration(NamedTuple):
-    """One schema step. `applied_at` None: not applied; `known` False: of a newer program."""
+    """One schema step. `applied_at` None: not applied; `known` False: of a newer program, or no step but the
+    mark of half a copy, whose name is the epoch of the original."""
 
     version: int
     name: str
     applied_at: datetime | None
     known: bool
+
+    @property
+    def is_half_copy(self) -> bool:
+        return self.version == HALF_COPY
 
 
 def iterate_batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -31,6 +31,7 @@ from treeledger.testing.store_records import RecordsContract
 from treeledger.testing.store_schedules import SchedulesContract
 from treeledger.testing.store_scrub import ScrubContract
 from treeledger.testing.store_shelf import Shelf
+from treeledger.testing.store_tables import TablesContract
 from treeledger.testing.store_tallies import TalliesContract
 from treeledger.testing.store_waiting import WaitingContract
 
@@ -52,6 +53,7 @@ class StoreContract(
     JobsContract,
     WaitingContract,
     TalliesContract,
+    TablesContract,
 ):
     """Everything that `treeledger.protocols.Store` says, concern by concern."""
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from treeledger.errors import EngineLocked
 from treeledger.model import Holder
 from treeledger.plugins.sql.repositories import reclaim
 from treeledger.plugins.sql.values import moment
-from treeledger.plugins.sql.work import Row, Work, ask, run
+from treeledger.plugins.sql.work import Work, ask, run
 
 LEASE: Final = timedelta(seconds=60)  # until the first renewal
 
@@ -86,12 +87,18 @@ def holder(host: str) -> Work[Holder | None]:
     return _holder_from(host, rows[0]) if rows and _is_held(rows[0]) else None
 
 
-def _is_held(row: Row) -> bool:
+def holders() -> Work[list[Holder]]:
+    """Who holds the lock of any host."""
+    rows = yield from ask("engine_locks")
+    return [_holder_from(host, row) for host, *row in rows if _is_held(row)]
+
+
+def _is_held(row: Sequence[Any]) -> bool:
     *_, lease_runs = row
     return lease_runs and not is_dead(Process(*row[1:5]))
 
 
-def _holder_from(host: str, row: Row) -> Holder:
+def _holder_from(host: str, row: Sequence[Any]) -> Holder:
     owner, pid, _, _, _, command, since, address, _ = row
     return Holder(host, pid, command, moment(since), owner, address)
 

@@ -263,6 +263,10 @@ owner, pid, started, pid_space, boot, command, since, address, lease_until > now
 -- Of one host.
 SELECT {holder} FROM engine_locks WHERE host = :host
 
+-- name: engine_locks
+-- Of all hosts.
+SELECT host, {holder} FROM engine_locks ORDER BY host
+
 -- name: hold_engine_lock
 -- As above, with the row locked.
 SELECT {holder} FROM engine_locks WHERE host = :host FOR UPDATE

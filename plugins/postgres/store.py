@@ -27,7 +27,7 @@ from treeledger.plugins.sql.schedules import Schedules
 from treeledger.plugins.sql.tallies import Tallies
 from treeledger.plugins.sql.waiting import Waits
 from treeledger.plugins.sql.work import Work, ask, run
-from treeledger.protocols import Migration, PartRef, StoreOptions
+from treeledger.protocols import Migration, PartRef, StoreOptions, Tables
 
 
 class PostgresStore(
@@ -62,10 +62,10 @@ class PostgresStore(
 
     # life and schema
 
-    async def open(self) -> None:
+    async def open(self, *, copy_of: str = "") -> None:
         await self.session.connect()
         known = await self.migrations()
-        migrating.refuse_newer(known, self.url)
+        migrating.refuse_newer(known, self.url, copy_of)
         missing = migrating.missing(known)
         if missing and not (self._may_migrate or migrating.is_empty(known)):
             raise StoreVersionError(
@@ -91,6 +91,11 @@ class PostgresStore(
 
     def own_paths(self) -> list[str]:
         return []
+
+    def all_tables(self) -> Tables:
+        from treeledger.plugins.postgres.tables import PostgresTables
+
+        return PostgresTables(self._address)
 
     # records
 
@@ -118,6 +123,9 @@ class PostgresStore(
 
     async def engine_holder(self, host: str) -> Holder | None:
         return await self.session.read(lock.holder(host))
+
+    async def engines(self) -> list[Holder]:
+        return await self.session.read(lock.holders())
 
     async def claim(self, repository_id: UUID, owner: str, seconds: float) -> Lease:
         if self._engine is not None:

@@ -50,9 +50,15 @@ def _apply(scripts: Sequence[Scripted]) -> Work[None]:
             yield from run("add_migration", version=script.version, name=script.name)
 
 
-def refuse_newer(migrations: Sequence[Migration], url: str) -> None:
-    """Raises StoreVersionError if the ledger has migrations that this program does not know."""
-    newer = [migration for migration in migrations if not migration.known]
+def refuse_newer(migrations: Sequence[Migration], url: str, copy_of: str = "") -> None:
+    """Raises StoreVersionError if the ledger has migrations that this program does not know, or is half a
+    copy of another ledger than that with the epoch `copy_of`."""
+    if any(one.is_half_copy and one.name != copy_of for one in migrations):
+        raise StoreVersionError(
+            f"{url} is half a copy of another ledger. Nothing was changed. Copy it to its end with "
+            "`treeledger store copy FROM TO`, the same two as before; or delete it and begin anew."
+        )
+    newer = [migration for migration in migrations if not (migration.known or migration.is_half_copy)]
     if newer:
         raise StoreVersionError(
             f"{url} was written by a newer treeledger (schema {newer[-1].version}). Nothing was changed. "

@@ -36,7 +36,7 @@ from treeledger.plugins.sqlite import place
 from treeledger.plugins.sqlite.errors import ERRORS, wrapped
 from treeledger.plugins.sqlite.lock import EngineLock
 from treeledger.plugins.sqlite.session import OWN_POLL, POLL, SqliteSession
-from treeledger.protocols import Migration, PartRef
+from treeledger.protocols import Migration, PartRef, Tables
 
 
 class SqliteStore(
@@ -73,10 +73,10 @@ class SqliteStore(
 
     # life and schema
 
-    async def open(self) -> None:
+    async def open(self, *, copy_of: str = "") -> None:
         await to_thread.run_sync(self._prepare)
         known = await self.migrations()
-        migrating.refuse_newer(known, self.url)
+        migrating.refuse_newer(known, self.url, copy_of)
         missing = migrating.missing(known)
         if missing and not (self._may_migrate or migrating.is_empty(known)):
             raise StoreVersionError(
@@ -126,6 +126,11 @@ class SqliteStore(
             {"path": str(self._path), "known": self.session.file.known},
         )
 
+    def all_tables(self) -> Tables:
+        from treeledger.plugins.sqlite.tables import SqliteTables
+
+        return SqliteTables(self._path)
+
     # engines
 
     async def lock_engine(self, host: str, command: str) -> str:
@@ -148,6 +153,10 @@ class SqliteStore(
 
     async def engine_holder(self, host: str) -> Holder | None:
         return await to_thread.run_sync(self._lock.holder)
+
+    async def engines(self) -> list[Holder]:
+        holder = await to_thread.run_sync(self._lock.holder)
+        return [] if holder is None else [holder]
 
     async def claim(self, repository_id: UUID, owner: str, seconds: float) -> Lease:
         await to_thread.run_sync(self._lock.keep)

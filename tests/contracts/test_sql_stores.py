@@ -16,6 +16,7 @@ from treeledger.migrations import scripts
 from treeledger.plugins.postgres import dialect as postgres_dialect
 from treeledger.plugins.postgres.store import PostgresStore
 from treeledger.plugins.sql.queries import Template, load
+from treeledger.plugins.sql.tables import NOT_COPIED, TABLES
 from treeledger.plugins.sql.values import ENTRY_COLUMNS, MOVE_COLUMNS, RECORD_COLUMNS
 from treeledger.plugins.sqlite import dialect as sqlite_dialect
 from treeledger.plugins.sqlite.store import SqliteStore
@@ -26,6 +27,7 @@ POSTGRES = load(("treeledger.plugins.sql", "treeledger.plugins.postgres"), postg
 # SQLite has a lock file and is told what a large ledger looks like.
 ONLY_POSTGRES = {
     "engine_lock",
+    "engine_locks",
     "hold_engine_lock",
     "take_engine_lock",
     "drop_engine_lock",
@@ -67,6 +69,20 @@ def _postgres_model(url: str) -> dict[str, set[str]]:
     for table, column in rows:
         model.setdefault(table, set()).add(column)
     return model
+
+
+def test_a_copy_takes_every_table_and_column(tmp_path: Path) -> None:
+    """What is new in the schema is copied, too, or it is said why not."""
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        for script in scripts("sqlite"):
+            connection.executescript(script.sql)
+        views = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
+    model = {
+        name: columns for name, columns in _sqlite_model(tmp_path / "ledger.db").items() if name not in views
+    }
+    copied = {table.name: {*table.columns} | NOT_COPIED.get(table.name, set()) for table in TABLES}
+    assert model.pop("journal_head") == {"one", "epoch", "n", "oldest", "at"}  # the counters of a copy
+    assert copied == model
 
 
 @pytest.mark.parametrize("package", ["sql", "sqlite", "postgres"])

@@ -27,6 +27,8 @@ FINISHED = {
     },
     "plugins/sqlite/reader.py": {"setting", "self._queries[query.name].sql(query.params)"},
     "plugins/postgres/reader.py": {"self._queries[query.name].sql(query.params).encode()"},
+    "plugins/sqlite/tables.py": {"setting", "statement"},  # of the names in TABLES
+    "plugins/postgres/tables.py": {"statement.encode()"},
     "plugins/postgres/session.py": {"step.sql.encode()", "self._sql(step)", "sql"},
 }
 
