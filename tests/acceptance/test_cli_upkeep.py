@@ -167,6 +167,41 @@ def test_a_backup_is_a_ledger_of_its_own(photos: CommandLine) -> None:
     assert "there is no folder" in photos("store", "backup", "none/copy.db", code=2).err
 
 
+def test_a_copy_takes_the_place_of_the_ledger(photos: CommandLine, postgres_url: str) -> None:
+    source, back = f"sqlite:{photos.ledger}", f"sqlite:{photos.home / 'back.db'}"
+    before = photos("files", "--json").json
+    (said,) = photos("store", "copy", source, postgres_url, "--json").json
+    assert (said["from"], said["tables"]["file_records"], said["copied"]) == (source, 3, said["rows"])
+    printed = photos("store", "copy", postgres_url, back)
+    assert f"both are equal: {said['digest']}" in printed.text
+    assert f"from now on use --store {back}" in printed.err
+    assert photos("store", "copy", postgres_url, back, "-q").text == ""
+    for store in (postgres_url, back):
+        assert photos("--store", store, "files", "--json").json == before
+        (counts,) = photos("--store", store, "scan", str(photos.folder)).lines
+        assert "added=0 updated=0 moved=0 removed=0 hashed=0" in counts
+
+
+def test_a_copy_that_cannot_be_made_says_what_to_do(photos: CommandLine, tmp_path: Path) -> None:
+    source, half = f"sqlite:{photos.ledger}", f"sqlite:{tmp_path / 'half.db'}"
+    said = photos("store", "copy", f"sqlite:{tmp_path / 'none.db'}", half, code=2).err
+    assert "there is no ledger at" in said
+    assert "are the same ledger" in photos("store", "copy", source, source, code=2).err
+    assert "a store is sqlite:PATH or postgresql://" in photos("store", "copy", source, "half.db", code=2).err
+    photos("--store", half, "repo", "add", str(tmp_path))
+    said = photos("store", "copy", source, half, code=2).err
+    assert "no copy of this ledger as it is now" in said
+    assert "Name a file that does not exist, or an empty database" in said
+
+
+def test_half_a_copy_is_told_and_left_alone(photos: CommandLine) -> None:
+    sql(photos, "INSERT INTO schema_migrations VALUES (0, 'epoch', 0)")
+    assert photos("migrate", "status", "--json").json[0]["state"] == "half a copy"
+    for command in (("migrate", "up"), ("files",), ("scan",)):
+        assert "Copy it to its end with `treeledger store copy FROM TO`" in photos(*command, code=4).err
+    assert "half a copy" in photos("doctor", code=1).text
+
+
 # --- import --------------------------------------------------------------------------------------
 
 
