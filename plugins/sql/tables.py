@@ -51,7 +51,7 @@ action_cursors action:text; epoch:epoch n updated_at:time
 jobs id; action:text key:text payload:json state:text priority tries not_before:time last_error:text
     created_at:time
 schedules repository_id:uuid kind:text; started_at:time ended_at:time due_at:time
-attention key:text; kind:text repository_id:uuid message:text since:time told_at:time told
+attention key:text; kind:text repository_id:uuid message:text since:time told_at:time told over_at:time
 """
 NOT_COPIED: Final = {
     "repositories": {"owner", "lease_until"},
