@@ -94,14 +94,17 @@ def _encoded(request: Request, answer: Any) -> Response | EventStream:
 def _failed(error: errors.TreeledgerError) -> Response:
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     headers = {"Retry-After": _RETRY_AFTER} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return _failure(status, mask(str(error)), headers)
+    return _failure(status, mask(str(error)), headers, name=type(error).__name__)
 
 
-def _failure(status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def _failure(
+    status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None, *, name: str | None = None
+) -> Response:
+    """`name`: of the error, where it is one of the ledger's."""
     all_headers = {**_ALWAYS, **(headers or {})}
     if status is HTTPStatus.UNAUTHORIZED:
         all_headers["WWW-Authenticate"] = "Bearer"
-    body = msgspec.json.encode(Failure(error=status.name.lower(), message=message))
+    body = msgspec.json.encode(Failure(error=name or status.name.lower(), message=message))
     return Response(body, status, all_headers, media_type=_JSON)
 
 

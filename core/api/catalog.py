@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from treeledger.api.health import HEALTH_ROUTES
 from treeledger.api.metrics import METRICS_ROUTES
 from treeledger.api.openapi import openapi_route
+from treeledger.api.routes import ROUTES
+from treeledger.api.routes_events import EVENT_ROUTES
+from treeledger.api.routes_work import WORK_ROUTES
 from treeledger.api.routing import Route
 from treeledger.plugin_manager import PluginManager
 
 
 def built_in() -> list[Route]:
-    return [*HEALTH_ROUTES, *METRICS_ROUTES]
+    return [*HEALTH_ROUTES, *METRICS_ROUTES, *ROUTES, *EVENT_ROUTES, *WORK_ROUTES, *LOG_ROUTES]
 
 
 def all_routes(plugins: PluginManager) -> Sequence[Route]:

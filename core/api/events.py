@@ -1,10 +1,16 @@
-"""Events for readers over HTTP: the journal as it grows, and what goes on; replayed to whoever was away."""
+"""Events for readers over HTTP, as the HTML standard has them ("Server-sent events")."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
+
+
+class Sent(Protocol):
+    """What goes over the line of a stream."""
+
+    def encoded(self) -> bytes: ...
 
 
 class Event(NamedTuple):
@@ -15,6 +21,15 @@ class Event(NamedTuple):
     id: str | None = None
 
     def encoded(self) -> bytes:
-        """As it goes over the line (HTML standard, "Server-sent events"); the data as JSON on one line."""
+        """As it goes over the line; the data as JSON on one line."""
         head = f"event: {self.name}\n" + (f"id: {self.id}\n" if self.id is not None else "")
         return head.encode() + b"data: " + msgspec.json.encode(self.data) + b"\n\n"
+
+
+class Ping(NamedTuple):
+    """Nothing happened; the line is kept open, and a reader that comes back goes on from `id`."""
+
+    id: str | None = None
+
+    def encoded(self) -> bytes:
+        return (": ping\n" + (f"id: {self.id}\n" if self.id is not None else "") + "\n").encode()

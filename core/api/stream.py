@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import anyio
 
-from treeledger.api.events import Event
+from treeledger.api.events import Event, Sent
 from treeledger.api.routing import Failure
 from treeledger.config.secrets import mask
 from treeledger.errors import TreeledgerError
@@ -27,7 +27,7 @@ class EventStream:
     An error of the ledger is the last event, `error`.
     """
 
-    def __init__(self, events: AsyncIterator[Event], leaving: anyio.Event | None) -> None:
+    def __init__(self, events: AsyncIterator[Sent], leaving: anyio.Event | None) -> None:
         self._events = events
         self._leaving = leaving
 
@@ -67,5 +67,5 @@ class EventStream:
             tasks.cancel_scope.cancel()
 
 
-def _piece(event: Event) -> dict[str, Any]:
+def _piece(event: Sent) -> dict[str, Any]:
     return {"type": "http.response.body", "body": event.encoded(), "more_body": True}

@@ -17,6 +17,7 @@ from treeledger.model import HeldDeletion, HoldStatus
 from treeledger.names import shown
 from treeledger.units import show_count
 from treeledger.unlocked import UnlockedLedger
+from treeledger.working import worker_for
 
 if TYPE_CHECKING:
     from treeledger.ledger import Ledger
@@ -79,7 +80,8 @@ async def _approve(ledger: Ledger, options: Options) -> int:
     hold = await decide(ledger.store, options.given.id, HoldStatus.APPROVED, by=getpass.getuser())
     repository = await ledger.repository(hold.repository_id)
     try:
-        removed = await ledger.settle_deletions(repository)
+        async with worker_for(ledger) as worker:
+            removed = await worker.settle_deletions(repository)
         what = f"{show_count(removed)} records are deleted now; a file that returns is restored"
     except EngineLocked as error:
         what = f"the engine carries it out within seconds ({error})"

@@ -23,6 +23,7 @@ from treeledger.ledger import Ledger
 from treeledger.model import Repository
 from treeledger.names import shown, stored_from_bytes
 from treeledger.units import show_count
+from treeledger.working import Worker, worker_for
 
 _BATCH: Final = 1000
 
@@ -47,19 +48,20 @@ async def _import(ledger: Ledger, options: Options) -> int:
     total = _Total()
     with _opened(options.given.file) as file:
         sums = _List(file, repositories, options.given.base)
-        for repository in repositories:
-            await _seed(ledger, repository, sums, total, options)
+        async with worker_for(ledger) as worker:
+            for repository in repositories:
+                await _seed(worker, repository, sums, total)
         total.unknown += sums.count_elsewhere()
     _print_total(total, sums.unreadable, options)
     return 0
 
 
-async def _seed(ledger: Ledger, repository: Repository, sums: _List, total: _Total, options: Options) -> None:
+async def _seed(worker: Worker, repository: Repository, sums: _List, total: _Total) -> None:
     batches = sums.batches(repository)
     batch = next(batches, None)
     if batch is None:
         return
-    async with ledger.seeding(repository, "sha256") as seeder:
+    async with worker.seeding(repository, "sha256") as seeder:
         while batch is not None:
             done = await seeder.seed(batch)
             total.seeded += done.seeded

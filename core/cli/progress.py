@@ -13,8 +13,8 @@ from treeledger.names import shown
 from treeledger.units import show_count, show_duration, show_size
 
 if TYPE_CHECKING:
-    from treeledger.engine.run import Run
     from treeledger.model import Counts
+    from treeledger.working import Counting
 
 _EVERY: Final = 0.1  # seconds between pictures
 _PLAIN_EVERY: Final = 10.0  # seconds between log lines where there is no terminal
@@ -73,7 +73,7 @@ class ScanBar:
         self._task = self._bar.add_task(f"{self.doing.capitalize()} {name}", total=total, words="")
         self._bar.start()
 
-    def told(self, run: Run) -> None:
+    def told(self, run: Counting) -> None:
         """Shows how far a run is."""
         self.show(run.counts)
 

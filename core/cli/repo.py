@@ -14,6 +14,7 @@ from treeledger.model import Repository
 from treeledger.names import shown
 from treeledger.repositories import Target
 from treeledger.unlocked import UnlockedLedger
+from treeledger.working import worker_for
 
 if TYPE_CHECKING:
     from treeledger.ledger import Ledger
@@ -60,7 +61,8 @@ async def _resume(ledger: UnlockedLedger, options: Options) -> int:
 
 async def _relocate(ledger: Ledger, options: Options) -> int:
     repository = (await _found(ledger, options)).repository
-    moved = await ledger.relocate_repository(repository.id, options.given.dir)
+    async with worker_for(ledger) as worker:
+        moved = await worker.relocate_repository(repository.id, options.given.dir)
     _say(options, moved, f"{moved.name} is at {moved.root} now; scan it with: treeledger scan {moved.name}")
     return 0
 

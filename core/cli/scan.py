@@ -15,6 +15,7 @@ from treeledger.ledger import Ledger
 from treeledger.model import HoldStatus, ProblemCode, Repository, SyncOperation
 from treeledger.names import shown, within
 from treeledger.units import show_count
+from treeledger.working import Worker, worker_for
 
 PARTLY: Final = 3
 _MOST: Final = 1000  # problems that are counted
@@ -30,21 +31,25 @@ def run(options: Options) -> int:
 
 async def _scan(ledger: Ledger, options: Options) -> int:
     code = 0
-    for repository, prefixes in by_repository(await targets(ledger, options)):
-        try:
-            code = max(code, await _scan_one(ledger, repository, prefixes, options))
-        except RootOffline as error:  # the others may be there
-            tell(str(error))
-            code = max(code, error.exit_code)
+    found = by_repository(await targets(ledger, options))
+    async with worker_for(ledger) as worker:
+        for repository, prefixes in found:
+            try:
+                code = max(code, await _scan_one(ledger, worker, repository, prefixes, options))
+            except RootOffline as error:  # the others may be there
+                tell(str(error))
+                code = max(code, error.exit_code)
     return code
 
 
-async def _scan_one(ledger: Ledger, repository: Repository, prefixes: Sequence[str], options: Options) -> int:
+async def _scan_one(
+    ledger: Ledger, worker: Worker, repository: Repository, prefixes: Sequence[str], options: Options
+) -> int:
     if options.given.dry_run:
         await _dry_run(ledger, repository, prefixes, options)
         return 0
     with ScanBar(repository, hidden=options.quiet or options.json) as bar:
-        operation = await ledger.scan(
+        operation = await worker.scan(
             repository,
             prefixes,
             rehash=options.given.rehash,

@@ -20,6 +20,7 @@ from treeledger.ledger import Ledger
 from treeledger.model import HashState, RecordState, Repository
 from treeledger.names import shown
 from treeledger.units import parse_duration, parse_size, show_number, show_size
+from treeledger.working import Worker, worker_for
 
 PARTLY: Final = 3
 _COUNTS: Final = ("scrubbed", "bytes", "corrupted", "modified", "unreadable")
@@ -41,18 +42,17 @@ def run(options: Options) -> int:
 async def _scrub(ledger: Ledger, options: Options) -> int:
     code = 0
     budget = _budget(options)
-    for repository, prefixes in by_repository(await known_targets(ledger, options.given.targets)):
-        request = ScrubRequest(
-            prefixes,
-            budget,
-            _parsed(options, "rate", parse_size),
-            _parsed(options, "older_than", parse_duration) or 0.0,
-        )
-        try:
-            code = max(code, await _scrub_one(ledger, repository, request, options))
-        except RootOffline as error:  # the others may be there
-            tell(str(error))
-            code = max(code, error.exit_code)
+    rate = _parsed(options, "rate", parse_size)
+    older_than = _parsed(options, "older_than", parse_duration) or 0.0
+    found = by_repository(await known_targets(ledger, options.given.targets))
+    async with worker_for(ledger) as worker:
+        for repository, prefixes in found:
+            request = ScrubRequest(prefixes, budget, rate, older_than)
+            try:
+                code = max(code, await _scrub_one(worker, repository, request, options))
+            except RootOffline as error:  # the others may be there
+                tell(str(error))
+                code = max(code, error.exit_code)
     return code
 
 
@@ -80,7 +80,7 @@ def _parsed(options: Options, name: str, parse: Callable[[str], T]) -> T | None:
     return value
 
 
-async def _scrub_one(ledger: Ledger, repository: Repository, request: ScrubRequest, options: Options) -> int:
+async def _scrub_one(worker: Worker, repository: Repository, request: ScrubRequest, options: Options) -> int:
     name, budget = shown(repository.name), request.budget
     rate = f", {show_size(request.rate)} a second" if request.rate else ""
     more = "; --percent 100 reads everything" if budget == DEFAULT_BUDGET else ""
@@ -88,7 +88,7 @@ async def _scrub_one(ledger: Ledger, repository: Repository, request: ScrubReque
     hidden = options.quiet or options.json
     most = budget.most_bytes(repository.bytes)
     with ScrubBar(repository, most, budget.seconds, hidden=hidden) as bar:
-        done = await ledger.scrub(repository, request, told=bar.told)
+        done = await worker.scrub(repository, request, told=bar.told)
     _print_counts(repository, done, options)
     if done.ended is not None:
         say(options, f"{name}: its budget of {done.ended} is used up; scrub again to go on with the rest")
@@ -116,11 +116,12 @@ async def _accept(ledger: Ledger, options: Options) -> int:
         raise UsageError("--accept: name corrupted files whose content is right; see: treeledger problems")
     places = [await place_of(ledger, argument) for argument in options.given.targets]
     code = 0
-    for repository, paths in by_repository(places):
-        for judged in await ledger.accept(repository, list(dict.fromkeys(paths))):
-            _print_judged(repository, judged, options)
-            if judged.after.hash_state is HashState.CORRUPTED:
-                code = PARTLY
+    async with worker_for(ledger) as worker:
+        for repository, paths in by_repository(places):
+            for judged in await worker.accept(repository, list(dict.fromkeys(paths))):
+                _print_judged(repository, judged, options)
+                if judged.after.hash_state is HashState.CORRUPTED:
+                    code = PARTLY
     return code
 
 

@@ -19,6 +19,7 @@ from uuid import UUID
 
 import anyio
 
+from treeledger.cli.answering import answer
 from treeledger.cli.options import Options
 from treeledger.cli.outlet import LogOutlet, Outlet
 from treeledger.cli.progress import ScanBar
@@ -37,10 +38,10 @@ from treeledger.engine.hub import (
     StateChanged,
 )
 from treeledger.engine.patience import patiently
-from treeledger.errors import CursorExpired
+from treeledger.errors import CursorExpired, EngineLocked
 from treeledger.journal import Reader, Since
 from treeledger.ledger import Ledger
-from treeledger.model import ChangeKind, JournalEntry, OperationType, Repository, SyncOperation
+from treeledger.model import ChangeKind, Holder, JournalEntry, OperationType, Repository, SyncOperation
 from treeledger.names import shown
 from treeledger.units import show_count, show_duration, show_number, show_size
 from treeledger.wire import Change
@@ -51,6 +52,7 @@ _BREATH: Final = 0.25  # seconds after so many, which nobody reads faster
 _WARNINGS: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
 _UNSURE: Final = frozenset((RepositoryState.DEGRADED, RepositoryState.STOPPED))  # what was heard may wait
 _CLOSING: Final = 3.0  # seconds that closing files and ending threads may take once all is written
+_AGAIN: Final = 0.5  # seconds
 _LEFT: Final = frozenset((RepositoryState.PAUSED, RepositoryState.STOPPED))  # by another process' word
 
 
@@ -72,14 +74,14 @@ def run(options: Options) -> int:
 
 async def _watch(outlet: Outlet, ledger: Ledger, options: Options) -> int:
     found = await targets(ledger, options)
-    only = [target.repository.id for target in found] if options.given.targets else None
-    printer = _Printer(outlet, ledger, options, [target.repository for target in found])
-    head = await ledger.store.head()
+    repositories = [target.repository for target in found]
+    printer = _Printer(outlet, ledger, options, repositories)
+    reader = Reader(ledger.store, await ledger.store.head(), None, patience=None)
     stop = ledger.hub.listen(printer.take)
     try:
-        async with ledger.started(only, command="watch"), anyio.create_task_group() as tasks:
-            printer.greet()
-            tasks.start_soon(printer.follow, Reader(ledger.store, head, None, patience=None))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_keep, ledger, printer, repositories if options.given.targets else None)
+            tasks.start_soon(printer.follow, reader)
             await printer.unheard.wait()
             tasks.cancel_scope.cancel()
     except anyio.get_cancelled_exc_class():  # by a signal: see `main`
@@ -92,6 +94,38 @@ async def _watch(outlet: Outlet, ledger: Ledger, options: Options) -> int:
     if printer.failure is not None and printer.failure.errno != errno.EIO:  # which a closed terminal says
         raise printer.failure
     return 0
+
+
+async def _keep(ledger: Ledger, printer: _Printer, only: Sequence[Repository] | None) -> None:
+    """Runs the engine; while another process runs it, watches along with that, and then takes its place."""
+    ids = None if only is None else [repository.id for repository in only]
+    while True:
+        await _go_along(ledger, printer, only or ())
+        try:
+            async with ledger.started(ids, command="watch") as engine:
+                printer.greet(None)
+                engine.start(partial(answer, ledger, engine, "watch"))
+                await anyio.sleep_forever()
+        except EngineLocked:
+            if printer.through is None:
+                raise
+        await anyio.sleep(_AGAIN)  # another one was faster, and will answer soon
+
+
+async def _go_along(ledger: Ledger, printer: _Printer, wanted: Sequence[Repository]) -> None:
+    """Until the engine ends that holds the ledger; returns at once if none does, or none answers."""
+    holder = await ledger.store.engine_holder(ledger.host)
+    if holder is None or not holder.address:
+        return
+    from treeledger.cli.along import watch_along
+    from treeledger.client import Client, EngineAway
+
+    async with Client.to_engine_of(ledger.store, ledger.host) as client:
+        if client is not None:
+            printer.greet(holder)
+            with suppress(EngineAway):
+                await watch_along(ledger, client, holder, wanted, printer.take)
+            printer.forget_states()
 
 
 @dataclass(slots=True)
@@ -129,6 +163,8 @@ class _Printer:
         self._news: dict[UUID, _News] = defaultdict(_News)
         self._says: dict[UUID, RepositoryState] = {}
         self._epoch = ""
+        self._has_greeted = anyio.Event()
+        self.through: Holder | None = None  # the engine of another process that is watched along with
         self.unheard = anyio.Event()
         self.failure: OSError | None = None
         outlet.on_failure(self._fail)
@@ -137,16 +173,28 @@ class _Printer:
         self.failure = error
         self.unheard.set()
 
-    def greet(self) -> None:
+    def greet(self, through: Holder | None) -> None:
+        """Says what is watched, and by which other process' engine; again if that is another now."""
+        is_first = not self._has_greeted.is_set()
+        self._has_greeted.set()
+        before, self.through = self.through, through
         if self._options.quiet or self._options.json:
             return
-        for repository in self._repositories.values():
-            self._note(f"{shown(repository.name)}: watching {shown(repository.root)}")
-        self._note(f"ledger: {self._ledger.store.url}   (Ctrl-C ends; nothing is lost by it)")
+        if is_first:
+            for repository in self._repositories.values():
+                self._note(f"{shown(repository.name)}: watching {shown(repository.root)}")
+            self._note(f"ledger: {self._ledger.store.url}   (Ctrl-C ends; nothing is lost by it)")
+        if through is not None:
+            self._note(f"through {_engine_of(through)}, which goes on when this ends")
+        elif before is not None:
+            self._note(f"{_engine_of(before)} has ended; watching from here now")
 
     def bid_farewell(self) -> None:
         self.close()
         if not (self._options.quiet or self._options.json):
+            if self.through is not None:
+                self._note(f"stopped; {_engine_of(self.through)} goes on")
+                return
             is_sure = _UNSURE.isdisjoint(self._says.values())
             self._note("stopped; everything settled is written" if is_sure else "stopped")
 
@@ -155,6 +203,7 @@ class _Printer:
     async def follow(self, reader: Reader) -> None:
         """Prints what comes, as fast as it is read; the journal keeps the rest."""
         self._epoch = reader.head.epoch
+        await self._has_greeted.wait()
         with suppress(OSError):  # `unheard` is set
             while True:
                 try:
@@ -230,6 +279,11 @@ class _Printer:
         for id in list(self._bars):
             self._close_bar(id)
 
+    def forget_states(self) -> None:
+        """Of an engine that has ended."""
+        self.close()
+        self._says.clear()
+
     def _progress(self, progress: Progress) -> None:
         bar = self._bars.get(progress.repository.id)
         if bar is not None and self._outlet.is_idle:
@@ -279,6 +333,10 @@ class _Printer:
 async def _first(reader: Reader, after: int, count: int) -> list[JournalEntry]:
     pages = reader.pages(Since(after), count)
     return [entry async for page in pages for entry in page]
+
+
+def _engine_of(holder: Holder) -> str:
+    return f"treeledger {holder.command} (process {holder.pid})"
 
 
 def _print_lines(lines: Sequence[str]) -> None:

@@ -1,0 +1,83 @@
+"""Watching along: what the engine of another process tells, as if it ran here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Final
+
+import anyio
+
+from treeledger.client import Client, Happened
+from treeledger.engine import hub
+from treeledger.engine.hub import Finished, RepositoryState, StateChanged
+from treeledger.engine.patience import patiently, unsaid
+from treeledger.engine_worker import EngineWorker, operation_from
+from treeledger.ledger import Ledger
+from treeledger.model import Holder, OperationType, Repository
+from treeledger.wire import Operation
+from treeledger.wire_events import Progress, State, counts_from
+
+_EVERY: Final = 1.0  # seconds between looks whether the engine is still there
+Take = Callable[[hub.Event], None]
+
+
+async def watch_along(
+    ledger: Ledger, client: Client, holder: Holder, wanted: Sequence[Repository], take: Take
+) -> None:
+    """Passes on what the engine tells, until it ends; it keeps what is `wanted` from now on."""
+    worker = EngineWorker(client, ledger)
+    for repository in wanted:
+        await worker.watch(repository)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_pass_on, ledger, client, take)
+        while await patiently(lambda: _is_there(ledger, holder), None, unsaid()):  # noqa: ASYNC110
+            await anyio.sleep(_EVERY)
+        tasks.cancel_scope.cancel()
+
+
+async def _is_there(ledger: Ledger, holder: Holder) -> bool:
+    now = await ledger.store.engine_holder(holder.host)
+    return now is not None and now.owner == holder.owner
+
+
+async def _pass_on(ledger: Ledger, client: Client, take: Take) -> None:
+    """What happens to each repository; first, and whenever something may have been missed, how it is."""
+    names: dict[str, Repository] = {}
+    async with aclosing(client.events()) as events:
+        async for event in events:
+            if event.name in ("connected", "afresh"):
+                names = await _named(ledger)
+                await patiently(partial(_tell_states, ledger, names, take), None, unsaid())
+            name = getattr(event.data, "repository", None)
+            if name is not None and name not in names:
+                names = await _named(ledger)
+            told = _event(event, names)
+            if told is not None:
+                take(told)
+
+
+async def _tell_states(ledger: Ledger, names: Mapping[str, Repository], take: Take) -> None:
+    for repository in names.values():
+        status = await ledger.sync_status(repository.id)
+        take(StateChanged(repository, RepositoryState(status.state), status.message))
+
+
+async def _named(ledger: Ledger) -> dict[str, Repository]:
+    listed = await patiently(ledger.repositories, None, unsaid())
+    return {repository.name: repository for repository in listed if repository.host == ledger.host}
+
+
+def _event(event: Happened, names: Mapping[str, Repository]) -> hub.Event | None:
+    """As the hub tells it; None for what is of no use here."""
+    match event.name, event.data:
+        case "state", State(repository=name, state=state, message=message) if name in names:
+            return StateChanged(names[name], RepositoryState(state), message)
+        case "progress", Progress(repository=name) as form if name in names:
+            type, counts = OperationType(form.type), counts_from(form)
+            return hub.Progress(names[name], type, counts, form.expected, form.seconds)
+        case "finished", Operation(repository=name) as form if name in names:
+            return Finished(names[name], operation_from(form, names[name].id))
+        case _:
+            return None
