@@ -11,6 +11,7 @@ from treeledger.api.routes import ROUTES
 from treeledger.api.routes_events import EVENT_ROUTES
 from treeledger.api.routes_work import WORK_ROUTES
 from treeledger.api.routing import Route
+from treeledger.daemon.log_routes import LOG_ROUTES
 from treeledger.plugin_manager import PluginManager
 
 
