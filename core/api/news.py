@@ -58,8 +58,8 @@ class News:
 
     def _hear(self, event: hub.Event) -> None:
         match event:
-            case hub.Committed() | hub.ManyCommitted():
-                return  # the journal tells it
+            case hub.Committed() | hub.ManyCommitted() | hub.CaughtUp():
+                return  # the journal tells it, or it is a measurement
             case hub.Progress(repository, type, counts):
                 key = repository.id, type
                 now = anyio.current_time()
@@ -105,4 +105,4 @@ def told(heard: Heard, run: str) -> Event:
         case hub.AttentionChanged(waiting):
             return Event("attention", Attention(waiting=waiting), id)
         case other:
-            raise AssertionError(f"{other} is told by the journal")
+            raise AssertionError(f"{other} is told by nobody here")
