@@ -1,5 +1,4 @@
-"""What waits for a person: held deletions, repositories offline or degraded, corrupted files, dead jobs."""
-degraded, corrupted files, dead jobs.
+"""What waits for a person: held deletions, repositories offline or degraded, corrupted files, dead jobs.
 
 Pure: from what is seen now and what was noted before to what is noted now, and to what is due to be told.
 """
