@@ -89,7 +89,7 @@ class Meter:
             case _:
                 pass  # what the journal and the keepers tell better
 
-    def _of(self, event: Event) -> Metered:
+    def _of(self, event: CaughtUp | Progress | Finished) -> Metered:
         return self.metered.setdefault(event.repository.id, Metered())
 
 

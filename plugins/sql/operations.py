@@ -16,15 +16,6 @@ from treeledger.plugins.sql.work import Part, Work, ask, each
 
 
 class Operations(Part):
-    async def schedules(self, repository_id):
-        return []
-
-    async def note_schedule(self, schedule):
-        return None
-
-    async def prioritize_jobs(self, ids, priority):
-        return 0
-
     async def begin_operation(
         self, lease: Lease, type: OperationType, scope: str, *, scan: bool
     ) -> SyncOperation:

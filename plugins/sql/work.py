@@ -91,14 +91,6 @@ class Part:
 
     session: Session
 
-    async def announce_engine(self, owner: str, address: str) -> None: ...
-    async def waiting(self) -> list:
-        return []
-
-    async def note_waiting(self, noted, over) -> None: ...
-    async def prioritize_jobs(self, ids, priority) -> int:
-        return 0
-
 
 def ask(name: str, /, **params: Any) -> Work[Sequence[Row]]:
     """The rows of one statement."""
