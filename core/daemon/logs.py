@@ -52,7 +52,7 @@ class Ring(logging.Handler):
 
     def page(self, *, least: str, after: int | None, limit: int) -> list[Kept]:
         """Records of at least this level, in order: those that follow `after`, else the last of all."""
-        wanted = [kept for kept in self._kept.copy() if LEVELS.get(kept.line.level, 50) >= LEVELS[least]]
+        wanted = [kept for kept in list(self._kept) if LEVELS.get(kept.line.level, 50) >= LEVELS[least]]
         if after is None:
             return wanted[-limit:]
         return list(islice((kept for kept in wanted if kept.n > after), limit))

@@ -26,6 +26,7 @@ SQLITE = load(("treeledger.plugins.sql", "treeledger.plugins.sqlite"), sqlite_di
 POSTGRES = load(("treeledger.plugins.sql", "treeledger.plugins.postgres"), postgres_dialect.translate)
 # SQLite has a lock file and is told what a large ledger looks like.
 ONLY_POSTGRES = {
+    "announce_engine",
     "engine_lock",
     "engine_locks",
     "hold_engine_lock",

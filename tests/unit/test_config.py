@@ -229,7 +229,7 @@ def test_a_variable_that_looks_like_ours_is_pointed_out() -> None:
             "plugins.toml: [defaults.reconciliation] has no key 'scedule'; did you mean 'schedule'?",
         ),
         ("[stor]", "plugins.toml: the top level has no key 'stor'; did you mean 'store'?"),
-        ("[api]", "the top level has no key 'api'; there are defaults, host, "),
+        ("[surprise]", "the top level has no key 'surprise'; there are api, attention, defaults, host, "),
         (
             '[[repositories]]\nname = "a"\nroot = "/a"\nchange_kee = 1',
             "repository 'a' has no key 'change_kee'",

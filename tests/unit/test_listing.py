@@ -36,7 +36,7 @@ def spec(tmp_path: Path) -> Iterator[WorkSpec]:
         (tmp_path / name).write_text(name)
     (tmp_path / "a/link").symlink_to("d.txt")
     walker = PartRef(__name__, "Closed", {})
-    spec = WorkSpec(str(tmp_path), str(tmp_path), ((tmp_path.stat().st_dev, 1),), walker, (NAMES,), ())
+    spec = WorkSpec(str(tmp_path), str(tmp_path), ((tmp_path.stat().st_dev, 1),), walker, (NAMES,), (), ())
     yield spec
     worker.release(spec.key)
 
