@@ -470,7 +470,7 @@ async def test_the_metrics_listener_has_nothing_else(tree: Tree, tmp_path: Path)
         served(tree, tmp_path / "run", metrics_listen="127.0.0.1:0") as [_, tcp],
         client_of(tcp) as client,
     ):
-        assert (await client.get("/metrics")).status_code == 204
+        assert (await client.get("/metrics")).status_code == 200
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/api/echo")).status_code == 404
 

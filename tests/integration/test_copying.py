@@ -91,8 +91,8 @@ def _add_what_a_daemon_keeps(tables: Tables, repository: str) -> None:
     rows = {
         "schedules": [(repository, "full", 5, None, 2**50), (repository, "quick", None, None, None)],
         "attention": [
-            ("held:1", "held", repository, "two\nlines", 1, None, 0),
-            ("x", "offline", None, "", 1, 2, 3),
+            ("held:1", "held", repository, "two\nlines", 1, None, 0, None),
+            ("x", "offline", None, "", 1, 2, 3, 4),
         ],
     }
     for name, some in rows.items():
