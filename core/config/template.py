@@ -20,6 +20,28 @@ TEMPLATE: Final = """\
 #password = "env:LEDGER_PASSWORD"  # env:NAME | file:PATH | credential:NAME
 #auto_migrate = false              # default: SQLite yes, after a backup; PostgreSQL no
 #retention = "90d"                 # of records of deleted files; "forever" keeps them
+#journal_retention = "400d"        # of the journal's entries, by a daemon; default: for ever
+
+[api]                              # of a running engine: treeledger daemon, treeledger watch
+#socket = "/run/treeledger/api.sock"   # default: in the folder of the system for what runs
+#socket_group = "nas"              # may use the socket, too
+#listen = "127.0.0.1:8750"         # TCP as well; read only, unless there are tokens
+#token = "env:TREELEDGER_TOKEN"    # may do everything; env:NAME | file:PATH | credential:NAME
+#read_token = "file:/run/secrets/read"
+#hosts = ["nas.local"]             # names under which it is asked; default: its address, localhost
+#metrics_listen = "127.0.0.1:9188"     # /metrics and /healthz only
+
+[attention]                        # who is told of what waits for a person
+#notify = ["phone"]                # plugins below
+#kinds = ["held", "offline", "degraded", "corrupted", "dead_job"]
+#remind = "1d"                     # default
+
+[log]                              # of treeledger daemon
+#level = "info"                    # debug | info | warning | error
+#format = "text"                   # text | json
+#file = "/var/log/treeledger.log"  # default: standard error
+#max_size = "10MiB"                # then a new one is begun
+#keep = 5                          # old ones
 
 [defaults]                         # each repository may override what follows
 #profile = "small"                 # small | large | high-change
@@ -51,7 +73,10 @@ TEMPLATE: Final = """\
 
 [defaults.scrub]                   # the running engine scrubs by itself; default: never
 #schedule = "0 4 1 * *"            # or an interval
-#percent = 10                      # or files, bytes, time; the first limit ends it; default: an hour
+#percent = 10                      # the first limit that is reached ends it; default: an hour
+#files = 10000
+#bytes = "100GB"
+#time = "1h"
 
 [defaults.ignore]
 #builtin = true                    # hidden names, *~, *.tmp, ...: treeledger ignore list

@@ -21,7 +21,14 @@ import pytest
 from command_line import CommandLine
 
 from treeledger.config.reading import ValueType
-from treeledger.config.settings import RepositoryIdentity, RepositorySettings, StoreSettings
+from treeledger.config.settings import (
+    ApiSettings,
+    AttentionSettings,
+    LogSettings,
+    RepositoryIdentity,
+    RepositorySettings,
+    StoreSettings,
+)
 from treeledger.config.template import TEMPLATE
 from treeledger.ledger import Ledger
 from treeledger.model import NewJob
@@ -73,7 +80,14 @@ def _keys(kind: type[msgspec.Struct]) -> set[str]:
 
 
 def test_the_template_names_every_setting() -> None:
-    kinds: list[type[msgspec.Struct]] = [RepositorySettings, StoreSettings, RepositoryIdentity]
+    kinds: list[type[msgspec.Struct]] = [
+        RepositorySettings,
+        StoreSettings,
+        RepositoryIdentity,
+        ApiSettings,
+        AttentionSettings,
+        LogSettings,
+    ]
     keys = {"host", "plugin_dirs"}.union(*map(_keys, kinds))
     unusual = {"walker"}  # another walker comes with a plugin that says so
     assert {key for key in keys if not re.search(rf"\b{key} =", TEMPLATE)} == unusual
