@@ -154,7 +154,7 @@ def _of_store(stored: Stored) -> Iterator[Metric]:
         "jobs",
         "Jobs of actions by state.",
         ("action", "state"),
-        [(action, state.value, count) for (action, state), count in stored.tally.jobs.items()],
+        [(action, state.value, count) for action, state, count in stored.jobs],
     )
     behind = [
         (action, stored.head.n - cursor.n)

@@ -18,7 +18,7 @@ from treeledger.engine.keeper import Keeper
 from treeledger.engine.meter import Metered
 from treeledger.errors import StoreError
 from treeledger.model import Cursor, HeldDeletion, HoldStatus, Repository
-from treeledger.protocols import SourceHealth, Store, Tally
+from treeledger.protocols import JobCount, SourceHealth, Store, Tally
 from treeledger.scheduling import Schedule
 from treeledger.waiting import Waiting
 
@@ -34,6 +34,7 @@ class Stored:
     repositories: Sequence[Repository]
     holds: Sequence[HeldDeletion]
     tally: Tally
+    jobs: Sequence[JobCount]
     schedules: Sequence[Schedule]
     waiting: Sequence[Waiting]
 
@@ -89,6 +90,7 @@ async def _stored(store: Store) -> Stored:
         repositories=await store.repositories(),
         holds=await store.holds(None, statuses=(HoldStatus.OPEN,)),
         tally=await store.tally(),
+        jobs=await store.count_jobs(),
         schedules=await store.schedules(None),
         waiting=await store.waiting(),
     )

@@ -79,7 +79,6 @@ class Tally(NamedTuple):
     unread: dict[tuple[UUID, HashState], int]  # present, to be read or verified; up to MOST_COUNTED
     dirty: dict[UUID, int]  # subtrees that must be scanned
     problems: dict[tuple[UUID, ProblemCode], int]  # and notes
-    jobs: dict[tuple[str, JobState], int]  # by action
     cursors: dict[str, Cursor]  # by action: how far it has read the journal
 
 

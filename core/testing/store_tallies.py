@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from treeledger.model import Cursor, HashState, JobState, NewJob, Problem, ProblemCode, RecordState
+from treeledger.model import Cursor, HashState, NewJob, Problem, ProblemCode, RecordState
 from treeledger.protocols import Store, Tally
-from treeledger.testing.store_shelf import LONG, Shelf, change, hashed
+from treeledger.testing.store_shelf import Shelf, change, hashed
 
 
 @pytest.mark.anyio
 class TalliesContract:
     async def test_of_nothing_nothing_is_counted(self, store: Store) -> None:
-        assert await store.tally() == Tally({}, {}, {}, {}, {})
+        assert await store.tally() == Tally({}, {}, {}, {})
 
     async def test_contents_that_are_to_be_read_are_counted_by_repository(
         self, shelf: Shelf, store: Store
@@ -50,16 +50,3 @@ class TalliesContract:
         await store.plan_jobs("post", Cursor("e", 3), [NewJob("a", {})], after=None)
         await store.plan_jobs("other", Cursor("f", 9), [], after=None)
         assert (await store.tally()).cursors == {"post": Cursor("e", 3), "other": Cursor("f", 9)}
-
-    async def test_jobs_are_counted_by_action_and_state(self, store: Store) -> None:
-        start = Cursor("e", 1)
-        await store.plan_jobs("post", start, [NewJob(key, {}) for key in "abc"], after=None)
-        await store.plan_jobs("other", start, [NewJob("a", {})], after=None)
-        dead, _ = await store.claim_jobs("post", "me", limit=2, seconds=LONG)
-        await store.fail_job(dead, "no", retry_in=None)
-        assert (await store.tally()).jobs == {
-            ("post", JobState.WAITING): 1,
-            ("post", JobState.RUNNING): 1,
-            ("post", JobState.DEAD): 1,
-            ("other", JobState.WAITING): 1,
-        }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from treeledger.model import Cursor, HashState, JobState, ProblemCode
+from treeledger.model import Cursor, HashState, ProblemCode
 from treeledger.plugins.sql.values import uuid_from
 from treeledger.plugins.sql.work import Part, Query, Work, ask_together
 from treeledger.protocols import MOST_COUNTED, Tally
@@ -14,17 +14,15 @@ class Tallies(Part):
 
 
 def _tally() -> Work[Tally]:
-    unread, dirty, problems, jobs, cursors = yield from ask_together(
+    unread, dirty, problems, cursors = yield from ask_together(
         Query("tally_unread", {"most": MOST_COUNTED}),
         Query("tally_dirty", {}),
         Query("tally_problems", {}),
-        Query("tally_jobs", {}),
         Query("tally_cursors", {}),
     )
     return Tally(
         unread={(uuid_from(id), HashState(state)): count for id, state, count in unread if count},
         dirty={uuid_from(id): count for id, count in dirty},
         problems={(uuid_from(id), ProblemCode(code)): count for id, code, count in problems},
-        jobs={(action, JobState(state)): count for action, state, count in jobs},
         cursors={action: Cursor(epoch, n) for action, epoch, n in cursors},
     )

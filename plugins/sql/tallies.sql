@@ -25,10 +25,6 @@ SELECT repository_id, count(*) FROM dirty_paths GROUP BY repository_id
 -- Notes are counted, too.
 SELECT repository_id, code, count(*) FROM problems GROUP BY repository_id, code
 
--- name: tally_jobs
--- Of all actions.
-SELECT action, state, count(*) FROM jobs GROUP BY action, state
-
 -- name: tally_cursors
 -- How far the actions have read.
 SELECT action, epoch, n FROM action_cursors
