@@ -69,6 +69,8 @@ def _of_program(readings: Readings) -> Iterator[Metric]:
     yield InfoMetricFamily("treeledger", "What runs.", about)
     began = readings.started_at.timestamp()
     yield _gauge("start_time_seconds", "When the engine was started, since 1970.", (), [(began,)])
+    text = "Who reads a stream of the API now."
+    yield _gauge("api_readers", text, ("stream",), readings.readers.items())
 
 
 def _of_states(repositories: Sequence[Cared]) -> Iterator[Metric]:

@@ -37,6 +37,7 @@ class News:
         self._n = 0
         self._gone = 0  # the last event that is kept no longer
         self._news = anyio.Event()
+        self.readers = 0
         told_by.listen(self._hear)
 
     @property
@@ -46,6 +47,13 @@ class News:
     def is_known(self, cursor: Cursor) -> bool:
         """Whether what followed that event is still here."""
         return cursor.epoch == self.run and self._gone <= cursor.n <= self._n
+
+    def join(self) -> None:
+        self.readers += 1
+
+    def leave(self) -> None:
+        """Of a reader that joined."""
+        self.readers -= 1
 
     async def after(self, cursor: Cursor) -> list[Heard]:
         """What was heard after it, in order; waits until there is something."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,6 +58,7 @@ class Readings:
     started_at: datetime
     repositories: dict[UUID, Cared]
     stored: Stored | None
+    readers: Mapping[str, int]  # of streams, by their names
 
 
 async def read(service: Service) -> Readings:
@@ -78,6 +79,7 @@ async def read(service: Service) -> Readings:
             for id, repository in known.items()
         },
         stored=stored,
+        readers={"changes": service.tail.readers, "events": service.news.readers},
     )
 
 

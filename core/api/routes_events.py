@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +17,7 @@ from treeledger.api.events import Event, Ping, Sent
 from treeledger.api.news import News, told
 from treeledger.api.routing import MOST, Asked, Form, Route
 from treeledger.api.service import Service
+from treeledger.api.tail import Tail
 from treeledger.errors import CursorExpired
 from treeledger.journal import Reader, Since, check
 from treeledger.model import Cursor, JournalEntry
@@ -86,23 +87,28 @@ async def _changes_stream(service: Service, asked: Asked, repository_id: UUID | 
         begin = await tail.begin(since)
     except CursorExpired as error:
         return _afresh(head, str(error))
-    return _follow(service, begin, repository_id)
+    return follow(tail, begin, repository_id)
 
 
-async def _follow(service: Service, cursor: Cursor, repository_id: UUID | None) -> AsyncIterator[Sent]:
-    """Every entry after the cursor, in order, without end; a ping now and then, and at once."""
-    tail = service.tail
+async def follow(
+    tail: Tail, cursor: Cursor, repository_id: UUID | None, ping_every: float = PING_EVERY
+) -> AsyncGenerator[Sent, None]:
+    """Every entry after the cursor, in order, without end; a ping at once, and whenever nothing was said for
+    a while, however much goes on that is not of the repository."""
     tail.join()
     try:
         yield Ping(str(cursor))
+        said = anyio.current_time()
         while True:
-            page = await _within(PING_EVERY, partial(tail.after, cursor))
+            page = await _within(ping_every, partial(tail.after, cursor))
             for one in page or ():
+                cursor = Cursor(cursor.epoch, one.n)
                 if repository_id in (None, one.repository_id):
                     yield one.event
-                cursor = Cursor(cursor.epoch, one.n)
-            if page is None:
+                    said = anyio.current_time()
+            if anyio.current_time() - said >= ping_every:
                 yield Ping(str(cursor))
+                said = anyio.current_time()
     except CursorExpired as error:
         yield Event("afresh", Afresh(cursor=str(await tail.head()), message=str(error)))
     finally:
@@ -121,23 +127,28 @@ async def _within(seconds: float, call: Callable[[], Awaitable[T]]) -> T | None:
 
 async def _events(service: Service, asked: Asked) -> AsyncIterator[Sent]:
     given = asked.last_event_id or asked.query.since
-    return _report(service.news, service.news.head if given is None else _cursor(given))
+    return report(service.news, service.news.head if given is None else _cursor(given))
 
 
-async def _report(news: News, cursor: Cursor) -> AsyncIterator[Sent]:
-    """What is told after that event, without end; first `afresh` if some of it is gone."""
-    if not news.is_known(cursor):
-        cursor = news.head
-        message = "some events are gone: ask for the state of things, then go on from here"
-        yield Event("afresh", Afresh(cursor=str(cursor), message=message), str(cursor))
-    yield Ping(str(cursor))
-    while True:
-        heard = await _within(PING_EVERY, partial(news.after, cursor))
-        for one in heard or ():
-            yield told(one, news.run)
-            cursor = Cursor(cursor.epoch, one.n)
-        if heard is None:
+async def report(news: News, cursor: Cursor) -> AsyncGenerator[Sent, None]:
+    """What is told after that event, without end; `afresh` wherever some of it is gone."""
+    news.join()
+    try:
+        if news.is_known(cursor):
             yield Ping(str(cursor))
+        while True:
+            if not news.is_known(cursor):
+                cursor = news.head
+                message = "some events are gone: ask for the state of things, then go on from here"
+                yield Event("afresh", Afresh(cursor=str(cursor), message=message), str(cursor))
+            heard = await _within(PING_EVERY, partial(news.after, cursor))
+            for one in heard or ():
+                yield told(one, news.run)
+                cursor = Cursor(cursor.epoch, one.n)
+            if heard is None:
+                yield Ping(str(cursor))
+    finally:
+        news.leave()
 
 
 def _cursor(text: str) -> Cursor:

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from breaking import broken
 from machine import mounted
 from matrix import row_of
 from support import Tree
 
 from treeledger.ledger import Ledger
 from treeledger.model import OperationStatus
+
+__all__ = ["broken"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

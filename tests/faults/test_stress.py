@@ -18,9 +18,10 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+from breaking import Disturb
 from operations import digest, regular_files
-from postgres_server import OwnServer
 from replay import Replay, disagreement
+from writer import stop, writing
 
 from treeledger.errors import StoreUnavailable
 from treeledger.ledger import Ledger
@@ -30,7 +31,6 @@ from treeledger.protocols import FileQuery
 pytestmark = [pytest.mark.stress, pytest.mark.anyio, pytest.mark.timeout(0)]
 
 SECONDS = float(os.environ.get("TREELEDGER_STRESS", "600"))
-HERE = Path(__file__).parent
 WRITERS = 3
 SETTLES_WITHIN = 240.0  # seconds; what a move left to verify is read within a minute or two
 PAGE = 5000
@@ -106,65 +106,6 @@ def _whole_transactions(entries: Sequence[JournalEntry]) -> Sequence[JournalEntr
     return whole if len(entries) == PAGE and whole else entries
 
 
-@contextmanager
-def _writing(root: Path) -> Iterator[list[subprocess.Popen[str]]]:
-    command = [sys.executable, str(HERE / "writer.py"), str(root)]
-    writers = [
-        subprocess.Popen([*command, f"w{n}", str(n)], stdout=subprocess.PIPE, text=True)
-        for n in range(WRITERS)
-    ]
-    try:
-        yield writers
-    finally:
-        for writer in writers:
-            writer.kill()
-            writer.communicate()
-
-
-def _stop(writers: Sequence[subprocess.Popen[str]]) -> int:
-    """Lets writers end; how many operations they did."""
-    for writer in writers:
-        writer.terminate()
-    return sum(int(writer.communicate(timeout=60)[0]) for writer in writers)
-
-
-def _lock_sqlite(ledger: Path) -> None:
-    """Another process has the write lock for a second."""
-    script = (
-        "import sqlite3, sys, time; sqlite3.connect(sys.argv[1]).execute('BEGIN IMMEDIATE'); time.sleep(1)"
-    )
-    subprocess.run([sys.executable, "-c", script, ledger], check=False, stderr=subprocess.DEVNULL)
-
-
-def _restart(server: OwnServer, mode: str) -> None:
-    server.stop(mode)
-    time.sleep(2)  # as a restart of the machine's service takes
-    server.start()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def broken(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Callable[[int], str | None]]:
-    """The URL of a store, and what happens to it in each tenth of the time, in words."""
-    if request.param == "sqlite":
-        path = tmp_path / "state" / "ledger.db"
-
-        def lock(tenth: int) -> str:
-            _lock_sqlite(path)
-            return "write lock taken for a second"
-
-        return f"sqlite:{path}", lock
-    server: OwnServer = request.getfixturevalue("own_server")
-
-    def disturb(tenth: int) -> str:
-        if tenth in (3, 7):
-            mode = "fast" if tenth == 3 else "immediate"
-            _restart(server, mode)
-            return f"server restarted ({mode})"
-        return f"{server.disconnect_all()} connections killed"
-
-    return server.url("ledger"), disturb
-
-
 @asynccontextmanager
 async def _ledger(url: str, root: Path) -> AsyncIterator[tuple[Ledger, Repository]]:
     async with Ledger.open(store=url, environ={**os.environ, "TREELEDGER_CONFIG": ""}) as ledger:
@@ -172,7 +113,7 @@ async def _ledger(url: str, root: Path) -> AsyncIterator[tuple[Ledger, Repositor
 
 
 async def test_full_speed(
-    broken: tuple[str, Callable[[int], str | None]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    broken: tuple[str, Disturb], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url, disturb = broken
     root, home = tmp_path / "tree", tmp_path / "home"
@@ -186,9 +127,9 @@ async def test_full_speed(
             stack.callback(engine.kill)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(follower.follow)
-                with _writing(root) as writers:
+                with writing(root, WRITERS) as writers:
                     memory = await _pass_time(engine, follower, disturb, say)
-                    operations = await anyio.to_thread.run_sync(_stop, writers)
+                    operations = await anyio.to_thread.run_sync(stop, writers)
                 say(f"the writers did {operations:,} operations; settling")
                 seconds = await _until_equal(ledger, repository, root, say)
                 tasks.cancel_scope.cancel()
@@ -213,7 +154,7 @@ def _loudly(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[str], None
 
 
 async def _pass_time(
-    engine: Engine, follower: Follower, disturb: Callable[[int], str | None], say: Callable[[str], None]
+    engine: Engine, follower: Follower, disturb: Disturb, say: Callable[[str], None]
 ) -> list[int]:
     """The minutes of full speed; returns the memory of the engine, taken every ten seconds."""
     began = time.monotonic()
@@ -227,7 +168,7 @@ async def _pass_time(
         say(f"{follower.replay.n:,} entries, {memory[-1] / 2**20:.0f} MiB")
         if passed * 10 // SECONDS > tenths:
             tenths += 1
-            say(str(await anyio.to_thread.run_sync(disturb, tenths)))
+            say(await anyio.to_thread.run_sync(disturb, tenths))
     return memory
 
 

@@ -1,6 +1,6 @@
-"""A program that changes a tree as fast as it can until it is told to end.
+"""A program that changes a tree until it is told to end: as fast as it can, or RATE times a second.
 
-    python writer.py ROOT FOLDER SEED
+    python writer.py ROOT FOLDER SEED [RATE]
 
 FOLDER is its own within ROOT; `shared` is everybody's. What another writer took away is passed over.
 """
@@ -11,8 +11,11 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 _MOST = 600  # files in one's own folder
@@ -110,13 +113,41 @@ class Writer:
             shutil.rmtree(folder)
 
 
+@contextmanager
+def writing(root: Path, count: int, *rate: float) -> Iterator[list[subprocess.Popen[str]]]:
+    """So many of these programs at work in a tree, each at `rate` if there is one."""
+    writers = [
+        subprocess.Popen(
+            [sys.executable, __file__, root, f"w{n}", str(n), *map(str, rate)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(count)
+    ]
+    try:
+        yield writers
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+
+
+def stop(writers: Sequence[subprocess.Popen[str]]) -> int:
+    """Lets writers end; how many operations they did."""
+    for writer in writers:
+        writer.terminate()
+    return sum(int(writer.communicate(timeout=60)[0]) for writer in writers)
+
+
 def main() -> None:
-    root, folder, seed = sys.argv[1:]
+    root, folder, seed, *rate = sys.argv[1:]
+    pause = 1 / float(rate[0]) if rate else 0.0
     writer = Writer(Path(root), folder, int(seed))
     is_over = []
     signal.signal(signal.SIGTERM, lambda *_: is_over.append(True))
     while not is_over:
         writer.work()
+        time.sleep(pause)
     print(writer.done)
 
 

@@ -13,6 +13,9 @@ import pytest
 from postgres_server import OwnServer
 from support import Tree, tree_on, until
 
+from treeledger.api import readings
+from treeledger.api.events import Ping
+from treeledger.api.routes_events import follow, report
 from treeledger.api.server import serving
 from treeledger.api.service import Service
 from treeledger.api.tail import Tail
@@ -203,6 +206,25 @@ async def test_a_reader_of_one_repository_sees_only_that(live: Live) -> None:
         assert (await anext(changes)).path == "c"
 
 
+async def test_a_reader_of_one_repository_knows_where_he_is_while_another_is_busy(live: Live) -> None:
+    store, tail = live.tree.ledger.store, live.service.tail
+    head = await store.head()
+
+    async def keep_busy() -> None:
+        while True:
+            await live.write(1)
+
+    events = follow(tail, head, live.tree.repository.id, ping_every=0.2)
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks, aclosing(events):
+            tasks.start_soon(keep_busy)
+            pings = [await anext(events) for _ in range(3)]
+            tasks.cancel_scope.cancel()
+    assert all(isinstance(one, Ping) for one in pings)
+    numbers = [int(str(one.id).rpartition(":")[2]) for one in pings]
+    assert head.n == numbers[0] < numbers[1] < numbers[2]
+
+
 async def test_a_client_goes_on_when_the_server_comes_back(tmp_path: Path) -> None:
     async with live_on(tmp_path, f"sqlite:{tmp_path / 'ledger.db'}") as live:
         head = await live.tree.ledger.store.head()
@@ -334,6 +356,33 @@ async def test_who_comes_back_hears_what_he_missed_and_who_was_away_too_long_is_
                 assert [(await anext(events)).name for _ in range(2)] == ["connected", "afresh"]
                 hub.tell(AttentionChanged(7))
                 assert (await anext(events)).data == Attention(waiting=7)
+
+
+async def test_who_is_too_slow_for_what_is_kept_is_told(live: Live) -> None:
+    hub, news = live.tree.ledger.hub, live.service.news
+    async with aclosing(report(news, news.head)) as events:
+        assert isinstance(await anext(events), Ping)
+        for n in range(1100):
+            hub.tell(AttentionChanged(n))
+        assert (await anext(events)).name == "afresh"
+        hub.tell(AttentionChanged(7))
+        assert (await anext(events)).data == Attention(waiting=7)
+
+
+async def test_how_many_read_is_known(live: Live) -> None:
+    async def are(changes: int, events: int) -> None:
+        async def are_so() -> bool:
+            return (await readings.read(live.service)).readers == {"changes": changes, "events": events}
+
+        await until(are_so, f"{changes} readers of changes, {events} of events")
+
+    async with Client(live.address) as client:
+        async with aclosing(client.events()) as events, aclosing(client.changes("0")) as changes:
+            await live.write(1)
+            await anext(events)
+            await anext(changes)
+            await are(1, 1)
+        await are(0, 0)
 
 
 async def test_of_progress_only_the_last_is_kept(live: Live) -> None:

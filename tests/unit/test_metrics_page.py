@@ -55,7 +55,7 @@ def readings(stored: Stored | None) -> Readings:
         meter.take(Finished(PHOTOS, operation))
     source = SourceHealth(10, 12, 100, NOW, events=30, ignored=4, overflows=1)
     cared = Cared(PHOTOS.name, RepositoryState.HELD, source, meter.metered[PHOTOS.id])
-    return Readings("daemon", "sqlite", NOW, {PHOTOS.id: cared}, stored)
+    return Readings("daemon", "sqlite", NOW, {PHOTOS.id: cared}, stored, {"changes": 3, "events": 0})
 
 
 STORED: Final = Stored(
@@ -118,6 +118,8 @@ def test_the_numbers_are_those_that_were_read(families: dict[str, Metric]) -> No
     assert value(families, "treeledger_repository_state", state="held") == 1
     assert value(families, "treeledger_repository_state", state="watching") == 0
     assert value(families, "treeledger_watched_directories") == 10
+    assert value(families, "treeledger_api_readers", stream="changes") == 3
+    assert value(families, "treeledger_api_readers", stream="events") == 0
     assert value(families, "treeledger_watches_needed") == 12
     assert value(families, "treeledger_watch_limit") == 100
     assert value(families, "treeledger_events_total") == 30
