@@ -5,6 +5,7 @@
 # make reliability    the fault matrix, written into docs/reliability.md
 # make oracle         2,000 random sequences of file operations on each store; then all must be equal
 # make stress         ten minutes of faults and full speed on each store
+# make soak           half an hour of a daemon with fifty readers, on each store
 # make bench          what is fast, against whom, and by how much, written into benchmarks/RESULTS.md
 # make bench-quick    in two minutes: what became slower than benchmarks/RESULTS.md says
 # make migrate-up     bring the ledger's schema up to date
@@ -14,7 +15,7 @@ PYTHON ?=
 TREE := build/check
 JOBS ?= 3
 
-.PHONY: install run test check reliability oracle stress bench bench-quick migrate-up
+.PHONY: install run test check reliability oracle stress soak bench bench-quick migrate-up
 .DELETE_ON_ERROR:
 
 install: .venv/installed
@@ -55,7 +56,10 @@ oracle: .venv/installed-dev
 	done; for pid in $$pids; do wait $$pid || status=1; done; exit $$status
 
 stress: .venv/installed-dev
-	$(BIN)/python -m pytest tests/faults -m stress -s
+	$(BIN)/python -m pytest tests/faults/test_stress.py -m stress -s
+
+soak: .venv/installed-dev
+	$(BIN)/python -m pytest tests/faults/test_soak.py -m stress -s
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks --keep
