@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
+import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from xml.etree import ElementTree
 
 import pytest
+from daemons import daemon
 
 from treeledger.api.catalog import built_in
+from treeledger.api.routes_work import WORK_ROUTES
+from treeledger.api.routing import Route
+from treeledger.api.table import NAME
 
-SERVE: Final = Path(__file__).parents[1] / "serve.py"
 TOKEN: Final = "0123456789abcdef-fuzz"
+SETTINGS: Final = f'[api]\nlisten = "127.0.0.1:0"\ntoken = "{TOKEN}"\n'
 CHECKS: Final = (
     "not_a_server_error",
     "status_code_conformance",
@@ -51,52 +54,37 @@ parameters = { "path.name" = { dictionary = "nobody" } }
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
-    """Of an engine that watches some files. What a request could mean by `~` or `.` lies within them."""
-    root = tmp_path / "photos"
+    """Of a daemon that watches some files."""
     for number in range(30):
-        file = root / f"{number % 3}/{number}.jpg"
+        file = tmp_path / f"photos/{number % 3}/{number}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(str(number % 10))
-    environ = {**os.environ, "HOME": str(root / "0"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
-    settings = ["listen=127.0.0.1:0", f"token={TOKEN}"]
-    arguments = [sys.executable, str(SERVE), str(tmp_path / "ledger.db"), str(root), *settings]
-    log = tmp_path / "log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            arguments,
-            cwd=root / "1",
-            env=environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as engine,
-    ):
-        assert engine.stdin is not None
-        assert engine.stdout is not None
-        try:
-            _, address = json.loads(engine.stdout.readline())
-            yield address
-            assert engine.poll() is None, log.read_text()
-            engine.stdin.close()
-            assert engine.wait(30) == 0
-        finally:
-            engine.kill()
-    assert "Traceback" not in log.read_text(), log.read_text()
+    with daemon(tmp_path, SETTINGS) as running:
+        (address,) = re.findall("^api: (http.*)$", running.text, re.MULTILINE)
+        yield address
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(WITHIN + 60)
 @pytest.mark.skipif(shutil.which("schemathesis") is None, reason="needs schemathesis")
 def test_whatever_is_asked_is_answered_as_the_document_says(address: str, tmp_path: Path) -> None:
-    endless = [
-        part
-        for one in built_in()
-        if one.streams and one.answers is None
-        for part in ("--exclude-path", one.path)
-    ]
-    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
+    endless = {one.path for one in built_in() if one.streams and one.answers is None}
+    asked = fuzz(address, tmp_path, "--max-examples=25", *(f"--exclude-path={path}" for path in endless))
+    assert asked >= {shown(one) for one in built_in() if one.path not in endless}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("schemathesis") is None, reason="needs schemathesis")
+def test_work_is_told_as_events_whatever_is_asked_for(address: str, tmp_path: Path) -> None:
+    asked = fuzz(
+        address, tmp_path, "--max-examples=5", "--include-tag=work", "--header=Accept: text/event-stream"
+    )
+    assert asked == {shown(one) for one in WORK_ROUTES}
+
+
+def fuzz(address: str, folder: Path, *arguments: str) -> set[str]:
+    """Fails unless all goes well; the methods and paths that were asked."""
+    (folder / "schemathesis.toml").write_text(CONFIGURATION)
     run = subprocess.run(
         [
             "schemathesis",
@@ -106,17 +94,25 @@ def test_whatever_is_asked_is_answered_as_the_document_says(address: str, tmp_pa
             f"--header=Authorization: Bearer {TOKEN}",
             f"--checks={','.join(CHECKS)}",
             "--phases=examples,coverage,fuzzing",
-            "--max-examples=10",
             "--seed=1",
             "--continue-on-failure",
             "--request-timeout=20",
             "--no-color",
-            *endless,
+            "--report-junit-path=report.xml",
+            *arguments,
         ],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=WITHIN,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+    report = ElementTree.parse(folder / "report.xml")
+    return {str(case.get("name")) for case in report.iter("testcase") if case.find("skipped") is None}
+
+
+def shown(route: Route) -> str:
+    """A method and its path as the document has them."""
+    path = NAME.sub(r"{\1}", route.path)
+    return f"{route.method} {path}"

@@ -1,0 +1,29 @@
+"""`treeledger daemon` as a person starts it, in an empty home, with the folder `photos` under its care."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from executable import Executable, Running
+
+CONFIGURATION = "config/treeledger/plugins.toml"
+
+
+@contextmanager
+def daemon(home: Path, settings: str = "", **environ: str) -> Iterator[Running]:
+    """One that watches `home`/photos; `settings` is its plugins.toml. It ends in order, with no traceback."""
+    file = home / CONFIGURATION
+    file.parent.mkdir(parents=True)
+    file.write_text(settings)
+    file.chmod(0o600)
+    treeledger = Executable(home)
+    treeledger("repo", "add", home / "photos")
+    with treeledger.started("daemon", terminal=False, **environ) as running:
+        running.until("photos: watching")
+        yield running
+        assert running.process.poll() is None, running.text
+        running.signal(signal.SIGTERM)
+        assert running.wait(10) == 0, running.text
