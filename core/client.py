@@ -9,27 +9,37 @@ Errors are those of `treeledger.errors`; `EngineAway` if the engine does not ans
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from types import NoneType
 from typing import Any, Final, NamedTuple, Self, TypeVar
-from urllib.parse import quote
 
 import anyio
 import msgspec
 
 from treeledger import wire
-from treeledger.api.routing import Page
+from treeledger.answers import AcceptedFile, JobsHandled, Paused, RepositoryDetails, Triggered
+from treeledger.client_reading import Reading, part
 from treeledger.engine.patience import delays
-from treeledger.errors import CursorExpired, StoreUnavailable, TreeledgerError
+from treeledger.errors import CursorExpired, EngineAway, StoreUnavailable, TreeledgerError
 from treeledger.protocols import Store
-from treeledger.transport import EngineAway, Received, Transport
-from treeledger.wire_events import FORMS, Afresh, Changes
-from treeledger.wire_work import Engine
+from treeledger.transport import Body, Received
+from treeledger.wire_asked import (
+    Acceptance,
+    Jobs,
+    JobsPriority,
+    Kind,
+    Limits,
+    NewRepository,
+    Relocation,
+    RepositoryChange,
+    Trigger,
+    Which,
+)
+from treeledger.wire_events import FORMS, Afresh
 
-__all__ = ["Client", "EngineAway", "Happened"]
 T = TypeVar("T")
 _LONGEST: Final = 5.0  # seconds between two tries
-_ANSWERS_WITHIN: Final = 10.0  # seconds: a server that was never asked before is loaded first
 
 
 class Happened(NamedTuple):
@@ -39,11 +49,8 @@ class Happened(NamedTuple):
     data: msgspec.Struct
 
 
-class Client:
+class Client(Reading):
     """Talks to the engine at `address`, `unix:PATH` or a URL. To be entered, or closed with `aclose`."""
-
-    def __init__(self, address: str, token: str | None = None) -> None:
-        self.transport = Transport(address, token)
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,106 +79,93 @@ class Client:
         except TreeledgerError:
             return False
 
-    # what there is
+    # repositories
 
-    async def engine(self) -> Engine:
-        return await self.transport.ask("GET", "/api/engine", Engine, within=_ANSWERS_WITHIN)
+    async def add_repository(
+        self, root: str, *, name: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> RepositoryDetails:
+        """Takes a directory tree under care. `root`: an absolute path in stored form."""
+        body = NewRepository(root=root, name=name, settings=dict(settings or {}))
+        return await self.post("/api/repositories", RepositoryDetails, body)
 
-    async def status(self) -> dict[str, Any]:
-        return await self.get("/api/status", dict[str, Any])
+    async def change_repository(
+        self, name: str, *, paused: bool | None = None, settings: Mapping[str, Any] | None = None
+    ) -> RepositoryDetails:
+        """Changes what is given. `settings` take the place of all that the repository has of its own."""
+        body = RepositoryChange(paused=paused, settings=None if settings is None else dict(settings))
+        path = f"/api/repositories/{part(name)}"
+        return await self.transport.ask("PATCH", path, RepositoryDetails, body=body)
 
-    def repositories(self) -> AsyncIterator[wire.Repository]:
-        return self.pages("/api/repositories", wire.Repository)
+    async def remove_repository(self, name: str, *, purge: bool = False) -> None:
+        """Ends the care for a repository; with `purge` its records go, too."""
+        query = {"purge": "true"} if purge else {}
+        await self.transport.ask("DELETE", f"/api/repositories/{part(name)}", NoneType, query=query)
 
-    async def repository(self, name: str) -> wire.Repository:
-        return await self.get(f"/api/repositories/{_part(name)}", wire.Repository)
+    async def relocate_repository(self, name: str, root: str) -> RepositoryDetails:
+        """Says that its files are in another directory now, however long the look there takes."""
+        path = f"/api/repositories/{part(name)}/relocate"
+        return await self.post(path, RepositoryDetails, Relocation(root=root), within=None)
 
-    def files(
+    # work
+
+    async def trigger(
         self,
+        kind: Kind = "full",
         *,
         repository: str | None = None,
-        prefix: str = "",
-        globs: Sequence[str] = (),
-        state: str = "present",
-        duplicates: bool = False,
-        at: str | None = None,
-    ) -> AsyncIterator[wire.Record]:
-        """Records in the order of (repository, path)."""
-        return self.pages(
-            "/api/files",
-            wire.Record,
-            repository=repository,
-            prefix=prefix or None,
-            glob=list(globs) or None,
-            state=state,
-            duplicates=_flag(duplicates),
-            at=at,
+        paths: Sequence[str] = (),
+        rehash: bool = False,
+        limits: Limits | None = None,
+        wait: bool = False,
+    ) -> Triggered:
+        """Has the engine scan or scrub; see `treeledger.wire_asked.Trigger`."""
+        body = Trigger(
+            kind=kind, repository=repository, paths=tuple(paths), rehash=rehash, limits=limits, wait=wait
+        )
+        return await self.post("/api/sync/trigger", Triggered, body, within=None)
+
+    async def pause(self, repository: str | None = None) -> Paused:
+        """Stops watching a repository, or all of its host."""
+        return await self.post("/api/sync/pause", Paused, Which(repository=repository))
+
+    async def resume(self, repository: str | None = None) -> Paused:
+        return await self.post("/api/sync/resume", Paused, Which(repository=repository))
+
+    async def reload(self) -> None:
+        """Has plugins.toml read again. Raises ConfigurationError if it is refused."""
+        await self.post("/api/config/reload", NoneType, None)
+
+    async def retry_jobs(self, ids: Sequence[int] = ()) -> JobsHandled:
+        """Has dead jobs tried again now: some, or all."""
+        return await self.post("/api/queue/retry", JobsHandled, Jobs(ids=tuple(ids)))
+
+    async def clear_jobs(self, ids: Sequence[int] = ()) -> JobsHandled:
+        """Drops jobs: some, or all that are dead."""
+        return await self.post("/api/queue/clear", JobsHandled, Jobs(ids=tuple(ids)))
+
+    async def prioritize_jobs(self, ids: Sequence[int], priority: int) -> JobsHandled:
+        return await self.post(
+            "/api/queue/priority", JobsHandled, JobsPriority(ids=tuple(ids), priority=priority)
         )
 
-    def operations(self, repository: str | None = None) -> AsyncIterator[wire.Operation]:
-        return self.pages("/api/operations", wire.Operation, repository=repository)
+    # a person's word
 
-    def problems(self, repository: str | None = None, *, notes: bool = False) -> AsyncIterator[wire.Problem]:
-        return self.pages("/api/problems", wire.Problem, repository=repository, notes=_flag(notes))
+    async def approve(self, deletion: int) -> wire.HeldDeletion:
+        """The files are really gone: their records are deleted within seconds."""
+        return await self.post(f"/api/deletions/{deletion}/approve", wire.HeldDeletion, None)
 
-    def attention(self) -> AsyncIterator[wire.Waiting]:
-        return self.pages("/api/attention", wire.Waiting)
+    async def reject(self, deletion: int) -> wire.HeldDeletion:
+        """The records stay missing."""
+        return await self.post(f"/api/deletions/{deletion}/reject", wire.HeldDeletion, None)
 
-    def deletions(self, *, all: bool = False) -> AsyncIterator[wire.HeldDeletion]:
-        return self.pages("/api/deletions", wire.HeldDeletion, all=_flag(all))
+    async def accept(self, repository: str, paths: Sequence[str]) -> list[AcceptedFile]:
+        """What these corrupted files hold now is right; they are read once more, however long that takes."""
+        body = Acceptance(repository=repository, paths=tuple(paths))
+        return await self.post("/api/scrub/accept", list[AcceptedFile], body, within=None)
 
-    def queue(self, *, action: str | None = None, state: str | None = None) -> AsyncIterator[wire.Job]:
-        return self.pages("/api/queue", wire.Job, action=action, state=state)
-
-    def schedules(self, repository: str | None = None) -> AsyncIterator[wire.Schedule]:
-        return self.pages("/api/schedules", wire.Schedule, repository=repository)
-
-    def plugins(self) -> AsyncIterator[wire.Plugin]:
-        return self.pages("/api/plugins", wire.Plugin)
-
-    async def explain(self, repository: str, path: str) -> dict[str, Any]:
-        return await self.get("/api/explain", dict[str, Any], repository=repository, path=path)
-
-    async def ignore_check(self, repository: str, paths: Sequence[str]) -> object:
-        return await self.get("/api/ignore/check", object, repository=repository, path=list(paths))
-
-    async def logs(self, **query: Any) -> dict[str, Any]:
-        return await self.get("/api/logs", dict[str, Any], **query)
-
-    async def journal(
-        self, *, since: str | None = None, repository: str | None = None, limit: int = 100
-    ) -> Changes:
-        """A page of the journal; without `since` its newest entries. Raises CursorExpired."""
-        return await self.get("/api/changes", Changes, since=since, repository=repository, limit=limit)
-
-    async def get(self, route: str, kind: type[T], **query: Any) -> T:
-        """What any route answers to GET, as `kind`."""
-        return await self.transport.ask("GET", route, kind, query=query)
-
-    async def post(self, route: str, kind: type[T], body: Any, *, within: float | None = None) -> T:
-        """What any route answers to POST, as `kind`; however long it takes."""
+    async def post(self, route: str, kind: type[T], body: Body | None, *, within: float | None = 30.0) -> T:
+        """What any route answers to POST, as `kind`, within some seconds, None: however long it takes."""
         return await self.transport.ask("POST", route, kind, body=body, within=within)
-
-    async def pages(self, route: str, kind: type[T], **query: Any) -> AsyncIterator[T]:
-        """Every item of a listing, page by page."""
-        after: str | None = None
-        while True:
-            page: Page[T] = await self.get(route, Page[kind], after=after, **query)  # type: ignore[valid-type]
-            for item in page.items:
-                yield item
-            if (after := page.next) is None:
-                return
-
-    # what is decided
-
-    async def decide(self, deletion: int, *, approve: bool) -> wire.HeldDeletion:
-        word = "approve" if approve else "reject"
-        path = f"/api/deletions/{deletion}/{word}"
-        return await self.transport.ask("POST", path, wire.HeldDeletion, body={})
-
-    async def pause(self, repository: str, *, paused: bool) -> wire.Repository:
-        path, body = f"/api/repositories/{_part(repository)}", {"paused": paused}
-        return await self.transport.ask("PATCH", path, wire.Repository, body=body)
 
     # what comes
 
@@ -183,23 +177,23 @@ class Client:
         Each once and in order, however often the line breaks. Raises CursorExpired if that cannot be: list
         the files, then begin again.
         """
-        async for one in self._followed("/api/changes", since, repository=repository):
-            match one.name:
-                case "change":
-                    yield msgspec.json.decode(one.data, type=wire.Change)
-                case "afresh":
-                    told = msgspec.json.decode(one.data, type=Afresh)
-                    raise CursorExpired(told.message)
+        async with aclosing(self._followed("/api/changes", since, repository=repository)) as events:
+            async for one in events:
+                match one.name:
+                    case "change":
+                        yield self.transport.decoded(one.data, wire.Change)
+                    case "afresh":
+                        raise CursorExpired(self.transport.decoded(one.data, Afresh).message)
 
     async def events(self, since: str | None = None) -> AsyncGenerator[Happened, None]:
         """What goes on in the engine, without end. After `connected`, which comes each time that it is, and
         after `afresh` some events may be missing: ask for the state of things."""
-        async for one in self._followed("/api/events", since):
-            kind = FORMS.get(one.name)
-            if kind is not None:
-                yield Happened(one.name, msgspec.json.decode(one.data, type=kind))
+        async with aclosing(self._followed("/api/events", since)) as events:
+            async for one in events:
+                if one.name in FORMS:
+                    yield Happened(one.name, self.transport.decoded(one.data, FORMS[one.name]))
 
-    async def _followed(self, path: str, since: str | None, **query: Any) -> AsyncIterator[Received]:
+    async def _followed(self, path: str, since: str | None, **query: Any) -> AsyncGenerator[Received, None]:
         """A stream's events; connects again and goes on behind the last one whenever the line breaks."""
         last: str | None = None
         waits = delays(longest=_LONGEST)
@@ -217,11 +211,3 @@ class Client:
             except (EngineAway, StoreUnavailable):
                 pass  # tried again
             await anyio.sleep(next(waits))
-
-
-def _part(name: str) -> str:
-    return quote(name, safe="")
-
-
-def _flag(value: bool) -> str | None:
-    return "true" if value else None

@@ -7,17 +7,16 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeVar
-from urllib.parse import quote
 from uuid import UUID
-
-import msgspec
 
 from treeledger import wire
 from treeledger.api.routing import Form
 from treeledger.client import Client
+from treeledger.client_reading import part
 from treeledger.engine.scrub import ScrubRequest
 from treeledger.engine.scrubbing import Judged, Scrubbed
 from treeledger.engine.seeding import Differing, Seeded
+from treeledger.errors import EngineAway
 from treeledger.model import (
     Counts,
     FileRecord,
@@ -30,7 +29,6 @@ from treeledger.model import (
     SyncOperation,
 )
 from treeledger.repositories import stored_root
-from treeledger.transport import EngineAway
 from treeledger.unlocked import UnlockedLedger
 from treeledger.wire_events import counts_from
 from treeledger.wire_work import (
@@ -41,7 +39,6 @@ from treeledger.wire_work import (
     HashesTaken,
     JudgedFiles,
     PathsAsked,
-    Relocated,
     Removed,
     ScanAsked,
     ScrubAsked,
@@ -112,8 +109,7 @@ class EngineWorker:
 
     async def relocate_repository(self, wanted: UUID | str, root: str | os.PathLike[str]) -> Repository:
         repository = await self._ledger.repository(wanted)
-        body = {"root": stored_root(root)}
-        moved = await self.client.post(_path(repository, "relocate"), Relocated, body)
+        moved = await self.client.relocate_repository(repository.name, stored_root(root))
         return replace(repository, root=moved.root, root_file_system=None, root_inode=None)
 
     @asynccontextmanager
@@ -132,10 +128,10 @@ class EngineWorker:
         async with self.client.transport.stream("POST", _path(repository, what), body=body) as events:
             async for one in events:
                 if one.name == "progress" and told is not None:
-                    counted = msgspec.json.decode(one.data, type=Counted)
+                    counted = self.client.transport.decoded(one.data, Counted)
                     told(SoFar(Counts(**counted.fields())))
                 elif one.name == "done":
-                    return msgspec.json.decode(one.data, type=kind)
+                    return self.client.transport.decoded(one.data, kind)
         raise EngineAway("the engine was stopped before it was done. What it did until then is on record")
 
 
@@ -174,7 +170,7 @@ def _portions(hashes: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 
 def _path(repository: Repository, what: str) -> str:
-    return f"/api/repositories/{quote(repository.name, safe='')}/{what}"
+    return f"/api/repositories/{part(repository.name)}/{what}"
 
 
 def operation_from(form: wire.Operation, repository_id: UUID) -> SyncOperation:

@@ -13,6 +13,7 @@
     │   └── StoreDataError       this batch cannot be stored as it is; halve it
     ├── LeaseLost                another engine owns the repository now
     ├── EngineLocked             another engine has this ledger
+    ├── EngineAway               the engine that was asked does not answer, or stopped to
     ├── RootOffline              exit code 5
     ├── CursorExpired            the journal cannot be read on from there: start afresh
     ├── PermanentFailure         a job that trying again will not help: it is dead
@@ -75,6 +76,10 @@ class LeaseLost(TreeledgerError):
 
 
 class EngineLocked(TreeledgerError):
+    pass
+
+
+class EngineAway(TreeledgerError):
     pass
 
 

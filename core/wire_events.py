@@ -1,13 +1,16 @@
-"""What the streams of the API tell, as JSON: the journal's pages, and what goes on in the engine."""
+"""What the streams of the API tell, as JSON: the journal, and what goes on in the engine; and its log."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 import msgspec
 
 from treeledger import model, wire
 from treeledger.engine import hub
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Changes(wire.Form, frozen=True, kw_only=True):
@@ -77,6 +80,25 @@ class Attention(wire.Form, frozen=True, kw_only=True):
 
 class Connected(wire.Form, frozen=True, kw_only=True):
     """What is told from now on comes; what was before, is to be asked for."""
+
+
+class LogRecord(wire.Form, frozen=True, kw_only=True):
+    """One record of the log; `n` grows, from one run to the next, too."""
+
+    n: int
+    ts: datetime
+    level: str
+    logger: str
+    message: str
+    repository: str | None
+    exception: str | None
+
+
+class LogPage(wire.Form, frozen=True, kw_only=True):
+    """Records in their order; `next` is what to ask for with `after` to go on."""
+
+    items: list[LogRecord]
+    next: int
 
 
 FORMS: dict[str, type[msgspec.Struct]] = {

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
 from treeledger import model, wire
 from treeledger.api.routing import Form
 from treeledger.engine.budget import DEFAULT_BUDGET, Budget
-from treeledger.engine.scrub import ScrubRequest
-from treeledger.engine.scrubbing import Judged, Scrubbed
-from treeledger.engine.seeding import Seeded
+from treeledger.wire_asked import Limits
+
+if TYPE_CHECKING:
+    from treeledger.engine.scrub import ScrubRequest
+    from treeledger.engine.scrubbing import Judged, Scrubbed
+    from treeledger.engine.seeding import Seeded
 
 MOST_HASHES: Final = 10_000  # in one request
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Engine(wire.Form, frozen=True, kw_only=True):
@@ -55,19 +57,10 @@ class ScanAsked(Form, frozen=True, kw_only=True):
     wait: bool = True
 
 
-class ScrubAsked(Form, frozen=True, kw_only=True):
-    """A scrub: of what, how much of it (the first limit ends it; an hour if there is none), how fast.
-
-    `rate` in bytes a second; `older_than` in seconds.
-    """
+class ScrubAsked(Limits, frozen=True, kw_only=True):
+    """A scrub of some parts of a repository."""
 
     prefixes: list[str] = msgspec.field(default_factory=lambda: [""])
-    percent: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
-    files: Count | None = None
-    bytes: Count | None = None
-    seconds: Positive | None = None
-    rate: Positive | None = None
-    older_than: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
     @classmethod
     def of(cls, request: ScrubRequest) -> ScrubAsked:
@@ -82,10 +75,14 @@ class ScrubAsked(Form, frozen=True, kw_only=True):
             older_than=request.older_than,
         )
 
-    def request(self) -> ScrubRequest:
-        given = Budget(self.percent, self.files, self.bytes, self.seconds)
-        budget = DEFAULT_BUDGET if given == Budget() else given
-        return ScrubRequest(tuple(self.prefixes), budget, self.rate, self.older_than)
+
+def scrub_request(limits: Limits, prefixes: Sequence[str]) -> ScrubRequest:
+    """A scrub within limits, the usual one if there are none, as the engine takes it."""
+    from treeledger.engine.scrub import ScrubRequest
+
+    given = Budget(limits.percent, limits.files, limits.bytes, limits.seconds)
+    budget = DEFAULT_BUDGET if given == Budget() else given
+    return ScrubRequest(tuple(prefixes), budget, limits.rate, limits.older_than)
 
 
 class ScrubDone(wire.Form, frozen=True, kw_only=True):
@@ -169,10 +166,3 @@ class Removed(wire.Form, frozen=True, kw_only=True):
     """How many records ended."""
 
     removed: int
-
-
-class Relocated(wire.Form, frozen=True, kw_only=True):
-    """Where a repository's files are now."""
-
-    name: str
-    root: str

@@ -26,6 +26,7 @@ from treeledger.wire_work import (
     ScanAsked,
     ScrubAsked,
     ScrubDone,
+    scrub_request,
 )
 
 Do = Callable[[Service, Repository, Any, Tell], Awaitable[wire.Form]]
@@ -50,7 +51,8 @@ async def _scan(service: Service, repository: Repository, body: ScanAsked, tell:
 
 
 async def _scrub(service: Service, repository: Repository, body: ScrubAsked, tell: Tell) -> ScrubDone:
-    return ScrubDone.of(await service.ledger.scrub(repository, body.request(), told=tell), repository.name)
+    request = scrub_request(body, body.prefixes)
+    return ScrubDone.of(await service.ledger.scrub(repository, request, told=tell), repository.name)
 
 
 async def _accept(service: Service, repository: Repository, body: PathsAsked, tell: Tell) -> JudgedFiles:

@@ -11,7 +11,7 @@ from treeledger.answers import HeldFile
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json, table, when
 from treeledger.cli.run import names_of, with_ledger, with_unlocked
-from treeledger.errors import EngineLocked
+from treeledger.errors import EngineAway, EngineLocked
 from treeledger.holds import decide, held_deletion
 from treeledger.model import HeldDeletion, HoldStatus
 from treeledger.names import shown
@@ -77,14 +77,14 @@ async def _show(ledger: UnlockedLedger, options: Options) -> int:
 
 
 async def _approve(ledger: Ledger, options: Options) -> int:
-    hold = await decide(ledger.store, options.given.id, HoldStatus.APPROVED, by=getpass.getuser())
-    repository = await ledger.repository(hold.repository_id)
-    try:
-        async with worker_for(ledger) as worker:
-            removed = await worker.settle_deletions(repository)
-        what = f"{show_count(removed)} records are deleted now; a file that returns is restored"
-    except EngineLocked as error:
-        what = f"the engine carries it out within seconds ({error})"
+    async with worker_for(ledger) as worker:  # asked first, an engine does not get ahead of us
+        hold = await decide(ledger.store, options.given.id, HoldStatus.APPROVED, by=getpass.getuser())
+        try:
+            removed = await worker.settle_deletions(await ledger.repository(hold.repository_id))
+        except (EngineLocked, EngineAway) as error:
+            what = f"the engine carries it out within seconds ({error})"
+        else:
+            what = f"{show_count(removed)} records are deleted now; a file that returns is restored"
     _say(options, hold, f"approved: {what}")
     return 0
 

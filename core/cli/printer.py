@@ -74,7 +74,6 @@ class Printer:
         self._ledger = ledger
         self._options = options
         self._repositories = {repository.id: repository for repository in repositories}
-        self._several = len(repositories) > 1
         self._colour = has_colour()
         self._bars: dict[UUID, ScanBar] = {}
         self._scanning: set[UUID] = set()
@@ -165,7 +164,7 @@ class Printer:
         news = self._news[repository.id]
         entries = [entry for entry in entries if entry.n > news.counted]
         news.untold = max(0, news.untold - len(entries))
-        name = shown(repository.name) if self._several else None
+        name = shown(repository.name) if len(self._repositories) > 1 else None
         return [entry_line(entry, repository=name, colour=self._colour) for entry in entries]
 
     # what the hub tells

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Final
 
 from treeledger.cli.options import Options
@@ -31,9 +32,9 @@ def run(options: Options) -> int:
 
 async def _scan(ledger: Ledger, options: Options) -> int:
     code = 0
-    found = by_repository(await targets(ledger, options))
-    async with worker_for(ledger) as worker:
-        for repository, prefixes in found:
+    # Asked before a new folder is added, an engine has no time to scan that by itself.
+    async with nullcontext(ledger) if options.given.dry_run else worker_for(ledger) as worker:
+        for repository, prefixes in by_repository(await targets(ledger, options)):
             try:
                 code = max(code, await _scan_one(ledger, worker, repository, prefixes, options))
             except RootOffline as error:  # the others may be there

@@ -20,7 +20,7 @@ from treeledger.cli.printer import Printer
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import targets
 from treeledger.engine.farewell import end_within
-from treeledger.errors import EngineLocked
+from treeledger.errors import EngineAway, EngineLocked
 from treeledger.journal import Reader
 from treeledger.ledger import Ledger
 from treeledger.model import Repository
@@ -91,7 +91,7 @@ async def _go_along(ledger: Ledger, printer: Printer, wanted: Sequence[Repositor
     if holder is None or not holder.address:
         return
     from treeledger.cli.along import watch_along
-    from treeledger.client import Client, EngineAway
+    from treeledger.client import Client
 
     async with Client.to_engine_of(ledger.store, ledger.host) as client:
         if client is not None:

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 
 from treeledger.api.routing import MOST, Asked, Form, Route
 from treeledger.api.service import Service
 from treeledger.daemon.logs import Kept, Ring
+from treeledger.wire_events import LogLevel, LogPage, LogRecord
 
 
 class LogQuery(Form, frozen=True, kw_only=True):
     """Which records: of at least a level; those that follow `after`, the `n` of a record, else the last."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: LogLevel = "info"
     after: Annotated[int, msgspec.Meta(ge=0)] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
-
-
-class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One record; `n` grows, from one run to the next, too."""
-
-    n: int
-    ts: datetime
-    level: str
-    logger: str
-    message: str
-    repository: str | None
-    exception: str | None
-
-
-class LogPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Records in their order; `next` is what to ask for with `after` to go on."""
-
-    items: list[LogRecord]
-    next: int
 
 
 async def logs(service: Service, asked: Asked) -> LogPage:

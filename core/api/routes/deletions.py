@@ -5,11 +5,12 @@ from __future__ import annotations
 from treeledger import wire
 from treeledger.answers import HeldFile
 from treeledger.api.routes.common import by_id, id_in
-from treeledger.api.routes.paging import Number, page, place, sorted_page
+from treeledger.api.routes.paging import page, place, sorted_page
 from treeledger.api.routing import Asked, Page, Paged, Right, Route
 from treeledger.api.service import Service
 from treeledger.holds import decide, held_deletion
 from treeledger.model import HeldDeletion, HoldStatus
+from treeledger.wire_asked import Number
 
 
 class DeletionsQuery(Paged, frozen=True, kw_only=True):

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from treeledger import model, wire
 from treeledger.api.routes.common import by_id, id_in, wanted_id
-from treeledger.api.routes.paging import Number, Text, page, place
+from treeledger.api.routes.paging import Text, page, place
 from treeledger.api.routing import Asked, Page, Paged, Route
 from treeledger.api.service import Service
 from treeledger.errors import NotFound
 from treeledger.protocols import FIRST_PROBLEM, ProblemPlace
+from treeledger.wire_asked import Number
 
 
 class OperationsQuery(Paged, frozen=True, kw_only=True):

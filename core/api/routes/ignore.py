@@ -8,11 +8,12 @@ import msgspec
 
 from treeledger.answers import PathRule, RepositoryRule
 from treeledger.api.routes.common import inside
-from treeledger.api.routes.paging import Number, sorted_page
+from treeledger.api.routes.paging import sorted_page
 from treeledger.api.routing import MOST, Asked, Form, Page, Paged, Route
 from treeledger.api.service import Service
 from treeledger.looking import looker
 from treeledger.protocols import Verdict
+from treeledger.wire_asked import Number
 
 
 class RulesQuery(Paged, frozen=True, kw_only=True):

@@ -10,12 +10,10 @@ import msgspec
 
 from treeledger.api.routing import Page, Paged
 from treeledger.errors import UsageError
-from treeledger.model import INT64_MAX
 
 T = TypeVar("T")
 Form = TypeVar("Form")
 
-Number = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
 Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
 

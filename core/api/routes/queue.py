@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import msgspec
-
 from treeledger import wire
 from treeledger.answers import JobsHandled
 from treeledger.api.routes.common import id_in
-from treeledger.api.routes.paging import Number, page, place
-from treeledger.api.routing import MOST, Asked, Form, Page, Paged, Right, Route
+from treeledger.api.routes.paging import page, place
+from treeledger.api.routing import Asked, Page, Paged, Right, Route
 from treeledger.api.service import Service
 from treeledger.jobs import Handled, clear, job_of, retry
 from treeledger.model import JobState
-
-Ids = Annotated[tuple[Number, ...], msgspec.Meta(max_length=MOST)]
-Priority = Annotated[int, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
+from treeledger.wire_asked import Jobs, JobsPriority, Number
 
 
 class QueueQuery(Paged, frozen=True, kw_only=True):
     action: str | None = None
     state: JobState | None = None
-
-
-class Jobs(Form, frozen=True, kw_only=True):
-    """Some jobs; without `ids` all that are dead."""
-
-    ids: Ids = ()
-
-
-class JobsPriority(Form, frozen=True, kw_only=True):
-    """Jobs of a higher priority are taken first; 0 is usual."""
-
-    ids: Ids
-    priority: Priority
 
 
 async def listed(service: Service, asked: Asked) -> Page[wire.Job]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
-
-import msgspec
 
 from treeledger import wire
 from treeledger.answers import RepositoryDetails
@@ -16,33 +13,13 @@ from treeledger.api.service import Service
 from treeledger.errors import UsageError
 from treeledger.model import Repository
 from treeledger.names import os_from_stored
-
-
-class NewRepository(Form, frozen=True, kw_only=True):
-    """`root` is an absolute path; without a `name` it is called after its last part."""
-
-    root: str
-    name: str | None = None
-    settings: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-class RepositoryChange(Form, frozen=True, kw_only=True):
-    """What is given is changed. `settings` take the place of all that the repository has of its own."""
-
-    paused: bool | None = None
-    settings: dict[str, Any] | None = None
+from treeledger.wire_asked import NewRepository, Relocation, RepositoryChange
 
 
 class Removal(Form, frozen=True, kw_only=True):
     """`purge`: its records go, too."""
 
     purge: bool = False
-
-
-class Relocation(Form, frozen=True, kw_only=True):
-    """`root`: where the files are now."""
-
-    root: str
 
 
 async def told(service: Service, repositories: Sequence[Repository]) -> list[wire.Repository]:

@@ -5,69 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Literal
 
 import anyio
-import msgspec
 
 from treeledger import wire
 from treeledger.answers import AcceptedFile, Paused, ScrubResult, Triggered
 from treeledger.api.routes.common import inside
-from treeledger.api.routing import MOST, Asked, Form, Right, Route
+from treeledger.api.routing import Asked, Right, Route
 from treeledger.api.service import Service
-from treeledger.engine.budget import DEFAULT_BUDGET, Budget
-from treeledger.engine.scrub import ScrubRequest
 from treeledger.errors import TreeledgerError, UsageError
 from treeledger.model import Repository
+from treeledger.wire_asked import Acceptance, Limits, Trigger, Which
+from treeledger.wire_work import scrub_request
 
 log = logging.getLogger(__name__)
-
-Paths = Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-
-
-class Limits(Form, frozen=True, kw_only=True):
-    """How much a scrub reads: the first limit that is reached ends it, an hour if none is given.
-
-    `percent` of the repository's bytes; `rate` in bytes a second; `older_than`: only what was not verified
-    for so many seconds.
-    """
-
-    percent: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
-    files: Count | None = None
-    bytes: Count | None = None
-    seconds: Positive | None = None
-    rate: Positive | None = None
-    older_than: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-
-
-class Trigger(Form, frozen=True, kw_only=True):
-    """Work for one repository, or for all of this host that are not paused.
-
-    `paths`: only these and what is below them. `rehash`: every file is read again. `limits` are of a scrub.
-    With `wait` the answer comes when all is done, else at once.
-    """
-
-    kind: Literal["full", "quick", "scrub"] = "full"
-    repository: str | None = None
-    paths: Paths = ()
-    rehash: bool = False
-    limits: Limits | None = None
-    wait: bool = False
-
-
-class Which(Form, frozen=True, kw_only=True):
-    """One repository; without a name all of this host."""
-
-    repository: str | None = None
-
-
-class Acceptance(Form, frozen=True, kw_only=True):
-    """Corrupted files whose content now is right; `paths` are relative to the root."""
-
-    repository: str
-    paths: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MOST)]
 
 
 async def trigger(service: Service, asked: Asked) -> Triggered:
@@ -138,18 +89,12 @@ async def _done(service: Service, repository: Repository, body: Trigger) -> wire
     ledger = service.ledger
     prefixes = [inside(path) for path in body.paths] or [""]
     if body.kind == "scrub":
-        scrubbed = await ledger.scrub(repository, _request(prefixes, body.limits or Limits()))
+        scrubbed = await ledger.scrub(repository, scrub_request(body.limits or Limits(), prefixes))
         return ScrubResult.of(scrubbed, repository.name)
     if body.kind == "quick":
         raise TreeledgerError(f"{repository.name}: quick scans run on schedule only; ask for a full one")
     operation = await ledger.trigger_reconciliation(repository.id, prefixes=prefixes, rehash=body.rehash)
     return wire.Operation.of(operation, repository.name)
-
-
-def _request(prefixes: Sequence[str], limits: Limits) -> ScrubRequest:
-    given = Budget(limits.percent, limits.files, limits.bytes, limits.seconds)
-    budget = DEFAULT_BUDGET if given == Budget() else given
-    return ScrubRequest(prefixes, budget, limits.rate, limits.older_than)
 
 
 async def pause(service: Service, asked: Asked) -> Paused:
