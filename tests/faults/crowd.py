@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import anyio
 import msgspec
 
-from treeledger.errors import StoreUnavailable
-from treeledger.transport import EngineAway, Received, Transport
+from treeledger.errors import EngineAway, StoreUnavailable
+from treeledger.transport import Received, Transport
 from treeledger.wire import Operation
 
 _AGAIN = 0.2  # seconds until a line that broke is taken up again
