@@ -5,12 +5,13 @@ As a stream each tells its progress, and ends if the reader goes, as a command d
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
 from treeledger import wire
 from treeledger.api.errand import Errand, Tell
+from treeledger.api.routes.common import inside
 from treeledger.api.routing import Asked, Form, Right, Route
 from treeledger.api.service import Service
 from treeledger.model import Repository
@@ -45,18 +46,18 @@ async def _have_done(do: Do, service: Service, asked: Asked) -> Any:
 
 async def _scan(service: Service, repository: Repository, body: ScanAsked, tell: Tell) -> wire.Operation:
     operation = await service.ledger.scan(
-        repository, body.prefixes, rehash=body.rehash, wait=body.wait, told=tell
+        repository, _within(body.prefixes), rehash=body.rehash, wait=body.wait, told=tell
     )
     return wire.Operation.of(operation, repository.name)
 
 
 async def _scrub(service: Service, repository: Repository, body: ScrubAsked, tell: Tell) -> ScrubDone:
-    request = scrub_request(body, body.prefixes)
+    request = scrub_request(body, _within(body.prefixes))
     return ScrubDone.of(await service.ledger.scrub(repository, request, told=tell), repository.name)
 
 
 async def _accept(service: Service, repository: Repository, body: PathsAsked, tell: Tell) -> JudgedFiles:
-    judged = await service.ledger.accept(repository, body.paths)
+    judged = await service.ledger.accept(repository, [inside(path) for path in body.paths])
     return JudgedFiles(items=[JudgedFile.of(one, repository.name) for one in judged])
 
 
@@ -74,6 +75,11 @@ async def _settle(service: Service, repository: Repository, body: Form, tell: Te
 async def _watch(service: Service, repository: Repository, body: Form, tell: Tell) -> Engine:
     service.ledger.keep(repository)
     return await _engine(service, Asked(""))
+
+
+def _within(prefixes: Sequence[str]) -> list[str]:
+    """Parts of a repository, whatever dots are in them; all of it for none."""
+    return [inside(prefix) for prefix in prefixes] or [""]
 
 
 def _route(what: str, summary: str, do: Do, body: type[Form], answers: type[wire.Form]) -> Route:
