@@ -11,13 +11,11 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pluggy
 
 from treeledger import hookspecs
-from treeledger.api.plugin_routes import wrong_with
-from treeledger.api.routing import Route
 from treeledger.config.configuration import Configuration
 from treeledger.config.reading import Place, did_you_mean
 from treeledger.config.secrets import mask
@@ -29,6 +27,9 @@ from treeledger.plugin_answers import WrongAnswer, list_of, one_of, references, 
 from treeledger.plugin_files import where
 from treeledger.plugin_sources import Candidate, candidates
 from treeledger.protocols import Action, Collector, EventSource, PartRef, Receiver, Store, StoreOptions
+
+if TYPE_CHECKING:
+    from treeledger.api.routing import Route
 
 _log: Final = logging.getLogger(__name__)
 Part = TypeVar("Part")
@@ -141,6 +142,9 @@ class PluginManager:
 
     def api_routes(self) -> list[Route]:
         """What plugins add to the HTTP API. A route that is not theirs to add is reported and left out."""
+        from treeledger.api.plugin_routes import wrong_with
+        from treeledger.api.routing import Route
+
         taken: list[Route] = []
         for plugin, routes in self._ask("api_routes", list_of(Route), tables=self._tables):
             for route in routes:
@@ -194,6 +198,8 @@ class PluginManager:
                         hint = did_you_mean(name, known[key])
                         raise ConfigurationError(f"{key} = {name!r}: no plugin has it{hint}")
         self.actions()
+        from treeledger.api.routing import Route
+
         self._ask("api_routes", list_of(Route), tables=self._tables)
         self.metrics()
         self._check_receivers()

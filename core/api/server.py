@@ -12,24 +12,26 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
 
 from treeledger.api.guard import Guard
-from treeledger.api.routing import Route
 from treeledger.api.service import Service
 from treeledger.api.sockets import Bound, bound_sockets
 from treeledger.config.settings import ApiSettings
 from treeledger.engine.groups import ungrouped
 from treeledger.plugin_manager import PluginManager
 
+if TYPE_CHECKING:
+    from treeledger.api.routing import Route
+
 log = logging.getLogger(__name__)
 _AGAIN: Final = 30.0  # seconds
 _FILES: Final = 8192  # that a process may open where nothing limits it
 
-Routes = Callable[[PluginManager], Sequence[Route]]
+Routes = Callable[[PluginManager], "Sequence[Route]"]
 Application = Any  # of ASGI
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from treeledger.api.news import News
-from treeledger.api.tail import Tail
 from treeledger.engine.engine import Engine
 from treeledger.ledger import Ledger
 
+if TYPE_CHECKING:
+    from treeledger.api.news import News
+    from treeledger.api.tail import Tail
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Service:
     """A ledger whose engine runs in this process. `command` is what started it (daemon, watch, tui);
     `reload` reads plugins.toml again, None where that is not possible."""
@@ -22,9 +26,17 @@ class Service:
     command: str
     started_at: datetime
     reload: Callable[[], Awaitable[None]] | None = None
-    tail: Tail = field(init=False)  # the journal, for who follows it
-    news: News = field(init=False)  # what the engine tells
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tail", Tail(self.ledger.store))
-        object.__setattr__(self, "news", News(self.ledger.hub))
+    @cached_property
+    def tail(self) -> Tail:
+        """The journal, for who follows it."""
+        from treeledger.api.tail import Tail
+
+        return Tail(self.ledger.store)
+
+    @cached_property
+    def news(self) -> News:
+        """What the engine tells, from the first reader on."""
+        from treeledger.api.news import News
+
+        return News(self.ledger.hub)

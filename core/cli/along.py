@@ -21,17 +21,25 @@ from treeledger.wire_events import Progress, State, counts_from
 
 _EVERY: Final = 1.0  # seconds between looks whether the engine is still there
 Take = Callable[[hub.Event], None]
+Told = StateChanged | hub.Progress | Finished
 
 
 async def watch_along(
-    ledger: Ledger, client: Client, holder: Holder, wanted: Sequence[Repository], take: Take
+    ledger: Ledger, client: Client, holder: Holder, only: Sequence[Repository] | None, take: Take
 ) -> None:
-    """Passes on what the engine tells, until it ends; it keeps what is `wanted` from now on."""
+    """Passes on what the engine tells until it ends, of some repositories, which it keeps from now on, or
+    of all."""
     worker = EngineWorker(client, ledger)
-    for repository in wanted:
+    for repository in only or ():
         await worker.watch(repository)
+    ids = None if only is None else {repository.id for repository in only}
+
+    def take_wanted(told: Told) -> None:
+        if ids is None or told.repository.id in ids:
+            take(told)
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_pass_on, ledger, client, take)
+        tasks.start_soon(_pass_on, ledger, client, take_wanted)
         while await patiently(lambda: _is_there(ledger, holder), None, unsaid()):  # noqa: ASYNC110
             await anyio.sleep(_EVERY)
         tasks.cancel_scope.cancel()
@@ -42,7 +50,7 @@ async def _is_there(ledger: Ledger, holder: Holder) -> bool:
     return now is not None and now.owner == holder.owner
 
 
-async def _pass_on(ledger: Ledger, client: Client, take: Take) -> None:
+async def _pass_on(ledger: Ledger, client: Client, take: Callable[[Told], None]) -> None:
     """What happens to each repository; first, and whenever something may have been missed, how it is."""
     names: dict[str, Repository] = {}
     async with aclosing(client.events()) as events:
@@ -58,7 +66,7 @@ async def _pass_on(ledger: Ledger, client: Client, take: Take) -> None:
                 take(told)
 
 
-async def _tell_states(ledger: Ledger, names: Mapping[str, Repository], take: Take) -> None:
+async def _tell_states(ledger: Ledger, names: Mapping[str, Repository], take: Callable[[Told], None]) -> None:
     for repository in names.values():
         status = await ledger.sync_status(repository.id)
         take(StateChanged(repository, RepositoryState(status.state), status.message))
@@ -69,7 +77,7 @@ async def _named(ledger: Ledger) -> dict[str, Repository]:
     return {repository.name: repository for repository in listed if repository.host == ledger.host}
 
 
-def _event(event: Happened, names: Mapping[str, Repository]) -> hub.Event | None:
+def _event(event: Happened, names: Mapping[str, Repository]) -> Told | None:
     """As the hub tells it; None for what is of no use here."""
     match event.name, event.data:
         case "state", State(repository=name, state=state, message=message) if name in names:

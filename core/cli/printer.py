@@ -36,7 +36,6 @@ from treeledger.ledger import Ledger
 from treeledger.model import ChangeKind, Holder, JournalEntry, OperationType, Repository, SyncOperation
 from treeledger.names import shown
 from treeledger.units import show_count, show_duration, show_number, show_size
-from treeledger.wire import Change
 
 _SILENT: Final = frozenset((ChangeKind.MISSING,))  # becomes "removed", or comes back
 _MOST_LINES: Final = 200  # of what came at once; the rest is counted
@@ -159,6 +158,8 @@ class Printer:
     def _lines(self, repository: Repository, entries: list[JournalEntry]) -> list[str]:
         entries = [entry for entry in entries if entry.kind not in _SILENT]
         if self._options.json:
+            from treeledger.wire import Change
+
             told = [Change.of(entry, repository.name, self._epoch) for entry in entries]
             return [json_line(change.fields()) for change in told]
         news = self._news[repository.id]

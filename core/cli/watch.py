@@ -73,7 +73,7 @@ async def _keep(ledger: Ledger, printer: Printer, only: Sequence[Repository] | N
     """Runs the engine; while another process runs it, watches along with that, and then takes its place."""
     ids = None if only is None else [repository.id for repository in only]
     while True:
-        await _go_along(ledger, printer, only or ())
+        await _go_along(ledger, printer, only)
         try:
             async with ledger.started(ids, command="watch") as engine:
                 printer.greet(None)
@@ -85,7 +85,7 @@ async def _keep(ledger: Ledger, printer: Printer, only: Sequence[Repository] | N
         await anyio.sleep(_AGAIN)  # another one was faster, and will answer soon
 
 
-async def _go_along(ledger: Ledger, printer: Printer, wanted: Sequence[Repository]) -> None:
+async def _go_along(ledger: Ledger, printer: Printer, only: Sequence[Repository] | None) -> None:
     """Until the engine ends that holds the ledger; returns at once if none does, or none answers."""
     holder = await ledger.store.engine_holder(ledger.host)
     if holder is None or not holder.address:
@@ -97,5 +97,5 @@ async def _go_along(ledger: Ledger, printer: Printer, wanted: Sequence[Repositor
         if client is not None:
             printer.greet(holder)
             with suppress(EngineAway):
-                await watch_along(ledger, client, holder, wanted, printer.take)
+                await watch_along(ledger, client, holder, only, printer.take)
             printer.forget_states()

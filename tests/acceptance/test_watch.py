@@ -150,10 +150,17 @@ def test_it_ends_in_less_than_five_seconds_even_while_it_reads(
     assert "new.txt" in treeledger("scan", tree).text or b"new.txt" in treeledger("files", "-0").out
 
 
-def test_a_second_scan_works_through_the_first_engine(treeledger: Executable, tree: Path) -> None:
-    with treeledger.started("watch", tree) as running:
+def test_of_one_that_cannot_listen_it_is_said_that_it_has_the_ledger(
+    treeledger: Executable, tree: Path
+) -> None:
+    too_long = f"/{'x' * 200}"  # for the path of a socket
+    with treeledger.started("watch", tree, RUNTIME_DIRECTORY=too_long) as running:
         running.until(WATCHING)
-        assert "added=0" in treeledger("scan", tree).text
+        for command in ("watch", "scan", "scrub"):
+            done = treeledger(command, tree, code=1)
+            assert f"treeledger watch (process {running.process.pid} on " in done.err
+            assert "Nothing was changed. Stop it" in done.err
+            assert done.out == b""
         (status,) = treeledger("status", "--json").json
         assert status["engine"] == f"watch (pid {running.process.pid})"
         until(lambda: treeledger("status", "--json").json[0]["state"] == "watching", "its state told")

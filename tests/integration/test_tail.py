@@ -388,8 +388,9 @@ async def test_how_many_read_is_known(live: Live) -> None:
 async def test_of_progress_only_the_last_is_kept(live: Live) -> None:
     for n in range(300):
         live.tree.write(f"{n % 10}/{n}")
+    news = live.service.news
     operation = await live.tree.ledger.scan(live.tree.repository, rehash=True)
     assert operation.counts.files_scanned
-    heard = await live.service.news.after(Cursor(live.service.news.run, 0))
+    heard = await news.after(Cursor(news.run, 0))
     assert any(isinstance(one.event, Finished) for one in heard)
     assert sum(isinstance(one.event, Progress) for one in heard) <= 1
