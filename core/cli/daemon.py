@@ -13,6 +13,7 @@ from typing import Final
 
 import anyio
 
+from treeledger.cli.main import leaf
 from treeledger.cli.options import Options
 from treeledger.cli.render import json_line
 from treeledger.cli.unopened import configuration_of
@@ -20,6 +21,7 @@ from treeledger.daemon.daemon import Surroundings, keep_all
 from treeledger.daemon.logs import Logs
 from treeledger.daemon.notify import Notifier
 from treeledger.engine.farewell import end_within
+from treeledger.errors import TreeledgerError
 from treeledger.ledger import Ledger
 from treeledger.names import shown
 
@@ -36,8 +38,20 @@ def run(options: Options) -> int:
     surroundings = Surroundings(logs, notifier, options.config, partial(_greet, options))
     with logs.installed(), suppress(KeyboardInterrupt):
         logs.apply(configuration)
-        anyio.run(_daemon, options, surroundings)
+        try:
+            anyio.run(_daemon, options, surroundings)
+        except Exception as error:
+            if logs.path is not None:  # whoever reads standard error is told by `main`
+                _say_why(leaf(error))
+            raise
     return 0
+
+
+def _say_why(error: BaseException) -> None:
+    if isinstance(error, TreeledgerError):
+        log.error("%s", error)
+    else:
+        log.critical("unexpected failure", exc_info=error)
 
 
 async def _daemon(options: Options, surroundings: Surroundings) -> None:

@@ -71,7 +71,7 @@ def _guarded(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, OSError, TreeledgerError) as error:
         return _end(error)
     except BaseExceptionGroup as group:
-        return _end(_leaf(group))
+        return _end(leaf(group))
     return code
 
 
@@ -154,12 +154,12 @@ def _what_failed(error: OSError) -> str:
     return f"{os.fsdecode(error.filename)}: {error.strerror}; what was written to the ledger before is safe"
 
 
-def _leaf(error: BaseException) -> BaseException:
+def leaf(error: BaseException) -> BaseException:
     """The error to act on of a group: one that is known, else the first."""
     if not isinstance(error, BaseExceptionGroup):
         return error
-    leaves = [_leaf(inner) for inner in error.exceptions]
-    return next((leaf for leaf in leaves if isinstance(leaf, TreeledgerError)), leaves[0])
+    leaves = [leaf(inner) for inner in error.exceptions]
+    return next((one for one in leaves if isinstance(one, TreeledgerError)), leaves[0])
 
 
 def _fill_streams() -> None:

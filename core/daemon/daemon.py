@@ -63,9 +63,11 @@ async def keep_all(ledger: Ledger, surroundings: Surroundings) -> None:
         async with ledger.started(command="daemon") as engine:
             log.info("treeledger daemon (process %d) has the ledger %s", os.getpid(), ledger.store.url)
             await _Running(ledger, engine, surroundings).run()
+    except anyio.get_cancelled_exc_class():  # it was told to stop
+        log.info("stopped; everything settled is written" if diary.is_settled else "stopped")
+        raise
     finally:
         stop()
-        log.info("stopped; everything settled is written" if diary.is_settled else "stopped")
 
 
 class _Running:

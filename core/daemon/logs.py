@@ -99,7 +99,7 @@ class Logs:
     def __init__(self, level: str | None = None) -> None:
         """`level` wins over what is configured."""
         self._level = level
-        self._path: Path | None = None
+        self.path: Path | None = None  # None: standard error
         self._is_applied = False
         self._root = logging.getLogger()
         self._ring = Ring()
@@ -125,10 +125,10 @@ class Logs:
         Raises ConfigurationError, and goes on as before.
         """
         settings = configuration.log
-        path = self._path if self._is_applied else configuration.log_file
+        path = self.path if self._is_applied else configuration.log_file
         output = _output(path, configuration)
         output.setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter())
-        before, self._output, self._path, self._is_applied = self._output, output, path, True
+        before, self._output, self.path, self._is_applied = self._output, output, path, True
         if before in self._root.handlers:
             self._root.handlers = [self._ring, output]
         self._root.setLevel(LEVELS[self._level or settings.level])
