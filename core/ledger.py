@@ -136,6 +136,10 @@ class Ledger(UnlockedLedger):
         if self._roster is not None:
             await self._roster.reread()
 
+    async def _follow(self) -> None:
+        if self._roster is not None:
+            await self._roster.look()
+
     def keep(self, repository: Repository) -> None:
         """Has the running engine keep a repository, too, if it keeps only some. Raises ConfigurationError."""
         assert self._engine is not None, "there is no engine"

@@ -115,10 +115,10 @@ class Repositories:
         if self._engine is not None:
             await self._engine.leave(repository.id)
         await self.store.remove_repository(repository.id, purge=purge)
+        await self._follow()
 
     async def change_settings(self, wanted: UUID | str, settings: Mapping[str, Any]) -> Repository:
-        """Gives a repository other settings in the place of its own; a running engine takes them up within
-        seconds.
+        """Gives a repository other settings in the place of its own; a running engine takes them up.
 
         Raises UsageError if plugins.toml declares it, ConfigurationError if a setting is wrong.
         """
@@ -129,18 +129,18 @@ class Repositories:
             )
         self.configuration.settings_for(settings, label=f"repository {repository.name}")
         await self.store.update_repository(repository.id, settings=settings)
+        await self._follow()
         return replace(repository, settings=dict(settings))
 
     async def pause_repository(self, wanted: UUID | str, *, paused: bool) -> Repository:
         """Pauses or resumes the care for a repository; a pause survives restarts."""
         repository = await self.repository(wanted)
         await self.store.update_repository(repository.id, paused=paused)
-        if self._engine is not None:
-            if paused:
-                await self._engine.leave(repository.id)
-            elif repository.host == self.host:
-                self._engine.keep(repository, self.settings_of(repository))
+        await self._follow()
         return replace(repository, paused=paused)
+
+    async def _follow(self) -> None:
+        """Has an engine that runs in this process do at once what others see within seconds."""
 
     def _own(self, repository: Repository) -> Repository:
         """Raises UsageError for a repository of another host: its root here would be another tree."""
@@ -208,12 +208,17 @@ class Repositories:
                     root=root,
                     settings=declared.settings,
                     declared=True,
-                    paused=declared.paused,
+                    paused=_is_paused(declared, one),
                 )
                 return one.id
         id = UUID(declared.id) if declared.id else uuid4()
-        new = Repository(id, declared.name, self.host, root, declared.settings, True, declared.paused)
+        new = Repository(id, declared.name, self.host, root, declared.settings, True, bool(declared.paused))
         return (await self.store.add_repository(new)).id
+
+
+def _is_paused(declared: DeclaredRepository, known: Repository) -> bool:
+    """As the file says, else as a person left it; one that comes back to the file goes on."""
+    return known.paused and known.declared if declared.paused is None else declared.paused
 
 
 def is_directory_argument(argument: str) -> bool:

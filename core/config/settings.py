@@ -225,7 +225,7 @@ class RepositoryIdentity(Section, frozen=True, kw_only=True):
     id: Annotated[str, Rule(_check_id)] | None = None
     name: Annotated[str, Rule(_check_name)]
     root: Annotated[str, Rule(_check_root)]
-    paused: bool = False
+    paused: bool | None = None  # None: as it was paused or resumed last
 
 
 class DeclaredRepository(RepositoryIdentity, frozen=True, kw_only=True):

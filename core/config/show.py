@@ -75,7 +75,7 @@ def _tables(configuration: Configuration) -> Iterator[Row]:
     for declared in configuration.repositories:
         table = f"repositories.{declared.name}"
         for key in ("id", "root", "paused"):
-            if getattr(declared, key):
+            if getattr(declared, key) is not None:
                 yield Row(table, key, _shown(key, getattr(declared, key)), configuration.label)
         for path, value in leaves(declared.settings):
             yield Row(".".join((table, *path[:-1])), path[-1], _shown(path[-1], value), configuration.label)

@@ -78,13 +78,14 @@ class Roster:
             await anyio.sleep(_EVERY)
             await self._look(store)
 
-    async def reread(self) -> None:
-        """Does now what the listing asks for, after the settings that hold for all have changed.
-
-        Raises StoreUnavailable; then it is done as soon as the store is back.
-        """
-        self._all_differ = True
+    async def look(self) -> None:
+        """Does now what the listing asks for. Raises StoreUnavailable; then it is done a little later."""
         await self._look(self._engine.tools.store)
+
+    async def reread(self) -> None:
+        """As `look`, after the settings that hold for all have changed."""
+        self._all_differ = True
+        await self.look()
 
     async def _look(self, store: Store) -> None:
         async with self._looking:
@@ -106,9 +107,9 @@ class Roster:
             await self._keep(repository)
 
     async def _leave(self, repository: Repository, state: RepositoryState, message: str) -> None:
-        if repository.id in self._engine.keepers:
-            await self._engine.leave(repository.id)
-            self._engine.tools.hub.tell(StateChanged(repository, state, message))
+        """Also told of one that was left before it was removed."""
+        await self._engine.leave(repository.id)
+        self._engine.tools.hub.tell(StateChanged(repository, state, message))
 
     async def _keep(self, repository: Repository) -> None:
         """Has it kept as it is listed; one that is kept so already is not touched."""
