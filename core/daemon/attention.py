@@ -117,6 +117,7 @@ class Attention:
                 self._changed = anyio.Event()
                 await self._ask_store()
                 self._look()
+                await self._note()  # whoever asks sees it, however long the receivers take
                 await self._tell()
                 await self._note()
                 await anyio.sleep(_LEAST)
