@@ -215,7 +215,7 @@ class LocalTree:
                 descriptor = open_directory(self._root_path)
             except OSError as error:
                 raise RootOffline(
-                    f"{shown(self._root_path)}: {error.strerror}. Nothing was changed."
+                    f"{shown(self._root_path)}: {error.strerror}. Nothing was changed"
                 ) from error
             status = os.fstat(descriptor)
             file_system = self._devices.get(status.st_dev)

@@ -24,6 +24,7 @@ _GLYPHS: Final = {
     "paused": "‖",
     "stopped": "·",
 }
+_TROUBLED: Final = ("degraded", "offline")
 
 
 def run(options: Options) -> int:
@@ -54,6 +55,7 @@ async def _status(ledger: UnlockedLedger, options: Options) -> int:
     if options.verbose:
         print_schedules(repositories, await ledger.store.schedules(None), now)
     if not options.quiet:
+        _reasons(statuses)
         await _footer(ledger, repositories, holder)
     return 0
 
@@ -68,6 +70,13 @@ def _row(repository: Repository, status: SyncStatus, now: datetime) -> tuple[str
         when(status.next_reconciliation, now) if status.next_reconciliation else "-",
         shown(repository.root),
     )
+
+
+def _reasons(statuses: list[tuple[Repository, SyncStatus]]) -> None:
+    """Why repositories are in trouble; of what is held the footer tells."""
+    for repository, status in statuses:
+        if status.state in _TROUBLED:
+            print(shown(f"{repository.name} is {status.state}: {status.message}"))
 
 
 async def _footer(ledger: UnlockedLedger, repositories: list[Repository], holder: Holder | None) -> None:

@@ -101,7 +101,7 @@ class Keeper:
                 try:
                     await self._keep()
                 except RootOffline as error:
-                    self._say(RepositoryState.OFFLINE, f"{error} I look every {self._root_check:g} s.")
+                    self._say(RepositoryState.OFFLINE, f"{error}; I look every {self._root_check:g} s")
                     self._refuse(error)
                     await self._note_health()
                     await self._wait_for_root(have_mounts_changed)

@@ -106,7 +106,7 @@ async def patiently(
                 ):
                     raise
                 waits(str(error))
-                log.info("%s; trying again in %.1f s", error, delay)
+                log.debug("trying again in %.1f s: %s", delay, error)
             await anyio.sleep(delay)
     raise AssertionError("unreachable")
 

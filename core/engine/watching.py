@@ -22,7 +22,7 @@ from treeledger.fs.mounts import mount_changes
 from treeledger.model import HoldStatus
 from treeledger.protocols import EventSource, SourceHealth, Watch
 from treeledger.scheduling import ScheduleKind
-from treeledger.units import show_count, show_duration
+from treeledger.units import show_duration, show_number
 
 _TICK: Final = 2.0  # seconds between looks at what other processes asked for
 _BETTER_EVERY: Final = 60.0  # seconds between tries to arm the source that could not be
@@ -254,4 +254,4 @@ class Watching:
 
 
 def _heard(source: EventSource, health: SourceHealth) -> str:
-    return f"{show_count(health.watches)} folders" if health.watches else f"by {source.name}"
+    return show_number(health.watches, "folder") if health.watches else f"by {source.name}"

@@ -11,7 +11,7 @@ from treeledger.fs import signed_inode
 from treeledger.fs.mounts import mount_of
 from treeledger.names import os_from_stored, shown
 
-ANOTHER: Final = "another directory than before: unmounted, or replaced. Nothing was changed."
+ANOTHER: Final = "another directory than before: unmounted, or replaced. Nothing was changed"
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _THROUGH: Final = _DIRECTORY | getattr(os, "O_PATH", 0)  # needs no right to list it
 
@@ -105,4 +105,4 @@ def offline(root: str, error: OSError, marker: str | None = None) -> RootOffline
             what, then = f"{name} cannot be read ({error.strerror})", "Give this user the right to read it"
         case _:
             what, then = f"{name} cannot be read ({error.strerror})", "Check the disk or the connection"
-    return RootOffline(f"{what}. Nothing was changed. {then}; I look again by myself.")
+    return RootOffline(f"{what}. Nothing was changed. {then}")

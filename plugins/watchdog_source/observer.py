@@ -48,7 +48,7 @@ class ObserverSource(EventSource):
         try:
             await anyio.to_thread.run_sync(_start, observer, root, TreeRules(root, filters), inbox)
         except OSError as error:
-            raise RootOffline(f"{shown(root)}: {error.strerror}. Nothing was changed.") from error
+            raise RootOffline(f"{shown(root)}: {error.strerror}. Nothing was changed") from error
         supervisor = asyncio.create_task(_supervise(observer, inbox))
         try:
             yield ObserverWatch(inbox)

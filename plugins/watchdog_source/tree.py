@@ -148,9 +148,7 @@ class WatchedTree:
             reason = f"the limit fs.inotify.max_user_watches = {watch_limit()} is reached"
             self.gaps.add(path, Gap(self._count(path), reason))
         elif not path:
-            raise RootOffline(
-                f"{shown(self._root or '/')}: {error.strerror}. Nothing was changed."
-            ) from error
+            raise RootOffline(f"{shown(self._root or '/')}: {error.strerror}. Nothing was changed") from error
         elif error.errno not in _VANISHED:
             self.gaps.add(path, Gap(1, error.strerror or str(error)))
 
