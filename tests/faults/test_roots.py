@@ -168,7 +168,7 @@ async def test_root_goes_away_while_watched(tree: Tree, loss: Loss) -> None:
     async with tree.watched():
         loss.go(tree.root)
         await tree.until_status("offline")
-        assert "Nothing was changed." in (await tree.ledger.sync_status(tree.repository.id)).message
+        assert "Nothing was changed" in (await tree.ledger.sync_status(tree.repository.id)).message
         assert await tree.written() == before
         loss.come_back(tree.root)
         await tree.until_status("watching")
