@@ -1,18 +1,17 @@
-"""docs/api.md is true: its examples run against an engine, and it lists every route there is."""
+"""docs/api.md is true: its examples run against a daemon, and it lists every route there is."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+from daemons import daemon
 
 from treeledger.api.catalog import built_in
 from treeledger.api.openapi import openapi_route
@@ -20,31 +19,18 @@ from treeledger.api.openapi import openapi_route
 PAGE: Final = Path(__file__).parents[2] / "docs" / "api.md"
 TEXT: Final = PAGE.read_text()
 BLOCKS: Final = re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL)
-SERVE: Final = Path(__file__).parents[1] / "serve.py"
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """That of a shell in which an engine watches the repository `photos`."""
+    """That of a shell on a machine whose daemon watches the repository `photos`."""
     for path, text in (("2024/a.jpg", "one"), ("2024/05/b.jpg", "one"), ("notes.txt", "two")):
         file = tmp_path / "photos" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    environ = {**os.environ, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
-    environ.pop("RUNTIME_DIRECTORY", None)
-    arguments = [sys.executable, str(SERVE), str(tmp_path / "ledger.db"), str(tmp_path / "photos")]
-    with subprocess.Popen(
-        arguments, cwd=tmp_path, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as engine:
-        assert engine.stdin is not None
-        assert engine.stdout is not None
-        try:
-            assert json.loads(engine.stdout.readline()) == [f"unix:{tmp_path}/run/treeledger/api.sock"]
-            yield environ
-            engine.stdin.close()
-            assert engine.wait(30) == 0
-        finally:
-            engine.kill()
+    places = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    with daemon(tmp_path, XDG_RUNTIME_DIR=places["XDG_RUNTIME_DIR"]):
+        yield {**os.environ, **places}
 
 
 def commands() -> list[tuple[str, str]]:
