@@ -206,11 +206,12 @@ def _so(condition: Any) -> Any:
 )
 async def test_a_subtree_does_not_wait_for_a_full_scan(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.write("known")
-    go_on, survey = threading.Event(), worker.survey
+    begun, go_on, survey = threading.Event(), threading.Event(), worker.survey
 
     def slow(spec: Any, task: Task, ledger: Any) -> Surveyed:
         found = survey(spec, task, ledger)
         if not task.prefix:
+            begun.set()
             go_on.wait(60)
         return found
 
@@ -221,7 +222,7 @@ async def test_a_subtree_does_not_wait_for_a_full_scan(tree: Tree, monkeypatch: 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(tree.ledger.trigger_reconciliation, tree.repository.id)
             try:
-                await one.until(RepositoryState.SCANNING)
+                await until(_so(begun.is_set), "the scan, which covers what was dirty before it")
                 await tree.ledger.store.mark_dirty(tree.repository.id, [("", "a loss")])
                 subtrees = one.keeper._watching._subtrees
                 await until(_so(lambda: subtrees.whole_is_dirty), "the whole tree left to the next full scan")
