@@ -16,6 +16,7 @@ from treeledger.engine.hub import (
     RepositoryState,
     StateChanged,
 )
+from treeledger.engine.run import INTERRUPTED
 from treeledger.model import JournalEntry, OperationType, Repository, SyncOperation
 from treeledger.units import show_count, show_number
 
@@ -79,6 +80,9 @@ class Diary:
 
 def _finished(repository: Repository, operation: SyncOperation) -> None:
     what = _WORK[operation.type]
+    if operation.error_message == INTERRUPTED:
+        _say(repository, logging.INFO, f"{what} interrupted; what it found so far is recorded")
+        return
     if operation.error_message is not None:
         _say(repository, logging.ERROR, f"{what} failed: {operation.error_message}")
         return

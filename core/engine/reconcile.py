@@ -12,7 +12,7 @@ from treeledger.engine.context import Context
 from treeledger.engine.groups import ungrouped
 from treeledger.engine.hub import Finished
 from treeledger.engine.planner import Planner
-from treeledger.engine.run import Run
+from treeledger.engine.run import INTERRUPTED, Run
 from treeledger.engine.scan import Scanned, Told
 from treeledger.engine.session import Session
 from treeledger.errors import StoreUnavailable
@@ -27,7 +27,7 @@ async def operation(session: Session, type: OperationType, scope: str = "") -> A
     """A run that is closed in any case: as failed, with the error's words, if its body raises."""
     context = session.context
     run = context.run(type, scope)
-    error = "interrupted"
+    error = INTERRUPTED
     try:
         yield run
         await session.inspector.neighbours.settle(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import anyio
 
@@ -17,6 +18,8 @@ from treeledger.model import (
 )
 from treeledger.protocols import Store
 
+INTERRUPTED: Final = "interrupted"
+"""The error of an operation that was told to stop; what it did until then is recorded."""
 _COUNTED = {
     ChangeKind.ADDED: "files_added",
     ChangeKind.RESTORED: "files_added",

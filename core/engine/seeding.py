@@ -12,7 +12,7 @@ import anyio
 from treeledger.engine.patience import patient
 from treeledger.engine.reconcile import operation
 from treeledger.engine.recorder import Recorder
-from treeledger.engine.run import Run
+from treeledger.engine.run import INTERRUPTED, Run
 from treeledger.engine.session import LEASE_SECONDS, Session, Tools
 from treeledger.model import (
     Change,
@@ -113,7 +113,7 @@ async def seeding(tools: Tools, repository: Repository, algorithm: str) -> Async
     store = patient(tools.store, _PATIENCE)
     lease = await store.claim(repository.id, tools.owner, LEASE_SECONDS)
     run = Run(store, lease, OperationType.MANUAL, "")
-    error: str | None = "interrupted"
+    error: str | None = INTERRUPTED
     try:
         recorder = Recorder(store, repository, lease, tools.hub)
         yield Seeder(tools, lease, recorder, run, algorithm)

@@ -85,6 +85,10 @@ class Daemon:
     def until_state(self, name: str, state: str) -> None:
         until(lambda: self.states().get(name) == state, f"{name} {state}")
 
+    def files(self, repository: str) -> int:
+        """How many are on record."""
+        return int(self.ask(f"/api/repositories/{repository}").json["files"])
+
     def paths(self, repository: str) -> list[str]:
         """Those on record."""
         items = self.ask(f"/api/files?repository={repository}&limit=1000").json["items"]

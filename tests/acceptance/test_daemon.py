@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from executable import until
+from executable import grown, until
 from managed import FAREWELL, House, Manager
 from postgres_server import OwnServer
 from receiver import Receiver, receiving
@@ -79,6 +80,18 @@ def test_sigterm_ends_it_within_five_seconds_while_it_reads(house: House) -> Non
     with house.daemon() as daemon:
         daemon.until_recorded("b", "last")
         until(lambda: "huge" not in daemon.paths("a"), "the file that is gone, gone from the ledger")
+
+
+def test_sigterm_in_the_middle_of_a_scan_is_no_failure(house: House) -> None:
+    grown(house.home / "a")
+    with house.daemon() as daemon:
+        until(lambda: daemon.starts("a") == 1, "the scan begun")
+        daemon.stop()
+        assert FAREWELL in daemon.running.text
+        assert not re.search(" (WARNING|ERROR) ", daemon.running.text)
+    with house.daemon() as daemon:
+        until(lambda: daemon.files("a") == 6000, "all on record")
+        daemon.stop()
 
 
 def test_a_second_one_names_the_first_and_leaves_it_alone(house: House) -> None:
@@ -183,6 +196,39 @@ def test_a_postgresql_that_stops_and_starts_costs_only_time(tmp_path: Path, own_
         until(lambda: daemon.paths("a") == ["meanwhile"], "what went meanwhile gone")
         daemon.until_state("a", "watching")
         assert "Traceback" not in daemon.running.text
+        daemon.stop()
+
+
+def test_it_ends_in_time_though_postgresql_is_away_and_the_next_finds_everything(
+    tmp_path: Path, own_server: OwnServer
+) -> None:
+    house = House(tmp_path, store=own_server.url("ledger"))
+    house("migrate", "up")
+    with house.daemon() as daemon:
+        daemon.until_state("a", "watching")
+        own_server.stop()
+        house.write("a/meanwhile")
+        until(lambda: daemon.ask("/readyz").status == 503, "not ready")
+        house.configure("a")
+        daemon.reload()
+        daemon.until_logged("the configuration is refused, and all goes on as before: .* is away")
+        daemon.stop()
+        assert FAREWELL not in daemon.running.text
+    own_server.start()
+    with house.daemon() as daemon:
+        daemon.until_recorded("a", "meanwhile")
+        daemon.stop()
+
+
+def test_a_kill_costs_only_time(house: House) -> None:
+    with house.daemon() as daemon:
+        daemon.until_state("a", "watching")
+        house.write("a/new")
+        daemon.running.signal(signal.SIGKILL)
+        daemon.running.process.wait()
+    with house.daemon() as daemon:
+        daemon.until_recorded("a", "new")
+        assert daemon.ask("/readyz").status == 200
         daemon.stop()
 
 
