@@ -138,8 +138,8 @@ class _Running:
 
     async def _follow_hangups(self) -> None:
         """Reloads at each SIGHUP; who ends is not ended by one."""
-        hangup = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+        hangup, loop = asyncio.Event(), asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, hangup.set)
         try:
             while True:
                 await hangup.wait()
@@ -147,6 +147,7 @@ class _Running:
                 with suppress(TreeledgerError):  # it is in the log
                     await self.reload()
         finally:
+            loop.remove_signal_handler(signal.SIGHUP)  # else closing the loop has it end the process
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     async def _assure(self) -> None:

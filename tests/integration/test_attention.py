@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -140,6 +141,20 @@ async def test_a_receiver_that_fails_is_tried_again_and_the_other_is_told_once(
         assert len(ids) == 1
         await ledger.store.clear_jobs([job.id for job in await ledger.store.jobs(limit=9)])
         await until_told(mail, ("dead_job", False), ("dead_job", True))
+
+
+async def test_what_waits_is_listed_while_a_receiver_takes_its_time(
+    tmp_path: Path, store_url: str, phone: Receiver
+) -> None:
+    gate = threading.Event()
+    phone.answers.append(gate.wait)
+    try:
+        async with running(tmp_path, store_url, {"phone": phone}) as ledger:
+            await buried(ledger.store, "a")
+            await until_told(phone, ("dead_job", False))
+            await until_noted(ledger, 0)
+    finally:
+        gate.set()
 
 
 async def test_what_is_over_while_nothing_ran_is_told_by_the_next_engine(
