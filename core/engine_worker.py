@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
+import msgspec
+
 from treeledger import wire
 from treeledger.api.routing import Form
 from treeledger.client import Client
@@ -48,7 +50,7 @@ from treeledger.working import Told
 
 T = TypeVar("T")
 _MOST: Final = 1000  # hashes in one request
-_MOST_BYTES: Final = 500_000  # of paths in one request
+_MOST_BYTES: Final = 500_000  # of paths, as JSON, in one request
 
 
 class SoFar(NamedTuple):
@@ -160,11 +162,12 @@ def _portions(hashes: Mapping[str, str]) -> Iterator[dict[str, str]]:
     portion: dict[str, str] = {}
     size = 0
     for path, digest in hashes.items():
-        size += len(path.encode()) + len(digest)
-        if portion and (len(portion) == _MOST or size > _MOST_BYTES):
+        more = len(msgspec.json.encode(path)) + len(digest)
+        if portion and (len(portion) == _MOST or size + more > _MOST_BYTES):
             yield portion
             portion, size = {}, 0
         portion[path] = digest
+        size += more
     if portion:
         yield portion
 

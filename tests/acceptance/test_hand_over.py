@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
+import psycopg
 import pytest
 from executable import Done, Executable, Running, until
 
@@ -193,6 +194,20 @@ def test_a_second_watch_goes_along_and_then_takes_its_place(home: Home) -> None:
         assert "other" not in second.text
         assert "elsewhere" not in second.text
         first.process.wait()
+
+
+def test_on_postgresql_it_is_the_same(tmp_path: Path, postgres_url: str) -> None:
+    treeledger, tree = Executable(tmp_path, store=postgres_url), tmp_path / "tree"
+    tree.mkdir()
+    (tree / "old").write_text("old")
+    treeledger("scan", tree)
+    with treeledger.started("daemon") as daemon, psycopg.connect(postgres_url, autocommit=True) as server:
+        until(lambda: server.execute("SELECT 1 FROM engine_locks WHERE address <> ''").rowcount, "it answers")
+        done = treeledger("scrub")
+        assert done.text.startswith("tree: scrubbed=1 bytes=3 corrupted=0 modified=0 unreadable=0")
+        daemon.signal(signal.SIGKILL)
+        daemon.process.wait()
+        assert treeledger("scan").text.startswith("tree: scanned=1 added=0")
 
 
 # --- what is broken off ----------------------------------------------------------------------------

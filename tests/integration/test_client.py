@@ -21,6 +21,7 @@ from treeledger.api.service import Service
 from treeledger.client import Client
 from treeledger.config.settings import ApiSettings
 from treeledger.engine.hub import AttentionChanged, RepositoryState, StateChanged
+from treeledger.engine_worker import EngineWorker
 from treeledger.errors import (
     CursorExpired,
     EngineAway,
@@ -221,6 +222,14 @@ async def test_jobs_are_told_and_handled(live: Live) -> None:
     assert (await client.retry_jobs()).done == 1
     assert (await client.clear_jobs([first.id, second.id, 99])).asked == 3
     assert [one async for one in client.queue()] == []
+
+
+async def test_hashes_go_in_portions_that_an_engine_takes(live: Live) -> None:
+    control = "\x01" * 4000  # six times as long in JSON
+    hashes = {f"{n}{control}": "0" * 64 for n in range(100)} | {"notes.txt": "0" * 64}
+    async with EngineWorker(live.client, live.tree.ledger).seeding(live.tree.repository, "sha256") as seeder:
+        done = await seeder.seed(hashes)
+    assert (done.unknown, [one.path for one in done.differing]) == (100, ["notes.txt"])
 
 
 # --- what is wrong ---------------------------------------------------------------------------------
