@@ -26,6 +26,15 @@ class Event(NamedTuple):
         return head.encode() + b"data: " + msgspec.json.encode(self.data) + b"\n\n"
 
 
+class Encoded(NamedTuple):
+    """Events that are bytes already."""
+
+    text: bytes
+
+    def encoded(self) -> bytes:
+        return self.text
+
+
 class Ping(NamedTuple):
     """Nothing happened; the line is kept open, and a reader that comes back goes on from `id`."""
 

@@ -13,7 +13,7 @@ import anyio
 import msgspec
 
 from treeledger import wire
-from treeledger.api.events import Event, Ping, Sent
+from treeledger.api.events import Encoded, Event, Ping, Sent
 from treeledger.api.news import News, told
 from treeledger.api.routing import MOST, Asked, Form, Route
 from treeledger.api.service import Service
@@ -24,6 +24,7 @@ from treeledger.model import Cursor, JournalEntry
 from treeledger.wire_events import Afresh, Changes
 
 PING_EVERY: Final = 15.0  # seconds
+_AT_ONCE: Final = 100  # entries that go over the line together
 T = TypeVar("T")
 
 
@@ -100,11 +101,13 @@ async def follow(
         yield Ping(str(cursor))
         said = anyio.current_time()
         while True:
-            page = await _within(ping_every, partial(tail.after, cursor))
-            for one in page or ():
-                cursor = Cursor(cursor.epoch, one.n)
-                if repository_id in (None, one.repository_id):
-                    yield one.event
+            page = await _within(ping_every, partial(tail.after, cursor)) or ()
+            for begin in range(0, len(page), _AT_ONCE):
+                some = page[begin : begin + _AT_ONCE]
+                cursor = Cursor(cursor.epoch, some[-1].n)
+                lines = b"".join(one.line for one in some if repository_id in (None, one.repository_id))
+                if lines:
+                    yield Encoded(lines)
                     said = anyio.current_time()
             if anyio.current_time() - said >= ping_every:
                 yield Ping(str(cursor))

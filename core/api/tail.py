@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import anyio
-import msgspec
 
 from treeledger import wire
 from treeledger.api.events import Event
@@ -37,7 +36,7 @@ class Told(NamedTuple):
 
     n: int
     repository_id: UUID
-    event: Event
+    line: bytes
 
 
 class Tail:
@@ -128,7 +127,7 @@ class Tail:
     async def _encoded(self, epoch: str, entries: Sequence[JournalEntry]) -> list[Told]:
         await self._learn_names({entry.repository_id for entry in entries})
         return [
-            Told(entry.n, entry.repository_id, _event(entry, self._name(entry.repository_id), epoch))
+            Told(entry.n, entry.repository_id, _line(entry, self._name(entry.repository_id), epoch))
             for entry in entries
         ]
 
@@ -143,6 +142,6 @@ class Tail:
         return self._names.get(id, str(id))
 
 
-def _event(entry: JournalEntry, repository: str, epoch: str) -> Event:
+def _line(entry: JournalEntry, repository: str, epoch: str) -> bytes:
     change = wire.Change.of(entry, repository, epoch)
-    return Event("change", msgspec.Raw(msgspec.json.encode(change)), change.cursor)
+    return Event("change", change, change.cursor).encoded()
