@@ -32,7 +32,7 @@ from treeledger.model import (
     Repository,
     SyncOperation,
 )
-from treeledger.protocols import SourceHealth, Tally
+from treeledger.protocols import JobCount, SourceHealth, Tally
 from treeledger.scheduling import Schedule, ScheduleKind
 from treeledger.waiting import Waiting, WaitingKind
 
@@ -67,9 +67,9 @@ STORED: Final = Stored(
         unread={(PHOTOS.id, HashState.PENDING): 3, (ELSEWHERE.id, HashState.PENDING): 8},
         dirty={PHOTOS.id: 1},
         problems={(PHOTOS.id, ProblemCode.CORRUPTED): 2},
-        jobs={("webhook", JobState.DEAD): 6},
         cursors={"webhook": Cursor("e", 45), "restored": Cursor("other", 7)},
     ),
+    jobs=[JobCount("webhook", JobState.DEAD, 6)],
     schedules=[Schedule(PHOTOS.id, ScheduleKind.FULL, NOW, NOW, NOW)],
     waiting=[Waiting("held:1", WaitingKind.HELD, PHOTOS.id, "", NOW)],
 )
