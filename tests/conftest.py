@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 from postgres_server import _shared_own_server, own_server, postgres_server, postgres_url
 
 __all__ = ["_shared_own_server", "own_server", "postgres_server", "postgres_url"]
+
+# How long one example takes says more of what else the machine does; pytest has a limit for each test.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture
