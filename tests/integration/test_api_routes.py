@@ -432,9 +432,9 @@ async def hold(live: Live) -> int:
 
     async def is_held() -> bool:
         holds = (await live.ask.get("/api/deletions"))["items"]
-        return bool(holds) and holds[0]["gone"] == 52
+        return bool(holds) and len(await live.ask.all(f"/api/deletions/{holds[0]['id']}/files")) == 52
 
-    await until(is_held, "the deletion held")
+    await until(is_held, "the deletion held, with all of its files")
     (held,) = await live.ask.all("/api/deletions")
     return int(held["id"])
 
