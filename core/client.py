@@ -22,7 +22,7 @@ from treeledger.answers import AcceptedFile, JobsHandled, Paused, RepositoryDeta
 from treeledger.client_reading import Reading, part
 from treeledger.engine.patience import delays
 from treeledger.errors import CursorExpired, EngineAway, StoreUnavailable, TreeledgerError
-from treeledger.protocols import Store
+from treeledger.model import Holder
 from treeledger.transport import Body, Received
 from treeledger.wire_asked import (
     Acceptance,
@@ -63,12 +63,8 @@ class Client(Reading):
 
     @classmethod
     @asynccontextmanager
-    async def to_engine_of(cls, store: Store, host: str) -> AsyncIterator[Self | None]:
-        """A client of the engine that has a ledger on this host; None if none does, or none answers."""
-        holder = await store.engine_holder(host)
-        if holder is None or not holder.address:
-            yield None
-            return
+    async def to_engine_of(cls, holder: Holder) -> AsyncIterator[Self | None]:
+        """A client of the engine that has a ledger; None if it does not answer."""
         async with cls(holder.address) as client:
             yield client if await client._is_of(holder.owner) else None
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
-from treeledger.model import Counts, Repository, SyncOperation
+import anyio
+
+from treeledger.model import Counts, Holder, Repository, SyncOperation
 
 if TYPE_CHECKING:
     from treeledger.engine.scrub import ScrubRequest
     from treeledger.engine.scrubbing import Judged, Scrubbed
     from treeledger.engine.seeding import Seeded
     from treeledger.ledger import Ledger
+    from treeledger.protocols import Store
+
+_LISTENING: Final = ("daemon", "tui", "watch")  # the commands whose engines listen
+_YOUNG: Final = 5.0  # seconds that an engine has to say where it does
+_AGAIN: Final = 0.1  # seconds
 
 
 class Counting(Protocol):
@@ -57,15 +65,30 @@ class Worker(Protocol):
     def seeding(self, repository: Repository, algorithm: str) -> AbstractAsyncContextManager[Seeds]: ...
 
 
+async def listening_engine(store: Store, host: str) -> Holder | None:
+    """Who has a ledger on this host and listens, None if nobody does; one that just began has time to."""
+    with anyio.move_on_after(_YOUNG):
+        while True:
+            holder = await store.engine_holder(host)
+            if holder is None or holder.address:
+                return holder
+            if holder.command not in _LISTENING or datetime.now(UTC) - holder.since > timedelta(
+                seconds=_YOUNG
+            ):
+                return None
+            await anyio.sleep(_AGAIN)
+    return None
+
+
 @asynccontextmanager
 async def worker_for(ledger: Ledger) -> AsyncIterator[Worker]:
     """The engine that runs on the ledger, if it answers, else the ledger itself."""
-    holder = await ledger.store.engine_holder(ledger.host)
-    if holder is None or not holder.address:
+    holder = await listening_engine(ledger.store, ledger.host)
+    if holder is None:
         yield ledger
         return
     from treeledger.client import Client
     from treeledger.engine_worker import EngineWorker
 
-    async with Client.to_engine_of(ledger.store, ledger.host) as client:
+    async with Client.to_engine_of(holder) as client:
         yield ledger if client is None else EngineWorker(client, ledger)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Final
 
@@ -14,6 +14,7 @@ from treeledger.engine import hub
 from treeledger.engine.hub import Finished, RepositoryState, StateChanged
 from treeledger.engine.patience import patiently, unsaid
 from treeledger.engine_worker import EngineWorker, operation_from
+from treeledger.errors import EngineAway
 from treeledger.ledger import Ledger
 from treeledger.model import Holder, OperationType, Repository
 from treeledger.wire import Operation
@@ -57,7 +58,7 @@ async def _pass_on(ledger: Ledger, client: Client, take: Callable[[Told], None])
         async for event in events:
             if event.name in ("connected", "afresh"):
                 names = await _named(ledger)
-                await patiently(partial(_tell_states, ledger, names, take), None, unsaid())
+                await patiently(partial(_tell_states, client, names, take), None, unsaid())
             name = getattr(event.data, "repository", None)
             if name is not None and name not in names:
                 names = await _named(ledger)
@@ -66,10 +67,12 @@ async def _pass_on(ledger: Ledger, client: Client, take: Callable[[Told], None])
                 take(told)
 
 
-async def _tell_states(ledger: Ledger, names: Mapping[str, Repository], take: Callable[[Told], None]) -> None:
-    for repository in names.values():
-        status = await ledger.sync_status(repository.id)
-        take(StateChanged(repository, RepositoryState(status.state), status.message))
+async def _tell_states(client: Client, names: Mapping[str, Repository], take: Callable[[Told], None]) -> None:
+    """As the engine knows them: what the store says of it is some seconds old."""
+    with suppress(EngineAway):  # it is told again when the line stands
+        async for one in client.repositories():
+            if one.name in names:
+                take(StateChanged(names[one.name], RepositoryState(one.state), one.message))
 
 
 async def _named(ledger: Ledger) -> dict[str, Repository]:

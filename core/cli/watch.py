@@ -24,6 +24,7 @@ from treeledger.errors import EngineAway, EngineLocked
 from treeledger.journal import Reader
 from treeledger.ledger import Ledger
 from treeledger.model import Repository
+from treeledger.working import listening_engine
 
 _CLOSING: Final = 3.0  # seconds that closing files and ending threads may take once all is written
 _AGAIN: Final = 0.5  # seconds
@@ -72,6 +73,7 @@ async def _watch(outlet: Outlet, ledger: Ledger, options: Options) -> int:
 async def _keep(ledger: Ledger, printer: Printer, only: Sequence[Repository] | None) -> None:
     """Runs the engine; while another process runs it, watches along with that, and then takes its place."""
     ids = None if only is None else [repository.id for repository in only]
+    is_first = True
     while True:
         await _go_along(ledger, printer, only)
         try:
@@ -80,20 +82,21 @@ async def _keep(ledger: Ledger, printer: Printer, only: Sequence[Repository] | N
                 engine.start(partial(answer, ledger, engine, "watch"))
                 await anyio.sleep_forever()
         except EngineLocked:
-            if printer.through is None:
+            if printer.through is None and not is_first:
                 raise
+        is_first = False
         await anyio.sleep(_AGAIN)  # another one was faster, and will answer soon
 
 
 async def _go_along(ledger: Ledger, printer: Printer, only: Sequence[Repository] | None) -> None:
     """Until the engine ends that holds the ledger; returns at once if none does, or none answers."""
-    holder = await ledger.store.engine_holder(ledger.host)
-    if holder is None or not holder.address:
+    holder = await listening_engine(ledger.store, ledger.host)
+    if holder is None:
         return
     from treeledger.cli.along import watch_along
     from treeledger.client import Client
 
-    async with Client.to_engine_of(ledger.store, ledger.host) as client:
+    async with Client.to_engine_of(holder) as client:
         if client is not None:
             printer.greet(holder)
             with suppress(EngineAway):

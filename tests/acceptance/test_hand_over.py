@@ -196,6 +196,16 @@ def test_a_second_watch_goes_along_and_then_takes_its_place(home: Home) -> None:
         first.process.wait()
 
 
+def test_of_two_that_begin_at_once_one_goes_along(home: Home) -> None:
+    with (
+        home.treeledger.started("watch", home.tree) as one,
+        home.treeledger.started("watch", home.tree) as other,
+    ):
+        one.until("^tree: watching, ")
+        other.until("^tree: watching, ")
+        assert ("through" in one.text) is not ("through" in other.text)
+
+
 def test_on_postgresql_it_is_the_same(tmp_path: Path, postgres_url: str) -> None:
     treeledger, tree = Executable(tmp_path, store=postgres_url), tmp_path / "tree"
     tree.mkdir()
