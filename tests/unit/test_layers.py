@@ -77,7 +77,7 @@ def test_the_version_is_told_without_loading_what_only_work_needs() -> None:
 @pytest.mark.parametrize("reading", ["status", "changes", "files", "operations", "repo list"])
 def test_what_only_reads_loads_no_engine_and_no_plugin_but_the_store(reading: str, tmp_path: Path) -> None:
     loaded = modules_after(command("--store", f"sqlite:{tmp_path}/ledger.db", *reading.split()))
-    assert within(loaded, *HEAVY, *ENGINE, "multiprocessing") == set()
+    assert within(loaded, *HEAVY, *ENGINE, "treeledger.api", "multiprocessing") == set()
     plugins = {name.split(".")[2] for name in within(loaded, "treeledger.plugins") if name.count(".") >= 2}
     assert plugins == {"sqlite", "sql"}
 
@@ -87,6 +87,20 @@ def test_a_scan_loads_no_other_store_and_nothing_that_listens_or_posts(tmp_path:
     store = f"sqlite:{tmp_path}/ledger.db"
     loaded = modules_after(command("--store", store, "scan", tmp_path / "tree"))
     assert within(loaded, *HEAVY, "treeledger.plugins.postgres.store", "treeledger.cli.watch") == set()
+
+
+SERVER = ("starlette", "uvicorn", "h11", "prometheus_client", "treeledger.api.app", "treeledger.api.routes")
+
+
+def test_an_engine_loads_nothing_of_what_it_would_answer_before_it_is_asked() -> None:
+    loaded = modules_after("import treeledger.cli.watch, treeledger.ledger, treeledger.api.server")
+    told = ("treeledger.wire", "treeledger.api.news", "treeledger.api.tail", "treeledger.client")
+    assert within(loaded, *SERVER, *told, "httpx") == set()
+
+
+def test_the_client_loads_no_server_and_no_engine() -> None:
+    loaded = modules_after("import treeledger.client")
+    assert within(loaded, *SERVER, *ENGINE, "treeledger.ledger") == set()
 
 
 def test_reading_the_configuration_loads_no_plugin_machinery() -> None:
