@@ -78,8 +78,8 @@ async def _watch(service: Service, repository: Repository, body: Form, tell: Tel
 
 
 def _within(prefixes: Sequence[str]) -> list[str]:
-    """Parts of a repository, whatever dots are in them; all of it for none."""
-    return [inside(prefix) for prefix in prefixes] or [""]
+    """Parts of a repository, whatever dots are in them; none for none."""
+    return [inside(prefix) for prefix in prefixes]
 
 
 def _route(what: str, summary: str, do: Do, body: type[Form], answers: type[wire.Form]) -> Route:
