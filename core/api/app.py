@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from treeledger import errors
-from treeledger.api.asking import asked_of
+from treeledger.api.asking import asked_of, check_head
 from treeledger.api.guard import Guard, check_right
 from treeledger.api.routing import Failure, Refusal, Route
 from treeledger.api.service import Service
@@ -67,6 +67,7 @@ class Application:
 
     async def _done(self, request: Request) -> Any:
         """What the handler returns."""
+        check_head(request)
         peer = request.client.host if request.client is not None else None
         caller = self._guard.caller(request.headers, peer)
         route, path = self._table.find(request.method, request.scope["path"])

@@ -16,8 +16,19 @@ from treeledger.api.stream import MEDIA
 
 Given = TypeVar("Given", bound=Form)
 LARGEST_BODY: Final = 2**20  # bytes
+LARGEST_HEAD: Final = 2**14  # bytes of path, query and header fields
 _LARGEST_NUMBER: Final = 2**63 - 1
 _DEEPEST: Final = 32
+
+
+def check_head(request: Request) -> None:
+    """Raises Refusal for a head that is too large; the server itself sees only one that comes in parts."""
+    size = len(request.scope["raw_path"]) + len(request.scope["query_string"])
+    if size + sum(len(name) + len(value) for name, value in request.headers.raw) > LARGEST_HEAD:
+        raise Refusal(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"path and headers have more than {LARGEST_HEAD} bytes",
+        )
 
 
 async def asked_of(request: Request, route: Route, path: Mapping[str, str], by: str) -> Asked:

@@ -478,6 +478,13 @@ async def test_the_metrics_listener_has_nothing_else(tree: Tree, tmp_path: Path)
 # --- too much, too slow, no HTTP -----------------------------------------------------------------
 
 
+async def test_a_head_that_is_too_large_is_refused(client: httpx.AsyncClient) -> None:
+    for query, headers in (({"x": "y" * 20_000}, {}), ({}, {"x-large": "y" * 20_000})):
+        answer = await client.get("/api/echo", params=query, headers=headers)
+        assert answer.status_code in (400, 431)
+    assert (await client.get("/healthz")).status_code == 200
+
+
 async def test_a_body_that_is_too_large_is_refused_by_its_length_and_by_its_chunks(
     client: httpx.AsyncClient,
 ) -> None:
