@@ -46,8 +46,11 @@ class KnownRoot:
         return look
 
     async def new_mounts(self) -> KnownRoot | None:
-        """This root with the mounts that are below it by now; None if they are the same."""
-        mounts = tuple(await anyio.to_thread.run_sync(mounts_below, self.path))
+        """This root with the mounts below it by now; None if they are the same. Raises RootOffline."""
+        try:
+            mounts = tuple(await anyio.to_thread.run_sync(mounts_below, self.path))
+        except OSError as error:  # a folder above it was swapped at that moment
+            raise offline(self.path, error, self.marker) from error
         return None if mounts == self.mounts else replace(self, mounts=mounts, barred=self.relative(mounts))
 
     def relative(self, mounts: Iterable[Mount]) -> tuple[str, ...]:
@@ -65,6 +68,7 @@ async def examine_root(
     look = await anyio.to_thread.run_sync(look_at_root, repository.root, marker)
     try:
         identity = await anyio.to_thread.run_sync(identify, repository.root, repository.host)
+        mounts = tuple(await anyio.to_thread.run_sync(mounts_below, repository.root))
     except OSError as error:  # it went away since
         raise offline(repository.root, error, marker) from error
     number = await store.file_system(identity)
@@ -76,7 +80,6 @@ async def examine_root(
         identity_is_stable=bool(identity.identity) and await _was_stable(store, repository),
     )
     devices = {look.device: (number, identity.type)}
-    mounts = tuple(await anyio.to_thread.run_sync(mounts_below, repository.root))
     if cross_mounts:
         devices |= await _devices(store, [mount.mount_path for mount in mounts], repository.host)
     root = KnownRoot(

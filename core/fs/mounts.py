@@ -102,7 +102,10 @@ def mount_of(path: str) -> Mount:
 
 
 def mounts_below(root: str) -> list[Mount]:
-    """The mounts strictly below a directory (absolute, stored form), by path; of stacked ones the topmost."""
+    """The mounts strictly below a directory (absolute, stored form), by path; of stacked ones the topmost.
+
+    Raises OSError where it, or what is above it, is swapped meanwhile.
+    """
     real = stored_from_bytes(os.fsencode(os.path.realpath(os_from_stored(root)))).rstrip("/")
     topmost = {
         mount.mount_path: mount
