@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from functools import partial
 
-import anyio
-
-from treeledger.api.server import serving
+from treeledger.api import answering as api
 from treeledger.api.service import Service
-from treeledger.config.discovery import state_folder
 from treeledger.engine.engine import Engine
-from treeledger.engine.patience import patiently, unsaid
 from treeledger.errors import ConfigurationError
 from treeledger.ledger import Ledger
 
@@ -26,12 +21,8 @@ async def answer(ledger: Ledger, engine: Engine, command: str) -> None:
     ConfigurationError for settings that cannot be followed.
     """
     settings = ledger.configuration.api
-    service = Service(ledger, engine, command, datetime.now(UTC))
     try:
-        async with serving(service, settings, state_folder()) as addresses:
-            announce = partial(ledger.store.announce_engine, engine.tools.owner, addresses[0])
-            await patiently(announce, None, unsaid())
-            await anyio.sleep_forever()
+        await api.answer(Service(ledger, engine, command, datetime.now(UTC)))
     except ConfigurationError as error:
         if settings.socket is not None or settings.listen is not None:
             raise

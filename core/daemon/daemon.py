@@ -17,9 +17,8 @@ from typing import Final
 
 import anyio
 
-from treeledger.api.server import serving
+from treeledger.api.answering import answer
 from treeledger.api.service import Service
-from treeledger.config.discovery import state_folder
 from treeledger.daemon.attention import Attention
 from treeledger.daemon.diary import Diary
 from treeledger.daemon.logs import Logs
@@ -29,7 +28,6 @@ from treeledger.daemon.supervision import supervised
 from treeledger.daemon.trimming import Trimming
 from treeledger.engine.engine import Engine
 from treeledger.engine.hub import Event, RepositoryState, StateChanged
-from treeledger.engine.patience import patiently, unsaid
 from treeledger.errors import TreeledgerError
 from treeledger.ledger import Ledger
 from treeledger.units import show_number
@@ -115,14 +113,14 @@ class _Running:
 
     async def _answer(self) -> None:
         """Serves the API. Raises ConfigurationError if it cannot listen."""
-        service = Service(self._ledger, self._engine, "daemon", datetime.now(UTC), self.reload)
-        async with serving(service, self._ledger.configuration.api, state_folder()) as addresses:
-            self._greet(self._ledger, addresses)
-            log.info("answering at %s", ", ".join(addresses))
-            self._is_answering.set()
-            announce = partial(self._ledger.store.announce_engine, self._engine.tools.owner, addresses[0])
-            await patiently(announce, None, unsaid())
-            await anyio.sleep_forever()
+        await answer(
+            Service(self._ledger, self._engine, "daemon", datetime.now(UTC), self.reload), self._listening
+        )
+
+    def _listening(self, addresses: Sequence[str]) -> None:
+        self._greet(self._ledger, addresses)
+        log.info("answering at %s", ", ".join(addresses))
+        self._is_answering.set()
 
     async def reload(self) -> None:
         """Reads the configuration again, and tells the manager. Raises TreeledgerError, with the reason."""

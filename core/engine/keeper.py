@@ -24,7 +24,6 @@ from treeledger.protocols import EventSource, SourceHealth
 
 log = logging.getLogger(__name__)
 _TROUBLE: Final = frozenset((RepositoryState.OFFLINE, RepositoryState.DEGRADED, RepositoryState.HELD))
-_KNOWN: Final = (RepositoryNotFound, RootOffline, LeaseLost, StoreError)
 ROOT_CHECK: Final = 30.0  # seconds between looks at a root, or for one that is offline
 _WENT_WELL: Final = 60.0  # seconds that a session lasted: what ended it is no trouble that goes on
 _MOUNTS_EVERY: Final = 1.0  # seconds between looks whether a mount was made
