@@ -1,0 +1,139 @@
+"""Cells and lines: each exactly as wide as its place, safe for a terminal, as a person would say it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from values import NOW, change, progress, repository
+
+from treeledger.tui import texts
+from treeledger.tui.columns import Column, heading, row_line, widths
+from treeledger.tui.texts import Piece
+
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+names = st.text(min_size=1, max_size=200)
+rooms = st.integers(0, 120)
+
+
+def line_text(pieces: tuple[Piece, ...]) -> str:
+    return "".join(one.text for one in pieces)
+
+
+@given(names, rooms)
+def test_elided_text_fits(name: str, width: int) -> None:
+    assert cell_len(texts.elided(name, width)) <= width
+
+
+@given(names, rooms, st.booleans())
+def test_fitted_text_fills_its_place(name: str, width: int, right: bool) -> None:
+    assert cell_len(texts.fitted(name, width, right=right)) == width
+
+
+def test_of_a_long_path_both_ends_are_seen() -> None:
+    assert texts.elided("2024/07/a-very-long-name/IMG_0312.jpg", 20) == "2024/0…/IMG_0312.jpg"
+
+
+@given(names, st.none() | names, st.integers(4, 120))
+def test_the_path_of_a_change_is_safe_and_fits(path: str, before: str | None, width: int) -> None:
+    text = texts.path(change(1, path, path_before=before), width)
+    assert not UNSAFE.search(text)
+    assert cell_len(text) <= width
+
+
+def test_a_move_is_shown_as_one() -> None:
+    moved = change(1, "2025/11/b.jpg", "moved", path_before="inbox/b.jpg")
+    assert texts.path(moved, 40) == "inbox/b.jpg → 2025/11/b.jpg"
+    assert texts.path(moved, 20) == "in…b.jpg → 20…/b.jpg"
+
+
+@given(st.floats(-1, 2), rooms)
+def test_a_bar_fills_its_place(share: float, width: int) -> None:
+    assert cell_len(line_text(texts.bar(share, width))) == width
+
+
+@given(st.lists(st.floats(0, 1e12), max_size=300), rooms)
+def test_a_sparkline_fills_its_place(values: list[float], width: int) -> None:
+    assert len(texts.spark(values, width)) == width
+
+
+def test_a_sparkline_has_its_highest_block_where_most_was() -> None:
+    assert texts.spark([0, 1, 2, 8, 4], 8) == "▁▁▁▁▁▂█▄"
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (timedelta(), "14:02"),
+        (timedelta(hours=14), "00:02"),
+        (timedelta(hours=15), "yesterday"),
+        (timedelta(days=3), "3 d ago"),
+        (timedelta(days=40), "2026-10-11"),
+    ],
+)
+def test_times_that_were(before: timedelta, said: str) -> None:
+    assert texts.past(NOW - before, NOW) == said
+
+
+def test_times_to_come() -> None:
+    assert texts.coming(NOW + timedelta(hours=12), NOW) == "02:02"
+    assert texts.coming(NOW + timedelta(hours=50), NOW) == "in 2 d"
+    assert [texts.left(seconds) for seconds in (17, 720, 6060, 300_000)] == ["17 s", "12 m", "1 h 41", "3 d"]
+    assert [texts.ago(NOW - timedelta(seconds=s), NOW) for s in (0.4, 17, 300, 9000, 2e5)] == [
+        "0.4 s",
+        "17 s",
+        "5 m",
+        "2 h",
+        "2 d",
+    ]
+
+
+def test_what_comes_next_is_said_as_a_person_would() -> None:
+    scan = [progress(files_scanned=624, expected=1000)]
+    assert texts.next_scan(repository(state="scanning"), scan, NOW).text == "now, 62 %"
+    assert texts.next_scan(repository(state="scanning"), [], NOW).text == "now"
+    assert texts.next_scan(repository(state="held"), [], NOW).text == "needs you"
+    assert texts.next_scan(repository(), [], NOW).text == "02:00"
+
+
+def test_only_what_is_done_is_a_hundred_percent() -> None:
+    assert [texts.percent(share) for share in (0.9999, 1.0)] == ["99 %", "100 %"]
+    assert texts.share(5, 0) is None
+
+
+@given(st.text(max_size=500), st.integers(1, 100), st.integers(1, 6))
+def test_a_message_is_wrapped_into_its_room(text: str, width: int, most: int) -> None:
+    lines = texts.wrapped(text, width, most)
+    assert len(lines) <= most
+    assert all(cell_len(line) <= max(width, 2) for line in lines)
+
+
+# columns
+
+COLUMNS = (
+    Column("Name", 8, grows=True),
+    Column("State", 10),
+    Column("Files", 9, right=True, rank=1),
+    Column("Last", 10, rank=2),
+)
+
+
+@given(st.integers(22, 200))
+def test_columns_fill_the_room_and_the_least_wanted_go_first(room: int) -> None:
+    found = widths(COLUMNS, room)
+    placed = [width for width in found if width]
+    assert sum(placed) + 2 * (len(placed) - 1) == room
+    assert found[0] >= 8
+    assert found[1] == 10
+    assert found[2] or not found[3]
+
+
+@given(st.integers(24, 200), st.lists(names, min_size=4, max_size=4))
+def test_a_row_is_exactly_as_wide_as_its_heading(room: int, cells: list[str]) -> None:
+    row = row_line(COLUMNS, [Piece(one) for one in cells], room, marked=True)
+    assert cell_len(line_text(row)) == cell_len(line_text(heading(COLUMNS, room))) == room
+    assert line_text(row).startswith("▸ ")

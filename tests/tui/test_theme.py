@@ -1,0 +1,34 @@
+"""Every tone can be read on every ground of both themes: WCAG 2.2's 4.5 to 1 for text."""
+
+from __future__ import annotations
+
+import pytest
+from textual.color import Color
+from textual.theme import Theme
+
+from treeledger.tui.texts import Tone
+from treeledger.tui.theme import COLOURS, THEMES
+
+
+def contrast(one: Color, other: Color) -> float:
+    """As WCAG 2.2 defines the contrast ratio."""
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(color: Color) -> float:
+    parts = [part / 255 for part in color.rgb]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def colour(theme: Theme, name: str) -> Color:
+    return Color.parse(theme.variables.get(name) or getattr(theme, name))
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("ground", ["background", "surface", "chosen"])
+@pytest.mark.parametrize("tone", Tone)
+def test_a_tone_can_be_read(theme: Theme, ground: str, tone: Tone) -> None:
+    text = colour(theme, COLOURS[tone].removeprefix("$"))
+    assert contrast(text, colour(theme, ground)) >= 4.5

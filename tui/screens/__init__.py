@@ -1,0 +1,1 @@
+"""The screens of the dashboard, each a function of a snapshot."""
