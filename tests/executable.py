@@ -209,6 +209,10 @@ class Running:
         """Sends a signal to the process, or as a terminal does to all that belong to it."""
         (os.killpg if group else os.kill)(self.process.pid, number)
 
+    def type(self, keys: str) -> None:
+        """Types on its terminal."""
+        os.write(self._ours, keys.encode())
+
     def children(self) -> list[int]:
         """The processes it started (Linux)."""
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")

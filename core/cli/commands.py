@@ -188,6 +188,7 @@ _REMOVE: Final = ("rm", "delete")
 COMMANDS: Final = (
     Command("watch", "watch folders and print each change, until Ctrl-C", "watch", _watch),
     Command("daemon", "run unattended: every repository, the API, schedules and actions", "daemon"),
+    Command("tui", "the dashboard: what runs, what changes, what waits for you", "tui", _watch),
     Command("scan", "scan once, until everything is listed and hashed", "scan", _scan),
     Command(
         "scrub", "read contents again, and find what changed though no stat tells of it", "scrub", _scrub

@@ -19,6 +19,8 @@ from treeledger.cli.outlet import LogOutlet, Outlet
 from treeledger.cli.printer import Printer
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import targets
+from treeledger.daemon.attention import Attention
+from treeledger.daemon.supervision import supervised
 from treeledger.engine.farewell import end_within
 from treeledger.errors import EngineAway, EngineLocked
 from treeledger.journal import Reader
@@ -80,6 +82,7 @@ async def _keep(ledger: Ledger, printer: Printer, only: Sequence[Repository] | N
             async with ledger.started(ids, command="watch") as engine:
                 printer.greet(None)
                 engine.start(partial(answer, ledger, engine, "watch"))
+                engine.start(partial(supervised, "attention", Attention(ledger, engine).follow))
                 await anyio.sleep_forever()
         except EngineLocked:
             if printer.through is None and not is_first:

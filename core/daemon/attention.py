@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
 import anyio
 
 from treeledger.config.settings import AttentionSettings
-from treeledger.daemon.trimming import Trimming
 from treeledger.engine.engine import Engine
 from treeledger.engine.hub import Event, Finished, RepositoryState, StateChanged
 from treeledger.engine.patience import delays, patiently, unsaid
@@ -21,6 +21,7 @@ from treeledger.ledger import Ledger
 from treeledger.model import HeldDeletion, HoldStatus, Repository
 from treeledger.protocols import Receiver
 from treeledger.waiting import (
+    Behind,
     Notice,
     Standing,
     Troubles,
@@ -91,14 +92,16 @@ class Attention:
         self,
         ledger: Ledger,
         engine: Engine,
-        trimming: Trimming,
-        actions: Sequence[str],
-        receivers: Mapping[str, Receiver],
+        *,
+        behind: Callable[[], Behind | None] = lambda: None,
+        actions: Sequence[str] = (),
+        receivers: Mapping[str, Receiver] = MappingProxyType({}),
     ) -> None:
-        """`actions`: the names of those that this engine runs; `receivers`: all there are, by name."""
+        """`behind`: the action that keeps the journal from being trimmed now; `actions`: the names of those
+        that this engine runs; `receivers`: all there are, by name."""
         self._ledger = ledger
         self._engine = engine
-        self._trimming = trimming
+        self._behind = behind
         self._actions = frozenset(actions)
         self._posts = {name: Post(receiver) for name, receiver in receivers.items()}
         self._noted: dict[str, Waiting] = {}
@@ -161,7 +164,7 @@ class Attention:
     def _look(self) -> None:
         now = datetime.now(UTC)
         standings = list(self._standings())
-        waits = what_waits(standings, self._holds, self._troubles, self._trimming.behind, now)
+        waits = what_waits(standings, self._holds, self._troubles, self._behind(), now)
         self._noted = noted_now(self._noted, waits, undecided(standings), now)
 
     def _standings(self) -> Iterator[Standing]:

@@ -83,7 +83,13 @@ class _Running:
         names = [action.name for action in self._engine.actions]
         trimming = Trimming(self._ledger, names)
         receivers = self._ledger.plugins.receivers()
-        attention = Attention(self._ledger, self._engine, trimming, names, receivers)
+        attention = Attention(
+            self._ledger,
+            self._engine,
+            behind=lambda: trimming.behind,
+            actions=names,
+            receivers=receivers,
+        )
         self._engine.start(self._answer)
         for name, work in (
             ("the journal", trimming.serve),

@@ -15,7 +15,6 @@ from support import until
 from treeledger.config.settings import AttentionSettings, Duration
 from treeledger.daemon import attention
 from treeledger.daemon.attention import Attention
-from treeledger.daemon.trimming import Trimming
 from treeledger.errors import StoreUnavailable
 from treeledger.ledger import Ledger
 from treeledger.model import Cursor, HoldStatus, NewJob
@@ -62,7 +61,7 @@ async def running(
         ledger.started(command="daemon", root_check=0.2) as engine,
     ):
         plugins = ledger.plugins.receivers()
-        follow = Attention(ledger, engine, Trimming(ledger, ["phone"]), ["phone"], plugins).follow
+        follow = Attention(ledger, engine, actions=["phone"], receivers=plugins).follow
         engine.start(follow)
         yield ledger
 

@@ -1,0 +1,73 @@
+"""`treeledger tui`: the dashboard, on the engine that runs, or on one of its own."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AsyncExitStack
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from treeledger.cli.options import Options
+from treeledger.cli.own_engine import own_engine
+from treeledger.cli.run import with_unlocked
+from treeledger.cli.targets import targets
+from treeledger.errors import ConfigurationError, UsageError
+from treeledger.unlocked import UnlockedLedger
+from treeledger.working import listening_engine
+
+
+def run(options: Options) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the dashboard needs a terminal; for scripts there is: treeledger status --json")
+    dashboard = _dashboard()
+    return with_unlocked(options, partial(_show, dashboard))
+
+
+def _dashboard() -> Any:
+    """The module that shows it, by name: the core imports no dashboard."""
+    try:
+        return import_module("treeledger.tui.app")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "textual":
+            raise
+        raise ConfigurationError(
+            "what the dashboard is made with is not installed; nothing else needs it. Install it with: "
+            "pip install 'treeledger[tui]'"
+        ) from None
+
+
+async def _show(dashboard: Any, ledger: UnlockedLedger, options: Options) -> int:
+    named: list[str] = options.given.targets
+    async with AsyncExitStack() as stack:
+        is_own = not await _is_watched_already(ledger, options)
+        own = None
+        if is_own:
+            await targets(ledger, options)
+            own = await stack.enter_async_context(own_engine(options, named))
+
+        async def find() -> str | None:
+            if own is not None:
+                own.check()
+            holder = await ledger.store.engine_holder(ledger.host)
+            return None if holder is None else holder.address or None
+
+        await dashboard.show(find, is_own=is_own)
+    return 0
+
+
+async def _is_watched_already(ledger: UnlockedLedger, options: Options) -> bool:
+    """Whether an engine runs; it keeps from now on what is named."""
+    from treeledger.client import Client
+    from treeledger.engine_worker import EngineWorker
+
+    holder = await listening_engine(ledger.store, ledger.host)
+    if holder is None:
+        return False
+    async with Client.to_engine_of(holder) as client:
+        if client is None:
+            return False
+        worker = EngineWorker(client, ledger)
+        for target in await targets(ledger, options) if options.given.targets else ():
+            await worker.watch(target.repository)
+        return True

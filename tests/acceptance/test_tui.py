@@ -1,0 +1,66 @@
+"""`treeledger tui` in a real terminal: on an engine of its own, on one that runs, and where it cannot be."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from daemons import daemon
+from executable import Executable, until
+
+SIZE = {"COLUMNS": "80", "LINES": "24"}
+
+
+def photos(home: Path) -> Path:
+    folder = home / "photos"
+    folder.mkdir()
+    (folder / "a.jpg").write_text("one")
+    return folder
+
+
+def has_ended(treeledger: Executable) -> bool:
+    return "engine: none is running" in treeledger("status").text
+
+
+def test_it_watches_with_an_engine_of_its_own_which_ends_with_it(tmp_path: Path) -> None:
+    treeledger = Executable(tmp_path)
+    folder = photos(tmp_path)
+    with treeledger.started("tui", folder, **SIZE) as running:
+        running.until("● watching")
+        (folder / "b.jpg").write_text("two")
+        running.until(r"b\.jpg")
+        running.type("q")
+        running.until("Quit")
+        running.type("\r")
+        assert running.wait() == 0
+    assert has_ended(treeledger)
+
+
+def test_an_engine_of_its_own_ends_even_if_the_dashboard_is_killed(tmp_path: Path) -> None:
+    treeledger = Executable(tmp_path)
+    with treeledger.started("tui", photos(tmp_path), **SIZE) as running:
+        running.until("● watching")
+        running.signal(signal.SIGKILL)
+        running.process.wait()
+        until(lambda: has_ended(treeledger), "the engine ends")
+
+
+def test_it_shows_a_daemon_and_leaves_it_running(tmp_path: Path) -> None:
+    folder = photos(tmp_path)
+    with daemon(tmp_path) as running:
+        with Executable(tmp_path).started("tui", **SIZE) as window:
+            window.until("● watching")
+            window.until("daemon on")
+            (folder / "b.jpg").write_text("two")
+            window.until(r"b\.jpg")
+            window.type("q")
+            assert window.wait() == 0
+        assert running.process.poll() is None
+
+
+def test_without_a_terminal_or_a_repository_it_says_what_to_do(tmp_path: Path) -> None:
+    treeledger = Executable(tmp_path)
+    assert "needs a terminal" in treeledger("tui", code=2).err
+    with treeledger.started("tui", **SIZE) as running:
+        assert running.wait() == 2
+        assert "there is no repository yet" in running.text

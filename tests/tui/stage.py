@@ -1,0 +1,102 @@
+"""The dashboard without a terminal: what it shows as text, and waiting until it shows something."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.segment import Segment
+from support import Tree, until
+from textual.pilot import Pilot
+from values import NOW
+
+from treeledger.tui.app import Arrived, Dashboard
+from treeledger.tui.model import News
+
+PICTURES = Path(__file__).parent / "pictures"
+SIZES = [(80, 24), (60, 20), (200, 60)]
+
+
+async def nowhere() -> str | None:
+    """Where no engine ever is."""
+    return None
+
+
+def frozen() -> datetime:
+    """A clock that stands still."""
+    return NOW
+
+
+class Stage(NamedTuple):
+    """A dashboard that runs, and a person's hands on it."""
+
+    app: Dashboard
+    pilot: Pilot[None]
+
+    @property
+    def strips(self) -> list[list[Segment]]:
+        """What is on the screen, line by line."""
+        return [list(strip) for strip in self.app.screen._compositor.render_strips()]
+
+    @property
+    def text(self) -> str:
+        return "\n".join("".join(one.text for one in line).rstrip() for line in self.strips) + "\n"
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def tell(self, *news: News) -> None:
+        """Has news arrive, and the screen drawn with them."""
+        for one in news:
+            self.app.post_message(Arrived(one))
+        await self.pilot.pause()
+
+    async def until(self, pattern: str) -> None:
+        """Until the screen shows it, a regular expression of lines."""
+
+        async def is_there() -> bool:
+            await self.pilot.pause()
+            return re.search(pattern, self.text, re.MULTILINE) is not None
+
+        try:
+            await until(is_there, f"on the screen: {pattern}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text}") from None
+
+
+class Live(NamedTuple):
+    """A tree that is watched, and the dashboard that shows it."""
+
+    tree: Tree
+    shown: Stage
+
+    async def press(self, *keys: str) -> None:
+        await self.shown.press(*keys)
+
+    async def until(self, pattern: str) -> None:
+        await self.shown.until(pattern)
+
+
+@asynccontextmanager
+async def stage(app: Dashboard | None = None, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Stage]:
+    """A dashboard at that size; by default one that finds no engine, whose clock stands still, and that
+    covers nothing with what it has to say."""
+    is_live = app is not None
+    app = app or Dashboard(nowhere, clock=frozen)
+    async with app.run_test(size=size, notifications=is_live) as pilot:
+        await pilot.pause()
+        yield Stage(app, pilot)
+
+
+def check_picture(name: str, text: str) -> None:
+    """Fails unless the text is the picture of that name; with TREELEDGER_PICTURES it becomes it."""
+    file = PICTURES / f"{name}.txt"
+    if os.environ.get("TREELEDGER_PICTURES"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    assert text == file.read_text(), f"{file.name} shows something else now:\n{text}"

@@ -1,0 +1,171 @@
+"""The dashboard on a real engine: what happens is seen, and what a person asks for happens."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from stage import Live, stage
+from support import Tree, until
+
+from treeledger.api.server import serving
+from treeledger.api.service import Service
+from treeledger.config.settings import ApiSettings
+from treeledger.model import HoldStatus, OperationType, RecordState
+from treeledger.tui.app import Dashboard
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_change_is_seen_as_it_happens(live: Live) -> None:
+    live.tree.write("2025/new.jpg", "new")
+    await live.until(r"added +2025/new.jpg +3 B")
+    (live.tree.root / "2025/new.jpg").rename(live.tree.root / "2025/renamed.jpg")
+    await live.until(r"moved +2025/new.jpg → 2025/renamed.jpg")
+    await live.until(r"photos +● watching +32 ")
+
+
+async def test_a_feed_that_is_frozen_counts_what_comes_and_goes_on(live: Live) -> None:
+    await live.press("f")
+    live.tree.write("2025/new.jpg", "new")
+    await live.until("frozen, [12] new")
+    assert "2025/new.jpg" not in live.shown.text
+    await live.press("f")
+    await live.until("added +2025/new.jpg")
+
+
+async def test_a_feed_is_filtered_by_path_and_by_glob(live: Live) -> None:
+    await live.until("notes.txt")
+    await live.press("slash", *"07.jpg")
+    await live.until("Changes  photos  /07.jpg")
+    assert "notes.txt" not in live.shown.text
+    await live.press("escape")
+    await live.until("notes.txt")
+    await live.press("slash", *"*.txt", "enter")
+    await live.until("notes.txt")
+    assert ".jpg" not in live.shown.text
+
+
+async def test_s_scans_and_the_operation_is_listed(live: Live) -> None:
+    await live.press("s")
+    await live.until("photos: a full scan begins")
+    await live.press("2")
+    await live.until(r"photos +manual +31 files, nothing new")
+    kinds = [one.type for one in await live.tree.ledger.sync_operations()]
+    assert OperationType.MANUAL in kinds
+
+
+async def test_p_pauses_and_goes_on(live: Live) -> None:
+    await live.press("p")
+    await live.until("‖ paused")
+    await live.until("on resume")
+    await live.press("p")
+    await live.until("● watching")
+
+
+async def test_a_takes_a_folder_under_care(live: Live, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/file").write_text("text")
+    await live.press("a")
+    entry = live.shown.app.screen.query_one("#path")
+    entry.value = str(tmp_path / "more")  # type: ignore[attr-defined]
+    await live.press("enter")
+    await live.until(r"^│.*more +● watching +1 ")
+
+
+async def test_what_cannot_be_done_is_said_and_the_dashboard_goes_on(live: Live, tmp_path: Path) -> None:
+    await live.press("a")
+    live.shown.app.screen.query_one("#path").value = str(tmp_path / "absent")  # type: ignore[attr-defined]
+    await live.press("enter")
+    await live.until("absent")
+    await live.press("s")
+    await live.until("a full scan begins")
+
+
+async def hold(live: Live) -> None:
+    """Has most of the files vanish, and the screen of what waits opened."""
+    shutil.rmtree(live.tree.root / "2024")
+    await live.until("■ held")
+    await live.until("4 Attention ■1")
+    await live.press("4")
+    await live.until("30 of 31 files")
+
+
+async def test_a_held_deletion_is_shown_by_folder_and_approved_by_its_number(live: Live) -> None:
+    await hold(live)
+    await live.until(r"2024/ +30 files")
+    await live.press("A", *"29", "enter")
+    await live.until("undecided")
+    [held] = await live.tree.ledger.store.holds(None, statuses=tuple(HoldStatus))
+    assert held.status is HoldStatus.OPEN
+    await live.press("backspace", "backspace", *"30", "enter")
+    await live.until("nothing waits for you")
+    await live.tree.until_state("2024/07.jpg", RecordState.DELETED)
+
+
+async def test_a_rejected_deletion_leaves_the_records(live: Live) -> None:
+    await hold(live)
+    await live.until(r"2024/ +30 files")
+    await live.press("R", "escape")
+    [held] = await live.tree.ledger.store.holds(None, statuses=tuple(HoldStatus))
+    assert held.status is HoldStatus.OPEN
+    await live.press("R", "enter")
+    await live.until("nothing waits for you")
+    assert await live.tree.state("2024/07.jpg") is RecordState.MISSING
+
+
+@asynccontextmanager
+async def answering(tree: Tree, folder: Path) -> AsyncIterator[None]:
+    async with tree.watched() as engine:
+        service = Service(tree.ledger, engine, "test", datetime.now(UTC))
+        async with serving(service, ApiSettings(socket=str(folder / "s")), folder):
+            yield
+
+
+async def test_an_engine_that_comes_back_is_shown_as_it_is_then(tree: Tree, tmp_path: Path) -> None:
+    async def find() -> str:
+        return f"unix:{tmp_path / 's'}"
+
+    async with stage(Dashboard(find)) as shown:
+        async with answering(tree, tmp_path):
+            await shown.until(r"photos +● watching +31 ")
+        await shown.until("engine away")
+        tree.write("2025/meanwhile.jpg")
+        async with answering(tree, tmp_path):
+            await shown.until(r"photos +● watching +32 ")
+            await shown.until("added +2025/meanwhile.jpg")
+            tree.write("2025/after.jpg")
+            await shown.until("added +2025/after.jpg")
+            assert "engine away" not in shown.text
+
+
+async def test_every_change_of_a_burst_arrives_once_in_few_pieces(live: Live) -> None:
+    app = live.shown.app
+    for number in range(400):
+        live.tree.write(f"burst/{number:03}", "text")
+
+    async def all_there() -> bool:
+        added = [one.path for one in app.snapshot.changes if one.kind == "added"]
+        return sum(path.startswith("burst/") for path in added) == 400
+
+    await until(all_there, "400 changes in the feed")
+    numbers = [one.n for one in app.snapshot.changes]
+    assert numbers == sorted(set(numbers), reverse=True)
+
+
+async def test_quitting_asks_only_where_an_engine_would_end(live: Live) -> None:
+    app = live.shown.app
+    app.is_own = True
+    await live.press("q")
+    await live.until("The engine of this window ends with it")
+    await live.press("escape")
+    assert app.is_running
+    await live.press("ctrl+c")
+    assert app.is_running
+    app.is_own = False
+    await live.press("q")
+    assert not app.is_running or app._exit

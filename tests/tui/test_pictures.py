@@ -1,0 +1,121 @@
+"""Every screen at three sizes and in two themes, with a clock that stands still.
+
+A picture that is meant to change is drawn anew with TREELEDGER_PICTURES=1.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from rich.cells import cell_len
+from stage import SIZES, Stage, check_picture, stage
+from test_theme import contrast
+from textual.color import Color
+from values import NOW, change, operation, progress, repository, status, waiting
+
+from treeledger.client import Happened
+from treeledger.tui.model import Away, History, Journal, Looked, News, Told
+from treeledger.tui.theme import THEMES
+
+pytestmark = pytest.mark.anyio
+WATCH = {
+    "watches": 11_904,
+    "watches_needed": 11_904,
+    "watch_limit": 65_536,
+    "last_event": (NOW - timedelta(seconds=0.4)).isoformat(),
+    "source": "watchdog",
+}
+REPOSITORIES = [
+    repository("archive", "held", files=118_230, bytes=1.9e12, message="deletions wait for your decision"),
+    repository("family", "degraded", files=61_377, bytes=488e9, message="3,712 folders are not watched"),
+    repository("photos", "scanning", health=WATCH),
+    repository("scans", files=38_904, bytes=212e9, last_scan=NOW.replace(hour=2)),
+    repository("usb-2019", "offline", files=22_016, bytes=140e9, last_scan=NOW - timedelta(days=3)),
+]
+WAITING = [
+    waiting("held", "archive", "archive: 68,811 of 118,230 files are gone. Nothing is deleted"),
+    waiting("offline", "usb-2019", "usb-2019: /mnt/usb-2019 is not mounted. Nothing was changed. Mount it"),
+    waiting("dead_job", None, "phone: 14 jobs will not be tried again by themselves. Nothing is lost"),
+]
+CHANGES = [
+    change(1, "2024/07/IMG_0313.jpg", "deleted", size=9_100_000),
+    change(2, "2024/07/IMG_0312.jpg", "modified", size=9_800_000),
+    change(3, "2025/11/IMG_4391.jpg", "moved", path_before="inbox/IMG_4391.jpg"),
+    change(4, "2025/11/IMG_4417.xmp", size=6_200, hash=None),
+    change(5, "2025/11/[bold]IMG\x1b_4417.CR3"),
+]
+SECOND = int(NOW.timestamp())
+SCAN = progress(
+    expected=402_118, seconds=27.3, files_scanned=249_313, files_hashed=900, bytes_hashed=150_000_000
+)
+NEWS: list[News] = [
+    Looked(status(queue={"webhook": {"waiting": 1204}}), REPOSITORIES, WAITING, 3),
+    History(
+        [
+            operation(9),
+            operation(
+                8,
+                "scans",
+                "startup",
+                status="completed",
+                ended=NOW,
+                duration_ms=61_000,
+                files_scanned=38_904,
+                files_added=12,
+            ),
+            operation(7, "usb-2019", status="failed", ended=NOW, duration_ms=20, error="it is not mounted"),
+        ]
+    ),
+    Journal([], SECOND, is_afresh=True),
+    *(Journal([one], SECOND - 5 + place) for place, one in enumerate(CHANGES)),
+    Told([Happened("progress", SCAN)], SECOND),
+]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize("theme", [one.name for one in THEMES])
+async def test_screens_look_as_they_were_drawn(theme: str, size: tuple[int, int]) -> None:
+    async with stage(size=size) as shown:
+        shown.app.theme = theme
+        await shown.tell(*NEWS)
+        await shown.press("down", "down")
+        for name, key in (("home", "1"), ("operations", "2"), ("attention", "4")):
+            await shown.press(key)
+            await shown.pilot.pause()
+            check_picture(f"{name}-{size[0]}x{size[1]}", shown.text)
+            assert all(cell_len(line) <= size[0] for line in shown.text.splitlines())
+            assert_readable(shown)
+
+
+FRAME = frozenset("─━│╭╮╰╯╸▁▂▃▄▅▆▇█ ")
+
+
+def assert_readable(shown: Stage) -> None:
+    """Fails unless every word stands off from its ground."""
+    for line in shown.strips:
+        for text, look, _ in line:
+            if set(text) <= FRAME or look is None or look.color is None or look.bgcolor is None:
+                continue
+            colours = [Color.from_rich_color(one) for one in (look.color, look.bgcolor)]
+            assert contrast(*colours) >= 4.5, (text, look)
+
+
+async def test_a_newcomer_is_told_what_to_do() -> None:
+    async with stage() as shown:
+        assert "◐ starting" in shown.text
+        await shown.tell(Looked(status(), [], [], 0))
+        check_picture("newcomer-80x24", shown.text)
+
+
+async def test_an_engine_that_is_away_is_said_to_be_and_what_was_seen_stays() -> None:
+    async with stage() as shown:
+        await shown.tell(*NEWS, Away("the engine at unix:/run/s does not answer. What it did is on record"))
+        check_picture("away-80x24", shown.text)
+
+
+async def test_names_are_shown_safely() -> None:
+    async with stage() as shown:
+        await shown.tell(Looked(status(), [repository("[red]a\x1b[31m\u202eb")], [], 0))
+        assert "[red]a\\x1b[31m\\u202eb" in shown.text
+        assert "\x1b" not in shown.text

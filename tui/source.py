@@ -1,0 +1,148 @@
+"""Where the dashboard's news come from: the typed client of a running engine, found again whenever lost.
+
+However fast an engine tells, news go on `_EVERY` at most, put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import Final
+
+import anyio
+
+from treeledger import wire
+from treeledger.api.routing import Page
+from treeledger.client import Client, Happened
+from treeledger.errors import CursorExpired, EngineAway, TreeledgerError
+from treeledger.tui.model import MOST_OPERATIONS, Away, History, Journal, Looked, News, Told
+
+Find = Callable[[], Awaitable[str | None]]
+"""The address of the engine that runs, None while it is not ready; raises TreeledgerError if none can be."""
+
+_EVERY: Final = 0.1  # seconds between two pieces of news
+_LOOK_EVERY: Final = 2.0  # seconds between two looks at the state of all, where nothing calls for one
+_SOON: Final = 0.5  # seconds from what calls for a look to the next
+_AGAIN: Final = 0.5  # seconds between two tries to find the engine
+_READY: Final = 0.05  # seconds between two looks whether it is ready
+_NEWEST: Final = 200  # entries of the journal that a feed begins with
+_CALLING: Final = frozenset(("connected", "afresh", "began", "finished", "state", "attention"))
+
+
+class Source:
+    """Tells news of one engine after another, without end. `second` is the clock, in whole seconds."""
+
+    def __init__(self, find: Find, tell: Callable[[News], None], second: Callable[[], int]) -> None:
+        self._find = find
+        self._tell = tell
+        self._second = second
+        self._client: Client | None = None
+        self._wanted = anyio.Event()
+        self._events: list[Happened] = []
+        self._changes: list[wire.Change] = []
+
+    @property
+    def client(self) -> Client:
+        """Of the engine that answers now. Raises EngineAway."""
+        if self._client is None:
+            raise EngineAway("no engine answers at the moment; nothing was done. Try again once it is back")
+        return self._client
+
+    def look(self) -> None:
+        """Has the state of all looked at soon."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                async with Client(await self._address()) as client:
+                    self._client = client
+                    trouble = await self._through(client)
+            except TreeledgerError as error:
+                trouble = str(error)
+            finally:
+                self._client = None
+            self._tell(Away(trouble))
+            await anyio.sleep(_AGAIN)
+
+    async def _address(self) -> str:
+        while True:
+            address = await self._find()
+            if address is not None:
+                return address
+            await anyio.sleep(_READY)
+
+    async def _through(self, client: Client) -> str:
+        """Tells what comes through one client until something is in the way; what that is."""
+        troubles: list[str] = []
+        async with anyio.create_task_group() as tasks:
+
+            async def work(what: Callable[[Client], Awaitable[None]]) -> None:
+                try:
+                    await what(client)
+                except TreeledgerError as error:
+                    troubles.append(str(error))
+                    tasks.cancel_scope.cancel()
+
+            for what in (self._look_again_and_again, self._hear, self._read, self._pass_on):
+                tasks.start_soon(work, what)
+        return troubles[0]
+
+    async def _look_again_and_again(self, client: Client) -> None:
+        while True:
+            self._wanted = anyio.Event()
+            self._tell(await _looked(client))
+            with anyio.move_on_after(_LOOK_EVERY):
+                await self._wanted.wait()
+                await anyio.sleep(_SOON)
+
+    async def _hear(self, client: Client) -> None:
+        async with aclosing(client.events()) as events:
+            async for event in events:
+                if event.name in ("connected", "afresh"):
+                    self._tell(History(await _operations(client)))
+                else:
+                    self._events.append(event)
+                if event.name in _CALLING:
+                    self.look()
+
+    async def _read(self, client: Client) -> None:
+        """The journal: its newest entries, then each that comes; afresh where it cannot be gone on."""
+        while True:
+            newest = await client.journal(limit=_NEWEST)
+            self._changes.clear()
+            self._tell(Journal(newest.items, self._second(), is_afresh=True))
+            with suppress(CursorExpired):
+                async with aclosing(client.changes(newest.head)) as changes:
+                    async for change in changes:
+                        self._changes.append(change)
+
+    async def _pass_on(self, client: Client) -> None:
+        while True:
+            await anyio.sleep(_EVERY)
+            if self._events:
+                events, self._events = self._events, []
+                self._tell(Told(events, self._second()))
+            if self._changes:
+                changes, self._changes = self._changes, []
+                self._tell(Journal(changes, self._second()))
+                self.look()
+
+
+async def _looked(client: Client) -> Looked:
+    status = await client.status()
+    repositories = [one async for one in client.repositories()]
+    waiting = [one async for one in client.attention()]
+    problems: Page[wire.Problem] = await client.get("/api/problems", Page[wire.Problem])
+    return Looked(status, repositories, waiting, len(problems.items) if problems.next is None else None)
+
+
+async def _operations(client: Client) -> list[wire.Operation]:
+    """The newest, as many as are shown."""
+    found: list[wire.Operation] = []
+    async for one in client.operations():
+        found.append(one)
+        if len(found) == MOST_OPERATIONS:
+            break
+    return found

@@ -1,0 +1,138 @@
+"""Rows to choose one of: drawn when they are seen, so there may be millions."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from treeledger.tui.tables import Table
+from treeledger.tui.widgets.toned import Toned
+
+
+class Listing(Toned, can_focus=True):
+    """Shows a table; the row that is chosen stays so by its key, wherever it goes.
+
+    With `follows`, the first row is the newest and stays in sight until another one is chosen.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home", "first", "First", show=False),
+        Binding("end", "last", "Last", show=False),
+    ]
+
+    @dataclass
+    class Moved(Message):
+        """Another row is chosen."""
+
+        listing: Listing
+
+        @property
+        def control(self) -> Listing:
+            return self.listing
+
+    class Opened(Moved):
+        """The chosen row is to be opened."""
+
+    def __init__(self, *, id: str, follows: bool = False) -> None:
+        super().__init__(id=id)
+        self._follows = follows
+        self._table: Table | None = None
+        self._chosen = 0
+        self._key: Hashable | None = None
+        self._top = 0
+
+    @property
+    def place(self) -> int:
+        """Of the row that is chosen, from 0."""
+        return self._chosen
+
+    @property
+    def key(self) -> Hashable | None:
+        """Of the row that is chosen."""
+        return self._key
+
+    def show(self, table: Table) -> None:
+        """Shows this table from now on."""
+        before, self._table = self._key, table
+        if self._follows and self._chosen == 0:
+            self._choose(0)
+        else:
+            self._choose(self._place_of(before))
+        if self._key != before:
+            self.post_message(self.Moved(self))
+
+    def _place_of(self, key: Hashable | None) -> int:
+        """Where a row is now; of one that is gone, where it was."""
+        if key is None or self._table is None:
+            return self._chosen
+        places = range(len(self._table))
+        return next((place for place in places if self._table.key(place) == key), self._chosen)
+
+    def _choose(self, place: int) -> None:
+        rows = 0 if self._table is None else len(self._table)
+        self._chosen = max(0, min(place, rows - 1))
+        self._key = self._table.key(self._chosen) if self._table is not None and rows else None
+        room = max(1, self.content_size.height - 1)
+        self._top = max(self._chosen - room + 1, min(self._top, self._chosen, max(0, rows - room)))
+        self.refresh()
+
+    def _move_to(self, place: int) -> None:
+        before = self._key
+        self._choose(place)
+        if self._key != before:
+            self.post_message(self.Moved(self))
+
+    def action_move(self, by: int) -> None:
+        self._move_to(self._chosen + by)
+
+    def action_page(self, by: int) -> None:
+        self._move_to(self._chosen + by * max(1, self.content_size.height - 2))
+
+    def action_first(self) -> None:
+        self._move_to(0)
+
+    def action_last(self) -> None:
+        self._move_to(0 if self._table is None else len(self._table) - 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.action_move(1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.action_move(-1)
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None or offset.y == 0 or self._table is None:
+            return
+        place = self._top + offset.y - 1
+        if place < len(self._table):
+            self._move_to(place)
+            if event.chain == 2:
+                self.post_message(self.Opened(self))
+
+    def on_resize(self) -> None:
+        self._choose(self._chosen)
+
+    def render_line(self, y: int) -> Strip:
+        width = self.content_size.width
+        table = self._table
+        if table is None or not width:
+            return Strip.blank(width, self.rich_style)
+        if y == 0:
+            return self.strip(table.heading(width), width)
+        place = self._top + y - 1
+        if place >= len(table):
+            return self.strip((), width)
+        is_chosen = place == self._chosen and (self.has_focus or not self._follows)
+        line = table.line(place, width, marked=is_chosen)
+        return self.strip(line, width, chosen=is_chosen and self.has_focus)
