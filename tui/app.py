@@ -18,11 +18,8 @@ from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown, stored_from_os
 from treeledger.tui.model import News, Second, Snapshot, reduced
-from treeledger.tui.screens.attention import AttentionPage
-from treeledger.tui.screens.files import FilesPage
-from treeledger.tui.screens.home import HomePage
-from treeledger.tui.screens.operations import OperationsPage
-from treeledger.tui.screens.page import TABS, Page
+from treeledger.tui.pages import PLACES, modes
+from treeledger.tui.screens.page import Page
 from treeledger.tui.screens.questions import ChooseFolder, Confirm
 from treeledger.tui.source import Find, Source
 from treeledger.tui.theme import DARK, THEMES
@@ -49,16 +46,13 @@ class Dashboard(App[None]):
     TITLE = "treeledger"
     CSS_PATH = "dashboard.tcss"
     ENABLE_COMMAND_PALETTE = True
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        "home": HomePage,
-        "operations": OperationsPage,
-        "files": FilesPage,
-        "attention": AttentionPage,
-    }
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**modes()}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"switch_mode('{name}')", title, show=False, id=f"app.{name}")
-            for number, (name, title) in enumerate(TABS, 1)
+            Binding(
+                str(number), f"switch_mode('{place.name}')", place.title, show=False, id=f"app.{place.name}"
+            )
+            for number, place in enumerate(PLACES, 1)
         ),
         Binding("question_mark,f1", "help", "Help", key_display="?", id="app.help"),
         Binding("q,ctrl+q", "quit", "Quit", key_display="q", id="app.quit"),

@@ -34,6 +34,7 @@ class AttentionPage(Page):
     """What waits, one of it in full, and a word typed to approve."""
 
     name_of_mode = "attention"
+    CSS_PATH = "attention.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("A", "approve", "Approve", id="attention.approve"),
         Binding("R", "reject", "Reject", id="attention.reject"),

@@ -67,6 +67,7 @@ class FilesPage(Page):
     """The records of one repository, or of all."""
 
     name_of_mode = "files"
+    CSS_PATH = "files.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,e", "explain", "Explain", key_display="enter", id="files.explain"),
         Binding("slash", "search", "Search", key_display="/", id="files.search"),

@@ -27,6 +27,7 @@ class OperationsPage(Page):
     """The history, and one operation in full."""
 
     name_of_mode = "operations"
+    CSS_PATH = "operations.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Problems", key_display="enter", id="operations.open"),
         Binding("b", "bursts", "Bursts too", id="operations.bursts"),

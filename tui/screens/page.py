@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -15,37 +16,23 @@ from textual.widgets import Footer
 
 from treeledger.tui.details import status_line
 from treeledger.tui.model import Snapshot
-from treeledger.tui.texts import Line, Piece, Tone
+from treeledger.tui.pages import tab_line, tabs
 from treeledger.tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
     from treeledger.tui.app import Dashboard
-
-TABS: Final = (("home", "Home"), ("operations", "Operations"), ("files", "Files"), ("attention", "Attention"))
-
-
-def tab_line(chosen: str, decisions: int) -> Line:
-    """The names of the screens, with how much waits for a decision."""
-    line = [Piece(" treeledger ", Tone.STRONG)]
-    for number, (name, title) in enumerate(TABS, 1):
-        line.append(Piece(f"  {number} {title}", Tone.STRONG if name == chosen else Tone.DIM))
-        if name == "attention" and decisions:
-            line.append(Piece(f" ■{decisions}", Tone.BAD))
-    return tuple(line)
 
 
 class Tabs(Pane):
     """Names the screens; a click on one opens it."""
 
     def on_click(self, event: events.Click) -> None:
-        page = cast(Page, self.screen)
-        end = 0
-        for piece in tab_line(page.name_of_mode, page.dashboard.snapshot.decisions):
-            end += len(piece.text)
+        page, end = cast(Page, self.screen), 0
+        for tab in tabs(page.name_of_mode, page.dashboard.snapshot.decisions, self.content_size.width):
+            end += sum(cell_len(piece.text) for piece in tab.pieces)
             if event.x < end:
-                number = piece.text.strip().partition(" ")[0]
-                if number.isdecimal():
-                    self.app.switch_mode(TABS[int(number) - 1][0])
+                if tab.name:
+                    self.app.switch_mode(tab.name)
                 return
 
 
@@ -70,7 +57,8 @@ class Page(Screen[None]):
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """Shows what is known now."""
-        self.query_one("#tabs", Pane).show(lambda width: (tab_line(self.name_of_mode, snapshot.decisions),))
+        line = partial(tab_line, self.name_of_mode, snapshot.decisions)
+        self.query_one("#tabs", Pane).show(lambda width: (line(width),))
         status = partial(status_line, snapshot, is_own=self.dashboard.is_own)
         self.query_one("#status", Pane).show(lambda width: (status(width),))
         self.fill(snapshot, now)

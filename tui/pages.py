@@ -1,0 +1,81 @@
+"""The screens by their numbers, and the line that names them.
+
+A screen is imported when it is opened first: the first picture waits for one of them only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+from rich.cells import cell_len
+
+from treeledger.tui.texts import Line, Piece, Tone
+
+
+class Place(NamedTuple):
+    """A screen: the name of its mode, its title, and the class that shows it, `module:Class`."""
+
+    name: str
+    title: str
+    page: str
+
+
+PLACES: Final = (
+    Place("home", "Home", "home:HomePage"),
+    Place("operations", "Operations", "operations:OperationsPage"),
+    Place("files", "Files", "files:FilesPage"),
+    Place("attention", "Attention", "attention:AttentionPage"),
+)
+_ALWAYS_NAMED: Final = 6  # of the screens; the others are where there is room
+
+
+def opened(place: Place) -> Any:
+    """A new screen."""
+    module, _, name = place.page.partition(":")
+    return getattr(import_module(f"treeledger.tui.screens.{module}"), name)()
+
+
+def modes() -> dict[str, Callable[[], Any]]:
+    """What opens each screen, by the name of its mode."""
+    return {place.name: partial(opened, place) for place in PLACES}
+
+
+class Tab(NamedTuple):
+    """What stands for a screen in the line of tabs; `name` of its mode, "" for what stands for none."""
+
+    name: str
+    pieces: tuple[Piece, ...]
+
+
+def tabs(chosen: str, decisions: int, width: int) -> tuple[Tab, ...]:
+    """The program and its screens in so many cells: with all titles, with those of the first six, or with the
+    chosen one's alone; and how much waits for a decision."""
+    choices = (len(PLACES), _ALWAYS_NAMED, 0)
+    found = [_tabs(chosen, decisions, named) for named in choices]
+    return next((one for one in found if cell_len(_text(one)) <= width), found[-1])
+
+
+def tab_line(chosen: str, decisions: int, width: int) -> Line:
+    """The tabs as they are drawn."""
+    return tuple(piece for tab in tabs(chosen, decisions, width) for piece in tab.pieces)
+
+
+def _tabs(chosen: str, decisions: int, named: int) -> tuple[Tab, ...]:
+    found = [Tab("", (Piece(" treeledger ", Tone.STRONG),))]
+    for number, place in enumerate(PLACES, 1):
+        is_chosen = place.name == chosen
+        has_badge = place.name == "attention" and decisions > 0
+        if number > named > 0 and not is_chosen:
+            continue
+        title = f"{number} {place.title}" if number <= named or is_chosen else f"{number}"
+        pieces = (Piece(f"  {title}", Tone.STRONG if is_chosen else Tone.DIM),)
+        badge = (Piece(f" ■{decisions}", Tone.BAD),) if has_badge else ()
+        found.append(Tab(place.name, pieces + badge))
+    return tuple(found)
+
+
+def _text(tabs: Sequence[Tab]) -> str:
+    return "".join(piece.text for tab in tabs for piece in tab.pieces)
