@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
@@ -17,12 +18,16 @@ from textual.screen import Screen
 from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown, stored_from_os
+from treeledger.tui.commands import commands_of, for_repositories, known_keys, places
+from treeledger.tui.look import USUAL, Look, check
 from treeledger.tui.model import News, Second, Snapshot, reduced
 from treeledger.tui.pages import PLACES, modes
+from treeledger.tui.screens.explained import Explained
+from treeledger.tui.screens.help import Help
 from treeledger.tui.screens.page import Page
 from treeledger.tui.screens.questions import ChooseFolder, Confirm
 from treeledger.tui.source import Find, Source
-from treeledger.tui.theme import DARK, THEMES
+from treeledger.tui.theme import THEMES, derived
 
 Clock = Callable[[], datetime]
 _TICK: Final = 1.0  # seconds
@@ -55,27 +60,59 @@ class Dashboard(App[None]):
             for number, place in enumerate(PLACES, 1)
         ),
         Binding("question_mark,f1", "help", "Help", key_display="?", id="app.help"),
+        Binding("ctrl+p", "command_palette", "All commands", show=False, id="app.commands"),
         Binding("q,ctrl+q", "quit", "Quit", key_display="q", id="app.quit"),
+        Binding("tab", "focus_next", "Next list", show=False, id="app.next"),
+        Binding("ctrl+c", "how_to_quit", show=False, system=True),
     ]
 
-    def __init__(self, find: Find, *, is_own: bool = False, clock: Clock = local_now) -> None:
+    def __init__(
+        self, find: Find, *, is_own: bool = False, clock: Clock = local_now, look: Look = USUAL
+    ) -> None:
+        """Raises ConfigurationError for a theme or a use of keys that there is not."""
         super().__init__()
         self.is_own = is_own
         self.now = clock
         self.snapshot = Snapshot()
         self.chosen: str | None = None  # the repository that the screens are about
         self.source = Source(find, self._tell, lambda: int(clock().timestamp()))
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return {**super().get_theme_variable_defaults(), **DARK.variables}
-
-    def on_mount(self) -> None:
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = DARK.name
+        check(look, self.available_themes)
+        self.set_keymap(look.keymap)
+        self.theme = look.theme
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {**super().get_theme_variable_defaults(), **derived(self.current_theme)}
+
+    def on_mount(self) -> None:
         self.switch_mode("home")
         self.run_worker(self.source.run(), name="source", exit_on_error=True)
         self.set_interval(_TICK, self._tick)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette offers."""
+        for key in commands_of(screen):
+            yield SystemCommand(key.title, f"{key.help}  {key.keys}".strip(), partial(self._act, key.action))
+        for command in places(self.switch_mode):
+            yield SystemCommand(*command)
+        names = [one.name for one in self.snapshot.repositories]
+        for command in for_repositories(names, self._deeds):
+            yield SystemCommand(*command)
+        yield SystemCommand("Theme", "other colours, dark or light", self.action_change_theme)
+        yield SystemCommand("Picture", "saves the screen as an SVG file", self.deliver_screenshot)
+
+    @property
+    def _deeds(self) -> Sequence[tuple[str, str, Callable[[str], object]]]:
+        return (
+            ("scan", "lists all of it anew", self.scan),
+            ("pause or go on", "stops watching it, or watches it again", self.pause),
+            ("scrub", "reads contents again, for an hour", self.scrub),
+            ("remove", "ends the care for it; asks", self.remove),
+        )
+
+    async def _act(self, action: str) -> None:
+        await self.run_action(action, self.screen)
 
     def _tell(self, news: News) -> None:
         self.post_message(Arrived(news))
@@ -114,6 +151,52 @@ class Dashboard(App[None]):
             f"{repository}: a full scan begins",
         )
 
+    def pause(self, repository: str) -> None:
+        """Has the watching of a repository stop, or go on if it stopped."""
+        one = self.snapshot.repository(repository)
+        if one is not None and one.state == "paused":
+            self.work(lambda client: client.resume(repository), f"{repository}: goes on")
+        else:
+            done = f"{repository}: paused; p goes on, and a scan catches up"
+            self.work(lambda client: client.pause(repository), done)
+
+    def scrub(self, repository: str) -> None:
+        """Has contents read again, those first that were not verified for longest."""
+        self.work(
+            lambda client: client.trigger("scrub", repository=repository),
+            f"{repository}: a scrub begins; it reads for an hour at most",
+        )
+
+    def remove(self, repository: str) -> None:
+        """Ends the care for a repository, if a person says so once more."""
+        text = (
+            f"{repository} is watched and scanned no longer. Its files are not touched; its records are kept"
+            " and are there again when the folder is added again."
+        )
+
+        def remove(yes: bool | None) -> None:
+            if yes:
+                self.work(lambda client: client.remove_repository(repository), f"{repository}: removed")
+
+        self.push_screen(Confirm("Remove?", text), remove)
+
+    def explain(self, repository: str, path: str) -> None:
+        """Shows why a file is as it is."""
+        self.run_worker(self._explain(repository, path), exclusive=True, group="explain")
+
+    async def _explain(self, repository: str, path: str) -> None:
+        try:
+            facts = await self.source.client.explain(repository, path)
+        except TreeledgerError as error:
+            self.notify(shown(str(error)), severity="warning", markup=False)
+        else:
+            self.push_screen(Explained(facts, self.now()))
+
+    def copy(self, text: str) -> None:
+        """Gives a text to the terminal's clipboard."""
+        self.copy_to_clipboard(text)
+        self.notify(f"copied: {shown(text)}", markup=False)
+
     def action_add(self) -> None:
         self.push_screen(ChooseFolder(Path.home()), self._add)
 
@@ -124,10 +207,11 @@ class Dashboard(App[None]):
             self.work(lambda client: client.add_repository(root), f"{path}: is under care now")
 
     def action_help(self) -> None:
-        if self.screen.query("HelpPanel"):
-            self.action_hide_help_panel()
-        else:
-            self.action_show_help_panel()
+        title = self.screen.title_of_page if isinstance(self.screen, Page) else "here"
+        self.push_screen(Help(f"Keys of {title}", known_keys(self.screen)))
+
+    def action_how_to_quit(self) -> None:
+        self.notify("q leaves the dashboard", markup=False)
 
     async def action_quit(self) -> None:
         if not self.is_own:
@@ -144,6 +228,6 @@ class Dashboard(App[None]):
             self.exit()
 
 
-async def show(find: Find, *, is_own: bool) -> None:
-    """Runs the dashboard on this terminal until a person leaves it."""
-    await Dashboard(find, is_own=is_own).run_async()
+async def show(find: Find, *, is_own: bool, look: Look = USUAL) -> None:
+    """Runs the dashboard on this terminal until a person leaves it. Raises as `Dashboard`."""
+    await Dashboard(find, is_own=is_own, look=look).run_async()

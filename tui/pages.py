@@ -32,10 +32,15 @@ PLACES: Final = (
 _ALWAYS_NAMED: Final = 6  # of the screens; the others are where there is room
 
 
+def page_class(place: Place) -> Any:
+    """The class of a screen, imported now."""
+    module, _, name = place.page.partition(":")
+    return getattr(import_module(f"treeledger.tui.screens.{module}"), name)
+
+
 def opened(place: Place) -> Any:
     """A new screen."""
-    module, _, name = place.page.partition(":")
-    return getattr(import_module(f"treeledger.tui.screens.{module}"), name)()
+    return page_class(place)()
 
 
 def modes() -> dict[str, Callable[[], Any]]:

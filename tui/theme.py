@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from textual.color import Color
 from textual.theme import Theme
 
 from treeledger.tui.texts import Tone
@@ -49,3 +50,11 @@ COLOURS: Final = {
     Tone.WARN: "$warning",
     Tone.BAD: "$error",
 }
+
+
+def derived(theme: Theme) -> dict[str, str]:
+    """The variables that a theme of somebody else lacks, from its ground and its text."""
+    made = theme.to_color_system().generate()
+    ground, text = Color.parse(made["background"]), Color.parse(made["foreground"])
+    shares = {"dim": 0.7, "frame": 0.3, "chosen": 0.12}
+    return {name: ground.blend(text, share).hex for name, share in shares.items()}

@@ -52,7 +52,9 @@ async def _show(dashboard: Any, ledger: UnlockedLedger, options: Options) -> int
             holder = await ledger.store.engine_holder(ledger.host)
             return None if holder is None else holder.address or None
 
-        await dashboard.show(find, is_own=is_own)
+        settings = ledger.configuration.tui
+        look = dashboard.Look(settings.theme, settings.keymap)
+        await dashboard.show(find, is_own=is_own, look=look)
     return 0
 
 

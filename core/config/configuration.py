@@ -24,6 +24,7 @@ from treeledger.config.settings import (
     RepositorySettings,
     Section,
     StoreSettings,
+    TuiSettings,
 )
 from treeledger.config.tables import PluginTables
 from treeledger.errors import ConfigurationError
@@ -41,6 +42,7 @@ class _Document(Section, frozen=True, kw_only=True):
     api: ApiSettings = ApiSettings()
     attention: AttentionSettings = AttentionSettings()
     log: LogSettings = LogSettings()
+    tui: TuiSettings = TuiSettings()
     defaults: dict[str, Any] = msgspec.field(default_factory=dict)
     repositories: list[dict[str, Any]] = msgspec.field(default_factory=list)
     plugins: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
@@ -57,6 +59,7 @@ class Configuration:
     api: ApiSettings
     attention: AttentionSettings
     log: LogSettings
+    tui: TuiSettings
     repositories: tuple[DeclaredRepository, ...]
     plugin_dirs: tuple[Path, ...]
     plugins: PluginTables
@@ -156,6 +159,7 @@ def parse(text: str, path: Path | None, environ: Mapping[str, str]) -> Configura
         api=document.api,
         attention=document.attention,
         log=document.log,
+        tui=document.tui,
         repositories=_declared(document.repositories, label),
         plugin_dirs=tuple(folder / Path(name).expanduser() for name in document.plugin_dirs),
         plugins=PluginTables(document.plugins, path or Path(label)),

@@ -219,6 +219,13 @@ class LogSettings(Section, frozen=True, kw_only=True):
     keep: Count = 5  # rotated files
 
 
+class TuiSettings(Section, frozen=True, kw_only=True):
+    """How the dashboard looks, and which keys it has."""
+
+    theme: str = "treeledger-dark"
+    keymap: dict[str, str] = msgspec.field(default_factory=dict)  # from the id of a key's use to keys
+
+
 class RepositoryIdentity(Section, frozen=True, kw_only=True):
     """The keys of a `[[repositories]]` table that are no settings."""
 

@@ -43,6 +43,10 @@ TEMPLATE: Final = """\
 #max_size = "10MiB"                # then a new one is begun
 #keep = 5                          # old ones
 
+[tui]                              # the dashboard
+#theme = "treeledger-light"        # any of those that ctrl+p, Theme shows
+#keymap = { "home.scan" = "f5" }   # other keys, by the ids in docs/tui.md
+
 [defaults]                         # each repository may override what follows
 #profile = "small"                 # small | large | high-change
 #change_key = "auto"               # auto | strict | no-ctime | size-mtime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,14 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from stage import Live, stage
+from stage import Live, nowhere, stage
 from support import Tree, until
 
 from treeledger.api.server import serving
 from treeledger.api.service import Service
 from treeledger.config.settings import ApiSettings
+from treeledger.errors import ConfigurationError
 from treeledger.model import HoldStatus, OperationType, RecordState
 from treeledger.tui.app import Dashboard
+from treeledger.tui.look import Look
 
 pytestmark = pytest.mark.anyio
 
@@ -169,3 +172,91 @@ async def test_quitting_asks_only_where_an_engine_would_end(live: Live) -> None:
     app.is_own = False
     await live.press("q")
     assert not app.is_running or app._exit
+
+
+async def test_question_mark_shows_what_every_key_does(live: Live) -> None:
+    await live.press("question_mark")
+    await live.until("Keys of Home")
+    await live.until("s  Scan  lists all of it anew")
+    await live.press("escape")
+    await live.until("● watching")
+
+
+async def test_the_palette_finds_everything_by_name(live: Live) -> None:
+    await live.press("ctrl+p", *"photos pause")
+    await live.until("photos: pause or go on")
+    await live.press("enter")
+    await live.until("‖ paused")
+    await live.press("ctrl+p", *"go to oper")
+    await live.until("Go to Operations")
+    await live.press("enter")
+    await live.until("Operation [0-9]+  photos")
+
+
+async def test_c_scrubs(live: Live) -> None:
+    await live.press("c")
+    await live.until("photos: a scrub begins")
+
+    async def is_over() -> bool:
+        return any(
+            one.type is OperationType.SCRUB and one.end_time is not None
+            for one in await live.tree.ledger.sync_operations()
+        )
+
+    await until(is_over, "a scrub that has ended")
+
+
+async def test_a_repository_is_removed_after_a_question(live: Live) -> None:
+    await live.press("X", "escape")
+    assert len(await live.tree.ledger.repositories()) == 1
+    await live.press("X")
+    await live.until("photos is watched and scanned no longer")
+    await live.press("enter")
+    await live.until("Nothing is under care yet")
+    assert not await live.tree.ledger.repositories()
+
+
+async def test_a_folder_is_picked_in_the_tree(live: Live, tmp_path: Path) -> None:
+    (tmp_path / "parent/child").mkdir(parents=True)
+    await live.press("a")
+    await live.until("Take a folder under care")
+    entry = live.shown.app.screen.query_one("#path")
+    entry.value = str(tmp_path / "parent")  # type: ignore[attr-defined]
+    await live.until("child")
+    await live.press("tab", "down")
+    await live.until("parent/child")
+    await live.press("enter")
+    await live.until("child +● watching +0 ")
+
+
+async def test_a_change_is_explained_and_its_path_copied(live: Live) -> None:
+    live.tree.write("2025/new.jpg", "new")
+    await live.until(r"added +2025/new.jpg")
+    await live.press("y")
+    await live.until("copied: 2025/new.jpg")
+    assert live.shown.app.clipboard == "2025/new.jpg"
+    await live.press("e")
+    await live.until("11507a0e2f5e69d5dfa40a62a1")
+    await live.press("escape", "tab", "down", "enter")
+    await live.until("hash +sha256")
+
+
+async def test_keys_do_what_the_keymap_says(tree: Tree, tmp_path: Path) -> None:
+    look = Look(keymap={"home.scan": "f5", "app.files": "ctrl+f"})
+    async with stage(Dashboard(nowhere, look=look)) as shown:
+        await shown.press("f5")
+        assert "f5 Scan" in shown.text
+        await shown.press("ctrl+f")
+        await shown.until("Files  all repositories")
+
+
+@pytest.mark.parametrize(
+    ("look", "message"),
+    [
+        (Look(theme="treeledger-drak"), "theme: there is no 'treeledger-drak'; there is treeledger-dark"),
+        (Look(keymap={"home.scam": "x"}), "keymap: there is no 'home.scam'; there is home.scan"),
+    ],
+)
+def test_a_look_that_there_is_not_is_refused(look: Look, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        Dashboard(nowhere, look=look)

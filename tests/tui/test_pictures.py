@@ -15,7 +15,7 @@ from textual.color import Color
 from values import NOW, change, operation, progress, repository, status, waiting
 
 from treeledger.client import Happened
-from treeledger.tui.model import Away, History, Journal, Looked, News, Told
+from treeledger.tui.model import Away, History, Journal, Looked, News, Second, Told
 from treeledger.tui.theme import THEMES
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +70,7 @@ NEWS: list[News] = [
     Journal([], SECOND, is_afresh=True),
     *(Journal([one], SECOND - 5 + place) for place, one in enumerate(CHANGES)),
     Told([Happened("progress", SCAN)], SECOND),
+    Second(SECOND),
 ]
 
 

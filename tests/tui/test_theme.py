@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from textual.color import Color
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from treeledger.tui.texts import Tone
-from treeledger.tui.theme import COLOURS, THEMES
+from treeledger.tui.theme import COLOURS, THEMES, derived
 
 
 def contrast(one: Color, other: Color) -> float:
@@ -32,3 +32,13 @@ def colour(theme: Theme, name: str) -> Color:
 def test_a_tone_can_be_read(theme: Theme, ground: str, tone: Tone) -> None:
     text = colour(theme, COLOURS[tone].removeprefix("$"))
     assert contrast(text, colour(theme, ground)) >= 4.5
+
+
+@pytest.mark.parametrize("theme", BUILTIN_THEMES.values(), ids=lambda theme: theme.name)
+def test_themes_of_others_have_all_colours(theme: Theme) -> None:
+    made = derived(theme)
+    assert set(made) == set(THEMES[0].variables)
+    if not theme.ansi:  # those are the terminal's own
+        text, ground = (theme.to_color_system().generate()[name] for name in ("foreground", "background"))
+        full = contrast(Color.parse(text), Color.parse(ground))
+        assert contrast(Color.parse(made["dim"]), Color.parse(ground)) >= min(3.0, full / 3)

@@ -43,6 +43,7 @@ from treeledger.config.settings import (
     RepositoryIdentity,
     RepositorySettings,
     StoreSettings,
+    TuiSettings,
 )
 from treeledger.config.tables import InstanceSettings
 from treeledger.ledger import Ledger
@@ -63,6 +64,7 @@ TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "api": ApiSettings,
     "attention": AttentionSettings,
     "log": LogSettings,
+    "tui": TuiSettings,
     "defaults": RepositorySettings,
     "repositories": RepositoryIdentity,
     "plugins.NAME": InstanceSettings,

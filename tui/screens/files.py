@@ -8,23 +8,19 @@ from functools import partial
 from typing import ClassVar, Final, NamedTuple
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from treeledger import wire
-from treeledger.answers import FileExplanation
 from treeledger.api.routing import Page as Listed
 from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
-from treeledger.tui.file_texts import FileTable, explained, globs_of
+from treeledger.tui.file_texts import FileTable, globs_of
 from treeledger.tui.model import Snapshot
 from treeledger.tui.screens.page import Page
 from treeledger.tui.widgets.listing import Listing
-from treeledger.tui.widgets.pane import Pane
 
 _AT_ONCE: Final = 200  # records that are read together
 _AHEAD: Final = 100  # rows before the last that is known, at which more are read
@@ -37,30 +33,6 @@ class Wanted(NamedTuple):
     repository: str | None = None
     text: str = ""
     duplicates: bool = False
-
-
-class Explained(ModalScreen[None]):
-    """Why a file is as it is."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "close", "Close", key_display="esc")]
-
-    def __init__(self, facts: FileExplanation, now: datetime) -> None:
-        super().__init__()
-        self._facts = facts
-        self._now = now
-
-    def compose(self) -> ComposeResult:
-        yield Pane(id="explained")
-        yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        pane = self.query_one("#explained", Pane)
-        pane.show(lambda width: explained(self._facts, width, self._now))
-        pane.border_title = None
-        self.call_after_refresh(pane.entitle, shown(self._facts.path or self._facts.root))
-
-    def action_close(self) -> None:
-        self.dismiss(None)
 
 
 class FilesPage(Page):
@@ -154,15 +126,7 @@ class FilesPage(Page):
         key = self.query_one("#files", Listing).key
         one = next((record for record in self._records if record.id == key), None)
         if one is not None:
-            self.run_worker(self._explain(one))
-
-    async def _explain(self, one: wire.Record) -> None:
-        try:
-            facts = await self.dashboard.source.client.explain(one.repository, one.path)
-        except TreeledgerError as error:
-            self.notify(shown(str(error)), severity="warning", markup=False)
-        else:
-            self.app.push_screen(Explained(facts, self.dashboard.now()))
+            self.dashboard.explain(one.repository, one.path)
 
     def action_search(self) -> None:
         entry = self.query_one("#search", Input)

@@ -23,6 +23,8 @@ from treeledger.tui.widgets.pane import Pane
 
 _AROUND: Final = 3  # lines of a frame with a heading
 _DETAIL: Final = 6  # lines of the detail with its frame
+_FEED: Final = 5  # lines that the changes have at least, with their frame
+_EDGES: Final = 3  # lines above and below all
 
 
 class HomePage(Page):
@@ -32,12 +34,16 @@ class HomePage(Page):
     CSS_PATH = "home.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", key_display="enter", id="home.open"),
-        Binding("s", "scan", "Scan", id="home.scan"),
-        Binding("p", "pause", "Pause", id="home.pause"),
-        Binding("a", "app.add", "Add", id="home.add"),
-        Binding("slash", "filter", "Filter", key_display="/", id="home.filter"),
-        Binding("f", "freeze", "Freeze", id="home.freeze"),
+        Binding("enter", "open", "Open", key_display="enter", id="home.open", tooltip="its files"),
+        Binding("s", "scan", "Scan", id="home.scan", tooltip="lists all of it anew"),
+        Binding("p", "pause", "Pause", id="home.pause", tooltip="pauses the watching, or goes on"),
+        Binding("a", "app.add", "Add", id="home.add", tooltip="takes another folder under care"),
+        Binding("e", "explain", "Explain", id="home.explain", tooltip="why a changed file is as it is"),
+        Binding("slash", "filter", "Filter", key_display="/", id="home.filter", tooltip="of the changes"),
+        Binding("f", "freeze", "Freeze", show=False, id="home.freeze", tooltip="or follow the changes"),
+        Binding("y", "copy", "Copy path", show=False, id="home.copy"),
+        Binding("c", "scrub", "Scrub", show=False, id="home.scrub", tooltip="reads contents for an hour"),
+        Binding("X", "remove", "Remove", show=False, id="home.remove", tooltip="ends the care for it; asks"),
         Binding("escape", "unfilter", "Show all", show=False),
     ]
 
@@ -48,7 +54,7 @@ class HomePage(Page):
 
     def body(self) -> Iterable[Widget]:
         yield Container(Listing(id="repositories"), Pane(id="detail"), id="top")
-        yield Listing(id="feed", follows=True)
+        yield Listing(id="feed", follows=True, heading=False)
         yield Input(placeholder="a part of the path or kind, or a glob as *.jpg", id="filter", compact=True)
 
     def on_mount(self) -> None:
@@ -72,9 +78,12 @@ class HomePage(Page):
         detail.entitle("Welcome" if one is None else f"{shown(one.name)}  {shown(one.root)}")
         self._fill_feed(snapshot, now)
 
-    def _share_out(self, lines: int) -> None:
-        """Gives the repositories as many lines as they need, beside the detail where there is room."""
+    def _share_out(self, wanted: int) -> None:
+        """Gives the repositories the lines that they want, and leaves some to the changes; beside the detail
+        where there is room."""
         is_wide = self.has_class("-wide")
+        room = self.size.height - _EDGES - _FEED - (0 if is_wide else _DETAIL)
+        lines = max(_AROUND + 1, min(wanted, room))
         self.query_one("#top").styles.height = max(_DETAIL, lines) if is_wide else "auto"
         self.query_one("#repositories").styles.height = "100%" if is_wide else lines
 
@@ -95,10 +104,28 @@ class HomePage(Page):
         more = sum(one.n > last for one in live)
         return f"frozen, {more} new  f goes on"
 
-    @on(Listing.Opened, "#repositories")
+    @on(Listing.Opened)
     def action_open(self) -> None:
-        """Shows the files of the repository that is chosen."""
-        self.app.switch_mode("files")
+        """Shows the files of the chosen repository, or why the file of the chosen change is as it is."""
+        if self.query_one("#feed").has_focus:
+            self.action_explain()
+        else:
+            self.app.switch_mode("files")
+
+    @property
+    def _change(self) -> wire.Change | None:
+        """The change that is chosen; the newest, if none is."""
+        table = self.query_one("#feed", Listing).table
+        place = self.query_one("#feed", Listing).place
+        return table.changes[place] if isinstance(table, Feed) and place < len(table) else None
+
+    def action_explain(self) -> None:
+        if (one := self._change) is not None:
+            self.dashboard.explain(one.repository, one.path)
+
+    def action_copy(self) -> None:
+        if (one := self._change) is not None:
+            self.dashboard.copy(one.path)
 
     @on(Listing.Moved, "#repositories")
     def _another(self) -> None:
@@ -134,12 +161,13 @@ class HomePage(Page):
             self.dashboard.scan(name)
 
     def action_pause(self) -> None:
-        one = self.dashboard.snapshot.repository(self.chosen)
-        if one is None:
-            return
-        if one.state == "paused":
-            self.dashboard.work(lambda client: client.resume(one.name), f"{one.name}: goes on")
-        else:
-            self.dashboard.work(
-                lambda client: client.pause(one.name), f"{one.name}: paused; p goes on, and a scan catches up"
-            )
+        if (name := self.chosen) is not None:
+            self.dashboard.pause(name)
+
+    def action_scrub(self) -> None:
+        if (name := self.chosen) is not None:
+            self.dashboard.scrub(name)
+
+    def action_remove(self) -> None:
+        if (name := self.chosen) is not None:
+            self.dashboard.remove(name)

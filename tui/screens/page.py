@@ -16,7 +16,7 @@ from textual.widgets import Footer
 
 from treeledger.tui.details import status_line
 from treeledger.tui.model import Snapshot
-from treeledger.tui.pages import tab_line, tabs
+from treeledger.tui.pages import PLACES, tab_line, tabs
 from treeledger.tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ class Page(Screen[None]):
     """A screen that is a function of the snapshot."""
 
     name_of_mode: ClassVar[str]
+
+    @property
+    def title_of_page(self) -> str:
+        return next(place.title for place in PLACES if place.name == self.name_of_mode)
 
     @property
     def dashboard(self) -> Dashboard:

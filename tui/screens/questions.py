@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from rich.style import Style
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,6 +15,10 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Footer, Input, Static
+from textual.widgets.directory_tree import DirEntry
+from textual.widgets.tree import TreeNode
+
+from treeledger.names import shown, stored_from_os
 
 
 class Confirm(ModalScreen[bool]):
@@ -41,8 +47,32 @@ class Confirm(ModalScreen[bool]):
 class Folders(DirectoryTree):
     """Folders only, without hidden ones."""
 
+    ICON_NODE = "▸ "
+    ICON_NODE_EXPANDED = "▾ "
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "screen.take", "Take it", key_display="enter"),
+        Binding("right,space", "toggle_node", "Open", key_display="right"),
+        Binding("left,u", "up", "Up", key_display="left", tooltip="to the folder above"),
+    ]
+
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
-        return [path for path in paths if not path.name.startswith(".") and path.is_dir()]
+        return [path for path in paths if not path.name.startswith(".") and _is_folder(path)]
+
+    def render_label(self, node: TreeNode[DirEntry], base_style: Style, style: Style) -> Text:
+        mark = self.ICON_NODE_EXPANDED if node.is_expanded else self.ICON_NODE
+        path = Path(self.path) if node.data is None else node.data.path
+        name = str(path) if node.is_root else path.name
+        return Text.assemble((mark, base_style), (shown(stored_from_os(name)), style))
+
+    def action_up(self) -> None:
+        self.path = Path(self.path).parent
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # who may not look at it cannot take it under care either
 
 
 class ChooseFolder(ModalScreen[str | None]):
@@ -50,7 +80,7 @@ class ChooseFolder(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave it", key_display="esc"),
-        Binding("tab", "app.focus_next", "Tree / path", show=True),
+        Binding("tab", "app.focus_next", "Path / folders", show=True),
     ]
 
     def __init__(self, begin: Path) -> None:
@@ -58,20 +88,28 @@ class ChooseFolder(ModalScreen[str | None]):
         self._begin = begin
 
     def compose(self) -> ComposeResult:
-        entry = Input(str(self._begin), id="path", compact=True)
+        entry = Input(str(self._begin), id="path", compact=True, select_on_focus=False)
         box = Vertical(entry, Folders(self._begin), classes="question tall")
         box.border_title = "Take a folder under care"
-        box.border_subtitle = "enter takes it"
+        box.border_subtitle = "enter takes the folder in the first line"
         yield box
         yield Footer(compact=True, show_command_palette=False)
 
-    @on(DirectoryTree.DirectorySelected)
-    def _picked(self, event: DirectoryTree.DirectorySelected) -> None:
-        self.query_one("#path", Input).value = str(event.path)
+    @on(Input.Changed, "#path")
+    def _typed(self, event: Input.Changed) -> None:
+        """The tree shows the folder that is typed, as soon as there is one."""
+        path, tree = Path(event.value).expanduser(), self.query_one(Folders)
+        if self.query_one("#path").has_focus and event.value and _is_folder(path) and path != tree.path:
+            tree.path = path
+
+    @on(Folders.NodeHighlighted)
+    def _picked(self, event: Folders.NodeHighlighted[DirEntry]) -> None:
+        if self.query_one(Folders).has_focus and event.node.data is not None:
+            self.query_one("#path", Input).value = str(event.node.data.path)
 
     @on(Input.Submitted, "#path")
-    def _taken(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value or None)
+    def action_take(self) -> None:
+        self.dismiss(self.query_one("#path", Input).value or None)
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -18,7 +18,8 @@ from treeledger.tui.widgets.toned import Toned
 class Listing(Toned, can_focus=True):
     """Shows a table; the row that is chosen stays so by its key, wherever it goes.
 
-    With `follows`, the first row is the newest and stays in sight until another one is chosen.
+    With `follows`, the first row is the newest and stays in sight until another one is chosen. With
+    `heading`, the columns have their titles above them.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,13 +44,19 @@ class Listing(Toned, can_focus=True):
     class Opened(Moved):
         """The chosen row is to be opened."""
 
-    def __init__(self, *, id: str, follows: bool = False) -> None:
+    def __init__(self, *, id: str, follows: bool = False, heading: bool = True) -> None:
         super().__init__(id=id)
         self._follows = follows
+        self._above = 1 if heading else 0  # lines above the rows
         self._table: Table | None = None
         self._chosen = 0
         self._key: Hashable | None = None
         self._top = 0
+
+    @property
+    def table(self) -> Table | None:
+        """What is shown."""
+        return self._table
 
     @property
     def place(self) -> int:
@@ -67,7 +74,9 @@ class Listing(Toned, can_focus=True):
         if self._follows and self._chosen == 0:
             self._choose(0)
         else:
-            self._choose(self._place_of(before))
+            place = self._place_of(before)
+            self._top += place - self._chosen  # what is read stays where it is while rows come above it
+            self._choose(place)
         if self._key != before:
             self.post_message(self.Moved(self))
 
@@ -82,7 +91,7 @@ class Listing(Toned, can_focus=True):
         rows = 0 if self._table is None else len(self._table)
         self._chosen = max(0, min(place, rows - 1))
         self._key = self._table.key(self._chosen) if self._table is not None and rows else None
-        room = max(1, self.content_size.height - 1)
+        room = max(1, self.content_size.height - self._above)
         self._top = max(self._chosen - room + 1, min(self._top, self._chosen, max(0, rows - room)))
         self.refresh()
 
@@ -96,7 +105,7 @@ class Listing(Toned, can_focus=True):
         self._move_to(self._chosen + by)
 
     def action_page(self, by: int) -> None:
-        self._move_to(self._chosen + by * max(1, self.content_size.height - 2))
+        self._move_to(self._chosen + by * max(1, self.content_size.height - self._above - 1))
 
     def action_first(self) -> None:
         self._move_to(0)
@@ -112,9 +121,9 @@ class Listing(Toned, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        if offset is None or offset.y == 0 or self._table is None:
+        if offset is None or offset.y < self._above or self._table is None:
             return
-        place = self._top + offset.y - 1
+        place = self._top + offset.y - self._above
         if place < len(self._table):
             self._move_to(place)
             if event.chain == 2:
@@ -128,9 +137,9 @@ class Listing(Toned, can_focus=True):
         table = self._table
         if table is None or not width:
             return Strip.blank(width, self.rich_style)
-        if y == 0:
+        if y < self._above:
             return self.strip(table.heading(width), width)
-        place = self._top + y - 1
+        place = self._top + y - self._above
         if place >= len(table):
             return self.strip((), width)
         is_chosen = place == self._chosen and (self.has_focus or not self._follows)

@@ -1,0 +1,42 @@
+"""Help: what every key does on the screen that is open."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Static
+
+from treeledger.tui.commands import Known
+
+
+class Help(ModalScreen[None]):
+    """A list of keys; whatever closes a window closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,f1,q", "app.pop_screen", "Close", key_display="esc")
+    ]
+
+    def __init__(self, title: str, keys: list[Known]) -> None:
+        super().__init__()
+        self._title = title
+        self._keys = keys
+
+    def compose(self) -> ComposeResult:
+        wide = max((len(one.keys) for one in self._keys), default=0)
+        lines = (
+            Content.assemble(
+                (f"{one.keys:>{wide}}", "bold $primary"),
+                f"  {one.title}",
+                (f"  {one.help}" if one.help else "", "$dim"),
+            )
+            for one in self._keys
+        )
+        box = VerticalScroll(Static(Content("\n").join(lines)), classes="question")
+        box.border_title = self._title
+        yield box
+        yield Footer(compact=True, show_command_palette=False)
