@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from treeledger.config.show import Row
     from treeledger.engine.scrubbing import Judged, Scrubbed
     from treeledger.explaining import Explanation, Sight
+    from treeledger.holds import Contents
     from treeledger.jobs import Handled
     from treeledger.protocols import Verdict
 
@@ -103,6 +104,60 @@ class HeldFile(Form, frozen=True, kw_only=True):
     @classmethod
     def of(cls, record: model.FileRecord) -> HeldFile:
         return cls(id=record.id, path=record.path, size=record.stat.size)
+
+
+class HeldFolder(Form, frozen=True, kw_only=True):
+    """What is held in one folder at the top of a repository; `name` is empty for files that are in none.
+
+    `whole`: no file of the folder is there any more; `elsewhere`: how many of its files have their content in
+    a file that is there, in any repository, null where that was not asked.
+    """
+
+    name: str
+    files: int
+    bytes: int
+    whole: bool
+    elsewhere: int | None
+
+
+class HeldContents(Form, frozen=True, kw_only=True):
+    """What a held deletion is about now: all of it together, and `folders`, those with the most files first.
+
+    `more_folders` are counted in all the rest, and not listed. `first_seen` and `last_seen`: when its files
+    were found gone.
+    """
+
+    files: int
+    bytes: int
+    elsewhere: int | None
+    first_seen: datetime | None
+    last_seen: datetime | None
+    sample: list[str]
+    folders: list[HeldFolder]
+    more_folders: int
+
+    @classmethod
+    def of(cls, contents: Contents, limit: int) -> HeldContents:
+        folders, copies = contents.folders, contents.copies
+        return cls(
+            files=sum(one.files for one in folders),
+            bytes=sum(one.bytes for one in folders),
+            elsewhere=None if copies is None else sum(copies.values()),
+            first_seen=min((one.first for one in folders), default=None),
+            last_seen=max((one.last for one in folders), default=None),
+            sample=list(contents.sample),
+            folders=[
+                HeldFolder(
+                    name=one.name,
+                    files=one.files,
+                    bytes=one.bytes,
+                    whole=one.is_whole,
+                    elsewhere=None if copies is None else copies.get(one.name, 0),
+                )
+                for one in folders[:limit]
+            ],
+            more_folders=max(0, len(folders) - limit),
+        )
 
 
 class Rule(Form, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from treeledger import wire
 from treeledger.answers import (
     FileExplanation,
+    HeldContents,
     HeldFile,
     PathRule,
     RecordDetails,
@@ -25,6 +26,7 @@ from treeledger.wire_work import Engine
 
 T = TypeVar("T")
 _LOADED_WITHIN: Final = 10.0  # seconds: a server that was never asked before is loaded first
+_WHOLE_LEDGER: Final = 300.0  # seconds for what every record is looked at for
 
 State = Literal["present", "missing", "deleted", "ignored", "all"]
 
@@ -107,6 +109,13 @@ class Reading:
     def deletion_files(self, id: int) -> AsyncIterator[HeldFile]:
         """The files that a held deletion is about."""
         return self.pages(f"/api/deletions/{id}/files", HeldFile)
+
+    async def deletion_folders(self, id: int, *, copies: bool = False, limit: int = 1000) -> HeldContents:
+        """What a held deletion is about, by the folders at the top; with `copies` also how many of its files
+        have the same content elsewhere, which takes longer."""
+        route = f"/api/deletions/{id}/folders"
+        query = {"copies": _flag(copies), "limit": limit}
+        return await self.transport.ask("GET", route, HeldContents, query=query, within=_WHOLE_LEDGER)
 
     def queue(self, *, action: str | None = None, state: JobState | None = None) -> AsyncIterator[wire.Job]:
         """Oldest first."""

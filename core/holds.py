@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
 from treeledger.errors import NotFound, UsageError
 from treeledger.model import HeldDeletion, HoldStatus
-from treeledger.protocols import Store
+from treeledger.protocols import HeldFolder, Store
+
+_SAMPLES: Final = 3
+
+
+class Contents(NamedTuple):
+    """What a hold is about: every folder, the first paths, and by folder how many files have copies elsewhere
+    (None: that was not asked)."""
+
+    folders: Sequence[HeldFolder]
+    sample: Sequence[str]
+    copies: Mapping[str, int] | None
 
 
 async def held_deletion(store: Store, id: int) -> HeldDeletion:
@@ -13,6 +27,15 @@ async def held_deletion(store: Store, id: int) -> HeldDeletion:
         if hold.id == id:
             return hold
     raise NotFound(f"there is no held deletion {id}; see: treeledger deletions list")
+
+
+async def contents_of(store: Store, hold: HeldDeletion, *, copies: bool) -> Contents:
+    """What it is about now. With `copies` the hashes of the whole ledger are read: about a second for a
+    million of files."""
+    sample = await store.gone_records(hold.repository_id, held_id=hold.id, since=None, limit=_SAMPLES)
+    folders = await store.held_folders(hold)
+    counted = await store.held_copies(hold) if copies else None
+    return Contents(folders, [record.path for record in sample], counted)
 
 
 async def decide(store: Store, id: int, status: HoldStatus, *, by: str) -> HeldDeletion:

@@ -33,6 +33,7 @@ from treeledger.protocols.store_values import Added as Added
 from treeledger.protocols.store_values import Applied as Applied
 from treeledger.protocols.store_values import FileQuery as FileQuery
 from treeledger.protocols.store_values import Gone as Gone
+from treeledger.protocols.store_values import HeldFolder as HeldFolder
 from treeledger.protocols.store_values import JobCount as JobCount
 from treeledger.protocols.store_values import Migration as Migration
 from treeledger.protocols.store_values import NewFile as NewFile

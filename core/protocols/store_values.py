@@ -73,6 +73,21 @@ class Gone(NamedTuple):
     now: datetime  # of the store's clock
 
 
+class HeldFolder(NamedTuple):
+    """What is held in one folder at the top of a repository; `name` "" is for files that are in none.
+
+    `bytes` of what is held; `is_whole`: no file of the folder is there any more; `first` and `last`: when
+    its files were found gone.
+    """
+
+    name: str
+    files: int
+    bytes: int
+    is_whole: bool
+    first: datetime
+    last: datetime
+
+
 class Tally(NamedTuple):
     """How much is left to do, and how much is wrong. What there is none of is left out."""
 

@@ -37,6 +37,7 @@ from treeledger.protocols.store_values import (
     Applied,
     FileQuery,
     Gone,
+    HeldFolder,
     JobCount,
     Migration,
     NewFile,
@@ -275,6 +276,13 @@ class Store(Protocol):
     async def holds(
         self, repository_id: UUID | None, *, statuses: Sequence[HoldStatus]
     ) -> list[HeldDeletion]: ...
+
+    async def held_folders(self, hold: HeldDeletion) -> list[HeldFolder]:
+        """What a hold is about now, by the folders at the top: those with the most files first."""
+
+    async def held_copies(self, hold: HeldDeletion) -> Mapping[str, int]:
+        """By folder (`HeldFolder.name`), how many held files have their content in a file that is there, in
+        any repository under care. Reads the hashes of the whole ledger, in short transactions."""
 
     async def set_hold(
         self,

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import pytest
 
 from treeledger.errors import UsageError
-from treeledger.model import FileRecord, HoldStatus, RecordState
+from treeledger.model import FileRecord, HashState, HoldStatus, RecordState
 from treeledger.protocols import Store
 from treeledger.testing.store_shelf import Shelf, change, paths_of, quiet
 
 MINUTES = timedelta(minutes=10)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+LONG_NAME: Final = "long" * 200  # more than an index of PostgreSQL holds
+
+
+def content(text: str, state: HashState = HashState.DONE) -> dict[str, Any]:
+    """The fields of a record whose content is known."""
+    return {"hash_state": state, "hash_algorithm": "sha256", "content_hash": text * 64}
 
 
 async def lose(shelf: Shelf, *paths: str) -> list[FileRecord]:
@@ -71,6 +79,51 @@ class DeletionsContract:
         later = gone.missing_at + timedelta(microseconds=1)
         assert await store.gone_records(shelf.id, held_id=None, since=later, limit=9) == []
         assert paths_of(await store.gone_records(shelf.id, held_id=None, since=None, limit=9)) == [b.path]
+
+    async def test_what_is_held_by_folders(self, shelf: Shelf, store: Store) -> None:
+        records = await lose(shelf, "2016/01/a", "2016/b", "2017/c", "2017.old/x", "top", "notes")
+        await shelf.add("2017/kept", "2016.old", "20160")
+        hold = await store.open_hold(shelf.lease, gone=6, live=9, reason="")
+        assert await store.held_folders(hold) == []
+        held = await shelf.write(*(quiet(record, held_id=hold.id) for record in records))
+        lost = [one.missing_at for one in held]
+        assert [tuple(one) for one in await store.held_folders(hold)] == [
+            ("", 2, 20, False, lost[4], lost[5]),
+            ("2016", 2, 20, True, lost[0], lost[1]),
+            ("2017", 1, 10, False, lost[2], lost[2]),
+            ("2017.old", 1, 10, True, lost[3], lost[3]),
+        ]
+        await shelf.write(change(held[0], state=RecordState.PRESENT, held_id=None))
+        folders = {one.name: (one.files, one.is_whole) for one in await store.held_folders(hold)}
+        assert folders["2016"] == (1, False)
+
+    async def test_folders_of_any_name(self, shelf: Shelf, store: Store) -> None:
+        names = [LONG_NAME, "a b", "100%", "\U0010ffff", "\u00e9", "_", "\\", "'"]
+        records = await lose(shelf, *(f"{name}/file" for name in names))
+        hold = await store.open_hold(shelf.lease, gone=8, live=8, reason="")
+        await shelf.write(*(quiet(record, held_id=hold.id) for record in records))
+        found = await store.held_folders(hold)
+        assert [one.name for one in found] == sorted(names)
+        assert all(one.is_whole for one in found)
+
+    async def test_which_held_files_have_their_content_elsewhere(self, shelf: Shelf, store: Store) -> None:
+        paths = ["2016/a", "2016/b", "2016/c", "2017/d", "2017/e", "top"]
+        records = [await shelf.put(path, **content(path[-1])) for path in paths]
+        records.append(await shelf.put("2017/unread"))
+        hold = await store.open_hold(shelf.lease, gone=7, live=7, reason="")
+        await shelf.write(*(change(one, state=RecordState.MISSING, held_id=hold.id) for one in records))
+        assert await store.held_copies(hold) == {}
+        neighbour = await Shelf.new(store)
+        await shelf.put("copy of a", **content("a"))
+        await shelf.put("another copy of a", **content("a"))
+        await shelf.put("2018/of d", **content("d", HashState.VERIFY))
+        await neighbour.put("of the top", **content("p"))
+        await neighbour.put("rotten", **content("b", HashState.CORRUPTED))
+        [gone] = await lose(neighbour, "gone, too")
+        await neighbour.write(quiet(gone, **content("c")))
+        assert await store.held_copies(hold) == {"2016": 1, "2017": 1, "": 1}
+        await store.remove_repository(neighbour.id, purge=False)
+        assert await store.held_copies(hold) == {"2016": 1, "2017": 1}
 
     async def test_a_hold_and_its_decision(self, shelf: Shelf, store: Store) -> None:
         opened = await store.open_hold(shelf.lease, gone=30, live=40, reason="an emptied root")

@@ -16,6 +16,7 @@ from treeledger.plugins.sql import migrating
 from treeledger.plugins.sql.adding import Adding
 from treeledger.plugins.sql.applying import Applying
 from treeledger.plugins.sql.deletions import Deletions
+from treeledger.plugins.sql.held import Held
 from treeledger.plugins.sql.jobs import Jobs
 from treeledger.plugins.sql.journal import Journal
 from treeledger.plugins.sql.marks import Marks
@@ -36,6 +37,7 @@ class PostgresStore(
     Moving,
     Records,
     Deletions,
+    Held,
     Journal,
     Repositories,
     Operations,

@@ -53,3 +53,21 @@ SET status = :status, gone = coalesce(:gone, gone), decided_by = coalesce(:decid
     decided_at = CASE WHEN :status = status THEN decided_at WHEN :status = 'open' THEN NULL ELSE now() END
 WHERE id = :id AND status <> 'closed'
 RETURNING {hold}
+
+-- name: held_contents
+-- Of one hold: what its files held, and the folder at the top that each was in.
+SELECT id, content_hash, {top_folder} FROM file_records
+WHERE repository_id = :repository_id AND state = 'missing' AND held_id = :held_id AND id > :after
+  AND content_hash IS NOT NULL
+ORDER BY id LIMIT :limit
+
+-- name: repositories_under_care
+-- Those whose files count as copies.
+SELECT id FROM repositories WHERE removed_at IS NULL ORDER BY id
+
+-- name: present_contents
+-- What the files of a repository hold that are there, NULL where that is not known: a copy that went bad is
+-- none. So that the planner reads on in the order of the key, nothing of the state of hashes is asked for.
+SELECT id, CASE WHEN hash_state IN ('done', 'verify') THEN content_hash END FROM file_records
+WHERE repository_id = :repository_id AND id > :after AND state = 'present'
+ORDER BY id LIMIT :limit

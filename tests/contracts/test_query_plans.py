@@ -171,6 +171,8 @@ async def test_a_ledger_that_was_small_a_moment_ago_is_searched_by_path(postgres
             "file_records_scrub",
             {"verified": EPOCH, "before": TODAY, "limit": 100},
         ),
+        ("held_contents", "file_records_missing", {"held_id": 7, "after": 0, "limit": 5000}),
+        ("held_folders", "file_records_missing", {"held_id": 7}),
         ("entries", "changes", {"after": 500, "limit": 100}),
     ],
 )
@@ -223,6 +225,7 @@ OF_LARGE_LEDGERS: list[tuple[str, dict[str, Any]]] = [
     ("keys_between", {"low": "", "high": None, "limit": 5000}),
     ("keys_between", {"low": "39/02999.jpg", "high": None, "limit": 5000}),
     ("keys_between", RANGE),
+    ("present_contents", {"after": 7, "limit": 5000}),
     ("entries", {"after": 9_999_000, "limit": 1000, "repository_id": None}),
     ("entries", {"after": 9_999_000, "limit": 1000}),
     ("entries", {"after": 0, "limit": 1000, "since": TODAY, "repository_id": None}),

@@ -453,11 +453,32 @@ async def test_a_held_deletion_is_shown_and_approved(live: Live) -> None:
     assert len(await live.ask.all("/api/files", state="deleted", limit=10)) == 52
 
 
+async def test_a_held_deletion_is_told_by_folders(live: Live) -> None:
+    live.tree.write("copy.jpg", "7")
+    id = await hold(live)
+    path = f"/api/deletions/{id}/folders"
+    told = await live.ask.get(path)
+    assert (told["files"], told["elsewhere"], len(told["sample"]), told["more_folders"]) == (52, None, 3, 0)
+    assert told["first_seen"] <= told["last_seen"]
+    assert [(one["name"], one["files"], one["whole"]) for one in told["folders"]] == [
+        ("2025", 40, True),
+        ("2024", 12, True),
+    ]
+    counted = await live.ask.get(path, copies=True, limit=1)
+    assert (counted["more_folders"], [one["elsewhere"] for one in counted["folders"]]) == (1, [1])
+    assert counted["bytes"] == told["bytes"]
+    assert (await live.ask.refused("GET", path, query={"limit": 0}))[0] == 400
+
+
 async def test_a_held_deletion_is_rejected(live: Live) -> None:
     id = await hold(live)
     assert (await live.ask.post(f"/api/deletions/{id}/reject"))["status"] == "rejected"
     assert await live.tree.state("2024/0/00.jpg") is RecordState.MISSING
-    for path in (f"/api/deletions/{id + 1}", f"/api/deletions/{id + 1}/files"):
+    for path in (
+        f"/api/deletions/{id + 1}",
+        f"/api/deletions/{id + 1}/files",
+        f"/api/deletions/{id + 1}/folders",
+    ):
         assert (await live.ask.refused("GET", path))[0] == 404
     assert (await live.ask.refused("POST", f"/api/deletions/{id + 1}/approve"))[0] == 404
 

@@ -199,6 +199,7 @@ async def test_a_persons_word_is_taken(live: Live) -> None:
     hold = await tree.ledger.store.open_hold(shelf.lease, gone=21, live=30, reason="21 of 30")
     assert [one.id async for one in client.deletions()] == [hold.id]
     assert [one async for one in client.deletion_files(hold.id)] == []
+    assert (await client.deletion_folders(hold.id)).folders == []
     assert (await client.reject(hold.id)).status == "rejected"
     assert [one.id async for one in client.deletions(all=True)] == [hold.id]
     assert (await client.approve(hold.id)).decided_by

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from treeledger import wire
-from treeledger.answers import HeldFile
+from treeledger.answers import HeldContents, HeldFile
 from treeledger.api.routes.common import by_id, id_in
 from treeledger.api.routes.paging import page, place, sorted_page
-from treeledger.api.routing import Asked, Page, Paged, Right, Route
+from treeledger.api.routing import Asked, Form, Page, Paged, Right, Route
 from treeledger.api.service import Service
-from treeledger.holds import decide, held_deletion
+from treeledger.holds import contents_of, decide, held_deletion
 from treeledger.model import HeldDeletion, HoldStatus
 from treeledger.wire_asked import Number
 
@@ -17,6 +21,13 @@ class DeletionsQuery(Paged, frozen=True, kw_only=True):
     """`all`: also those that are decided."""
 
     all: bool = False
+
+
+class FoldersQuery(Form, frozen=True, kw_only=True):
+    """`copies`: also how many files have the same content elsewhere. `limit`: folders that are listed."""
+
+    copies: bool = False
+    limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1000
 
 
 async def listed(service: Service, asked: Asked) -> Page[wire.HeldDeletion]:
@@ -44,6 +55,13 @@ async def files(service: Service, asked: Asked) -> Page[HeldFile]:
         after=place(asked.query, Number) or 0,
     )
     return page(found, asked.query, HeldFile.of, lambda record: record.id)
+
+
+async def folders(service: Service, asked: Asked) -> HeldContents:
+    query: FoldersQuery = asked.query
+    store = service.ledger.store
+    hold = await held_deletion(store, id_in(asked))
+    return HeldContents.of(await contents_of(store, hold, copies=query.copies), query.limit)
 
 
 async def approve(service: Service, asked: Asked) -> wire.HeldDeletion:
@@ -76,6 +94,15 @@ ROUTES = (
     Route("GET", _ONE, "One held deletion", one, wire.HeldDeletion, tag="deletions"),
     Route(
         "GET", _ONE + "/files", "The files it is about", files, Page[HeldFile], query=Paged, tag="deletions"
+    ),
+    Route(
+        "GET",
+        _ONE + "/folders",
+        "What it is about, by the folders at the top",
+        folders,
+        HeldContents,
+        query=FoldersQuery,
+        tag="deletions",
     ),
     Route(
         "POST",
