@@ -5,6 +5,7 @@ As those of `treeledger.wire`, which are one value each, they are the same on th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from treeledger import wire
 from treeledger.wire import Form
 
 if TYPE_CHECKING:
-    from treeledger import model
+    from uuid import UUID
+
+    from treeledger import corrupted, model
     from treeledger.config.show import Row
     from treeledger.engine.scrubbing import Judged, Scrubbed
     from treeledger.explaining import Explanation, Sight
@@ -157,6 +160,48 @@ class HeldContents(Form, frozen=True, kw_only=True):
                 for one in folders[:limit]
             ],
             more_folders=max(0, len(folders) - limit),
+        )
+
+
+class Place(Form, frozen=True, kw_only=True):
+    """Where a file is: its path below the root of a repository."""
+
+    repository: str
+    path: str
+
+
+class CorruptedFile(Form, frozen=True, kw_only=True):
+    """A file whose content is not what it was, though nothing was written.
+
+    `hash` is the good one, `copies` are files that have that content, three at most, null where that was not
+    asked. What its record says is null where it has gone meanwhile.
+    """
+
+    repository: str
+    path: str
+    message: str
+    first_seen: datetime
+    last_seen: datetime
+    size: int | None
+    hash: str | None
+    hash_algorithm: str | None
+    copies: list[Place] | None
+
+    @classmethod
+    def of(cls, one: corrupted.CorruptedFile, names: Mapping[UUID, model.Repository]) -> CorruptedFile:
+        known, record, copies = one.known, one.record, one.copies
+        return cls(
+            repository=wire.name_of(known.repository_id, names),
+            path=known.problem.path,
+            message=known.problem.message,
+            first_seen=known.first_seen,
+            last_seen=known.last_seen,
+            size=None if record is None else record.stat.size,
+            hash=None if record is None else record.content_hash,
+            hash_algorithm=None if record is None else record.hash_algorithm,
+            copies=None
+            if copies is None
+            else [Place(repository=wire.name_of(id, names), path=path) for id, path in copies],
         )
 
 

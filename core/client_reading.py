@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from treeledger import wire
 from treeledger.answers import (
+    CorruptedFile,
     FileExplanation,
     HeldContents,
     HeldFile,
@@ -94,6 +95,20 @@ class Reading:
 
     def problems(self, repository: str | None = None, *, notes: bool = False) -> AsyncIterator[wire.Problem]:
         return self.pages("/api/problems", wire.Problem, repository=repository, notes=_flag(notes))
+
+    async def corrupted(
+        self,
+        repository: str | None = None,
+        *,
+        copies: bool = False,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[CorruptedFile]:
+        """A page of corrupted files, by repository and path; with `copies` also where good ones are, which
+        takes longer. `after`: the `next` of the page before."""
+        query = {"repository": repository, "copies": _flag(copies), "after": after, "limit": limit}
+        route, kind = "/api/corrupted", Page[CorruptedFile]
+        return await self.transport.ask("GET", route, kind, query=query, within=_WHOLE_LEDGER)
 
     def attention(self) -> AsyncIterator[wire.Waiting]:
         """What waits for a person, longest first."""

@@ -38,6 +38,7 @@ from treeledger.protocols.store_values import JobCount as JobCount
 from treeledger.protocols.store_values import Migration as Migration
 from treeledger.protocols.store_values import NewFile as NewFile
 from treeledger.protocols.store_values import ProblemPlace as ProblemPlace
+from treeledger.protocols.store_values import RecordPlace as RecordPlace
 from treeledger.protocols.store_values import ScrubPlace as ScrubPlace
 from treeledger.protocols.store_values import StoreOptions as StoreOptions
 from treeledger.protocols.store_values import Tally as Tally

@@ -88,6 +88,13 @@ class HeldFolder(NamedTuple):
     last: datetime
 
 
+class RecordPlace(NamedTuple):
+    """Where a file is that the ledger knows."""
+
+    repository_id: UUID
+    path: str
+
+
 class Tally(NamedTuple):
     """How much is left to do, and how much is wrong. What there is none of is left out."""
 

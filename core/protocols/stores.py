@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
@@ -26,6 +26,7 @@ from treeledger.model import (
     NewJob,
     OperationType,
     Problem,
+    ProblemCode,
     RecordKey,
     Repository,
     ScanScope,
@@ -42,6 +43,7 @@ from treeledger.protocols.store_values import (
     Migration,
     NewFile,
     ProblemPlace,
+    RecordPlace,
     ScrubPlace,
     Tally,
 )
@@ -251,6 +253,10 @@ class Store(Protocol):
         at its new path. Returns the numbers of the entries.
         """
 
+    async def copies_of(self, hashes: Collection[str], *, most: int) -> Mapping[str, Sequence[RecordPlace]]:
+        """Where files are that are there and sound, with these contents, `most` of each, in any repository
+        under care. Reads the hashes of the whole ledger, in short transactions."""
+
     async def files(self, query: FileQuery) -> list[FileRecord]:
         """A page of records, `last_scanned` and `scan_generation` as completed scans make them."""
 
@@ -369,8 +375,10 @@ class Store(Protocol):
         notes: bool,
         limit: int,
         after: ProblemPlace | None = None,
+        code: ProblemCode | None = None,
     ) -> list[KnownProblem]:
-        """Those seen last first. With `after`, instead what follows that place in an order that stays."""
+        """Those seen last first. With `after`, instead what follows that place in an order that stays.
+        `code`: only of this kind."""
 
     # actions
     async def action_cursor(self, action: str) -> Cursor | None: ...

@@ -154,3 +154,21 @@ class DeletionsContract:
         assert await store.holds(shelf.id, statuses=[HoldStatus.OPEN]) == [first, third]
         assert await store.holds(None, statuses=list(HoldStatus)) == [first, second, third]
         assert await store.holds(None, statuses=[]) == []
+
+    async def test_where_sound_files_have_a_content(self, shelf: Shelf, store: Store) -> None:
+        neighbour, removed = await Shelf.new(store), await Shelf.new(store)
+        for path in ("a/1", "a/2", "a/3"):
+            await shelf.put(path, **content("a"))
+        await neighbour.put("b", **content("b", HashState.VERIFY))
+        await neighbour.put("rotten", **content("c", HashState.CORRUPTED))
+        [gone] = await lose(shelf, "gone")
+        await shelf.write(quiet(gone, **content("c")))
+        await removed.put("removed", **content("c"))
+        await store.remove_repository(removed.id, purge=False)
+        found = await store.copies_of({"a" * 64, "b" * 64, "c" * 64, "d" * 64}, most=2)
+        assert {hash[0]: [place.path for place in places] for hash, places in found.items()} == {
+            "a": ["a/1", "a/2"],
+            "b": ["b"],
+        }
+        assert found["b" * 64][0].repository_id == neighbour.id
+        assert await store.copies_of((), most=2) == {}

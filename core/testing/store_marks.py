@@ -104,6 +104,9 @@ class MarksContract:
         assert len(places) == 6
         assert places == sorted(places, key=lambda place: (str(place.repository_id), *place[1:]))
         without = await store.problems(shelf.id, notes=False, limit=9, after=ProblemPlace(shelf.id, "a", "z"))
+        for after in (None, FIRST_PROBLEM):
+            broken = await store.problems(None, notes=False, limit=9, after=after, code=ProblemCode.IO_ERROR)
+            assert [ProblemPlace.of(known)[1:] for known in broken] == [("a", "io_error")]
         assert [known.problem.path for known in without] == ["c", "é"]
 
     async def test_a_scan_forgets_what_it_did_not_see_again(self, shelf: Shelf, store: Store) -> None:

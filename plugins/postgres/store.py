@@ -15,8 +15,8 @@ from treeledger.plugins.postgres.session import PostgresSession
 from treeledger.plugins.sql import migrating
 from treeledger.plugins.sql.adding import Adding
 from treeledger.plugins.sql.applying import Applying
+from treeledger.plugins.sql.copies import Copies
 from treeledger.plugins.sql.deletions import Deletions
-from treeledger.plugins.sql.held import Held
 from treeledger.plugins.sql.jobs import Jobs
 from treeledger.plugins.sql.journal import Journal
 from treeledger.plugins.sql.marks import Marks
@@ -37,7 +37,7 @@ class PostgresStore(
     Moving,
     Records,
     Deletions,
-    Held,
+    Copies,
     Journal,
     Repositories,
     Operations,

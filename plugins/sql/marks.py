@@ -47,8 +47,15 @@ class Marks(Part):
         notes: bool,
         limit: int,
         after: ProblemPlace | None = None,
+        code: ProblemCode | None = None,
     ) -> list[KnownProblem]:
-        return await self.session.read(_problems(repository_id, notes, limit, after))
+        wanted: dict[str, Any] = {
+            "repository_id": None if repository_id is None else str(repository_id),
+            "without": [] if notes else _NOTES,
+            "code": None if code is None else code.value,
+            "limit": limit,
+        }
+        return await self.session.read(_problems(wanted, after))
 
 
 def _mark(repository_id: UUID, prefixes: Sequence[tuple[str, str]]) -> Work[None]:
@@ -95,14 +102,7 @@ def _forget(repository_id: UUID, prefix: str, before: datetime, unknown: Sequenc
     yield from each("forget_problem", ("repository_id", "path", "code", "before"), solved)
 
 
-def _problems(
-    repository_id: UUID | None, notes: bool, limit: int, after: ProblemPlace | None
-) -> Work[list[KnownProblem]]:
-    wanted: dict[str, Any] = {
-        "repository_id": None if repository_id is None else str(repository_id),
-        "without": [] if notes else _NOTES,
-        "limit": limit,
-    }
+def _problems(wanted: dict[str, Any], after: ProblemPlace | None) -> Work[list[KnownProblem]]:
     if after is None:
         rows = yield from ask("problems", **wanted)
     else:

@@ -26,6 +26,7 @@ DELETE FROM dirty_paths WHERE repository_id = :repository_id AND mark = :mark
 SELECT repository_id, path, code, message, first_seen, last_seen FROM problems
 WHERE code <> ALL(:without)
   AND repository_id = :repository_id  -- if repository_id
+  AND code = :code  -- if code
 ORDER BY last_seen DESC, path, code LIMIT :limit
 
 -- name: problems_after
@@ -34,6 +35,7 @@ SELECT repository_id, path, code, message, first_seen, last_seen FROM problems
 WHERE (repository_id, path, code) > (:after_repository, :after_path, :after_code)
   AND code <> ALL(:without)
   AND repository_id = :repository_id  -- if repository_id
+  AND code = :code  -- if code
 ORDER BY repository_id, path, code LIMIT :limit
 
 -- name: problems_before

@@ -21,8 +21,8 @@ from treeledger.names import os_from_stored, stored_from_os
 from treeledger.plugins.sql import migrating
 from treeledger.plugins.sql.adding import Adding
 from treeledger.plugins.sql.applying import Applying
+from treeledger.plugins.sql.copies import Copies
 from treeledger.plugins.sql.deletions import Deletions
-from treeledger.plugins.sql.held import Held
 from treeledger.plugins.sql.jobs import Jobs
 from treeledger.plugins.sql.journal import Journal
 from treeledger.plugins.sql.marks import Marks
@@ -46,7 +46,7 @@ class SqliteStore(
     Moving,
     Records,
     Deletions,
-    Held,
+    Copies,
     Journal,
     Repositories,
     Operations,

@@ -16,6 +16,7 @@ import anyio
 import pytest
 from support import Tree, tree_on, until
 
+from treeledger.answers import Place
 from treeledger.api.server import serving
 from treeledger.api.service import Service
 from treeledger.client import Client
@@ -30,7 +31,7 @@ from treeledger.errors import (
     TreeledgerError,
     UsageError,
 )
-from treeledger.model import Cursor, JobState, NewJob, Problem, ProblemCode
+from treeledger.model import Cursor, HashState, JobState, NewJob, Problem, ProblemCode
 from treeledger.names import stored_from_bytes
 from treeledger.testing.store_shelf import Shelf
 from treeledger.wire import Change
@@ -208,6 +209,15 @@ async def test_a_persons_word_is_taken(live: Live) -> None:
         await client.accept("photos", ["notes.txt"])
     with closing(sqlite3.connect(tree.ledger.store.url.partition(":")[2])) as ledger, ledger:
         ledger.execute("UPDATE file_records SET hash_state = 'corrupted', content_hash = ?", ("0" * 64,))
+    found = await client.corrupted("photos")
+    assert (found.items, found.next) == ([], None)
+    bad = Problem("notes.txt", ProblemCode.CORRUPTED, "its content is another")
+    await tree.ledger.store.report_problems(tree.repository.id, [bad])
+    await shelf.put("good", hash_state=HashState.DONE, hash_algorithm="sha256", content_hash="0" * 64)
+    [one] = (await client.corrupted("photos")).items
+    assert (one.path, one.hash, one.size, one.copies) == ("notes.txt", "0" * 64, 3, None)
+    [one] = (await client.corrupted("photos", copies=True)).items
+    assert one.copies == [Place(repository="shelf", path="good")]
     [accepted] = await client.accept("photos", ["notes.txt"])
     assert (accepted.accepted, accepted.hash_before) == (True, "0" * 64)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from treeledger.api.routes import (
+    corrupted,
     deletions,
     files,
     history,
@@ -25,6 +26,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *deletions.ROUTES,
     *queue.ROUTES,
     *history.ROUTES,
+    *corrupted.ROUTES,
     *ignore.ROUTES,
     *setup.ROUTES,
 )
