@@ -86,9 +86,12 @@ class Reading:
         """Why a file is, or is not, in the ledger as one expects."""
         return await self.get("/api/explain", FileExplanation, repository=repository, path=path)
 
-    def operations(self, repository: str | None = None) -> AsyncIterator[wire.Operation]:
-        """Newest first."""
-        return self.pages("/api/operations", wire.Operation, repository=repository)
+    def operations(
+        self, repository: str | None = None, *, bursts: bool = True
+    ) -> AsyncIterator[wire.Operation]:
+        """Newest first; `bursts`: the bursts of changes, too."""
+        given = None if bursts else "false"
+        return self.pages("/api/operations", wire.Operation, repository=repository, bursts=given)
 
     async def operation(self, id: int) -> wire.Operation:
         return await self.get(f"/api/operations/{id}", wire.Operation)

@@ -160,8 +160,9 @@ class Store(Protocol):
         limit: int,
         problems_only: bool = False,
         before: int | None = None,
+        bursts: bool = True,
     ) -> list[SyncOperation]:
-        """Newest first; with `before`, only those with smaller ids."""
+        """Newest first; with `before`, only those with smaller ids. `bursts`: those of changes as well."""
 
     # records
     async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:

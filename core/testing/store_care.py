@@ -186,6 +186,8 @@ class CareContract:
         assert await store.operations(None, limit=5, before=ids[0]) == []
         trouble = await store.operations(None, limit=5, problems_only=True)
         assert [found.id for found in trouble] == ids[:0:-1]
+        scan = await store.begin_operation(shelf.lease, OperationType.MANUAL, "", scan=True)
+        assert [found.id for found in await store.operations(None, limit=5, bursts=False)] == [scan.id]
 
     async def test_generations_count_up_per_repository(self, shelf: Shelf, store: Store) -> None:
         neighbour = await Shelf.new(store)

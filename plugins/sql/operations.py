@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 from treeledger.errors import UsageError
@@ -33,8 +34,16 @@ class Operations(Part):
         limit: int,
         problems_only: bool = False,
         before: int | None = None,
+        bursts: bool = True,
     ) -> list[SyncOperation]:
-        return await self.session.read(_operations(repository_id, limit, problems_only, before))
+        wanted: dict[str, Any] = {
+            "repository_id": None if repository_id is None else str(repository_id),
+            "problems_only": problems_only,
+            "bursts": bursts,
+            "before": before,
+            "limit": limit,
+        }
+        return await self.session.read(_operations(wanted))
 
 
 def _begin(lease: Lease, type: OperationType, scope: str, scan: bool) -> Work[SyncOperation]:
@@ -87,14 +96,6 @@ def _replaces(scope: ScanScope, older: ScanScope) -> bool:
     )
 
 
-def _operations(
-    repository_id: UUID | None, limit: int, problems_only: bool, before: int | None
-) -> Work[list[SyncOperation]]:
-    rows = yield from ask(
-        "operations",
-        repository_id=None if repository_id is None else str(repository_id),
-        problems_only=problems_only,
-        before=before,
-        limit=limit,
-    )
+def _operations(wanted: dict[str, Any]) -> Work[list[SyncOperation]]:
+    rows = yield from ask("operations", **wanted)
     return [operation_from(row) for row in rows]

@@ -49,6 +49,7 @@ WHERE id > 0
   AND id < :before  -- if before
   AND repository_id = :repository_id  -- if repository_id
   AND (status = 'failed' OR problems > 0)  -- if problems_only
+  AND operation_type <> 'realtime'  -- unless bursts
 ORDER BY id DESC LIMIT :limit
 
 -- name: scopes

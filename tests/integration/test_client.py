@@ -142,7 +142,12 @@ async def test_files_and_why_they_are_as_they_are(live: Live) -> None:
 
 
 async def test_what_ran_and_what_changed(live: Live) -> None:
-    operations = [one async for one in live.client.operations("photos")]
+    live.tree.write("new.txt")
+    await live.tree.until_present("new.txt")
+    kinds = {one.type async for one in live.client.operations("photos")}
+    assert kinds == {"startup", "realtime"}
+    operations = [one async for one in live.client.operations("photos", bursts=False)]
+    assert [one.type for one in operations] == ["startup"]
     assert operations[-1].type == "startup"
     assert await live.client.operation(operations[-1].id) == operations[-1]
     page = await live.client.journal(since="0", repository="photos", limit=2)

@@ -15,7 +15,10 @@ from treeledger.wire_asked import Number
 
 
 class OperationsQuery(Paged, frozen=True, kw_only=True):
+    """`bursts`: the bursts of changes, too."""
+
     repository: str | None = None
+    bursts: bool = True
 
 
 class ProblemsQuery(Paged, frozen=True, kw_only=True):
@@ -29,7 +32,10 @@ async def operations(service: Service, asked: Asked) -> Page[wire.Operation]:
     query: OperationsQuery = asked.query
     wanted = await wanted_id(service, query.repository)
     names = await by_id(service)
-    found = await service.ledger.store.operations(wanted, limit=query.limit + 1, before=place(query, Number))
+    before = place(query, Number)
+    found = await service.ledger.store.operations(
+        wanted, limit=query.limit + 1, before=before, bursts=query.bursts
+    )
 
     def form(operation: model.SyncOperation) -> wire.Operation:
         return wire.Operation.of(operation, wire.name_of(operation.repository_id, names))
