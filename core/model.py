@@ -352,6 +352,7 @@ class Repository:
     root_inode: int | None = None
     files: int = 0  # present
     bytes: int = 0  # of the present files
+    hashed: int = 0  # of the present files, those whose content hash is known
     missing: int = 0
     ignored: int = 0
     health: dict[str, Any] = field(default_factory=dict)

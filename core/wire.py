@@ -40,6 +40,7 @@ class Repository(Form, frozen=True, kw_only=True):
     message: str
     files: int
     bytes: int
+    hashed: int
     missing: int
     is_watching: bool
     last_scan: datetime | None
@@ -60,6 +61,7 @@ class Repository(Form, frozen=True, kw_only=True):
             message=status.message,
             files=status.total_files,
             bytes=status.total_bytes,
+            hashed=repository.hashed,
             missing=repository.missing,
             is_watching=status.is_watching,
             last_scan=status.last_scan_time,

@@ -68,10 +68,10 @@ async def _faults(ledger: UnlockedLedger, repository: Repository) -> list[str]:
     before = await ledger.store.head()
     counted = await _count(ledger, repository)
     now = await ledger.repository(repository.id)
-    recorded = (now.files, now.bytes, now.missing, now.ignored)
+    recorded = (now.files, now.bytes, now.hashed, now.missing, now.ignored)
     if counted == recorded or await ledger.store.head() != before:
         return []
-    names = ("files", "bytes", "missing", "ignored")
+    names = ("files", "bytes", "hashed", "missing", "ignored")
     return [
         f"{repository.name}: {name} is {said:,}, but its records come to {found:,}"
         for name, said, found in zip(names, recorded, counted, strict=True)
@@ -79,14 +79,17 @@ async def _faults(ledger: UnlockedLedger, repository: Repository) -> list[str]:
     ]
 
 
-async def _count(ledger: UnlockedLedger, repository: Repository) -> tuple[int, int, int, int]:
+async def _count(ledger: UnlockedLedger, repository: Repository) -> tuple[int, ...]:
     counts = dict.fromkeys(RecordState, 0)
-    size = 0
+    size = hashed = 0
     states = (RecordState.PRESENT, RecordState.MISSING, RecordState.IGNORED)
     async for record in ledger.files(FileQuery(repository.id, states=states, limit=_PAGE)):
         counts[record.state] += 1
-        size += record.stat.size if record.state is RecordState.PRESENT else 0
-    return counts[RecordState.PRESENT], size, counts[RecordState.MISSING], counts[RecordState.IGNORED]
+        if record.state is RecordState.PRESENT:
+            size += record.stat.size
+            hashed += record.content_hash is not None
+    missing, ignored = counts[RecordState.MISSING], counts[RecordState.IGNORED]
+    return counts[RecordState.PRESENT], size, hashed, missing, ignored
 
 
 def _size(paths: list[str]) -> int:

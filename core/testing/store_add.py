@@ -195,4 +195,4 @@ async def _entries(shelf: Shelf) -> list[JournalEntry]:
 
 
 def _counters(repository: Repository) -> tuple[int, ...]:
-    return repository.files, repository.bytes, repository.missing, repository.ignored
+    return repository.files, repository.bytes, repository.hashed, repository.missing, repository.ignored

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from treeledger.model import Change, ChangeKind, FileRecord, JournalEntry, RecordState
+from treeledger.model import Change, ChangeKind, FileRecord, HashState, JournalEntry, RecordState
 from treeledger.protocols import Applied, Store
 from treeledger.testing.store_shelf import Shelf, change, stat
 
@@ -53,9 +53,16 @@ def _change(
     shelf: Shelf, records: Sequence[FileRecord], pick: int, path: str, state: RecordState, size: int
 ) -> Change:
     if pick >= len(records):
-        return shelf.new_file(path, stat=stat(size=size))
+        return shelf.new_file(path, stat=stat(size=size), **_content(size))
     before = records[pick]
-    return change(before, path=path, state=state, stat=stat(size=size))
+    return change(before, path=path, state=state, stat=stat(size=size), **_content(size))
+
+
+def _content(size: int) -> dict[str, object]:
+    """Every other size is that of a file whose content is known."""
+    if size % 2:
+        return {"hash_state": HashState.PENDING, "hash_algorithm": None, "content_hash": None}
+    return {"hash_state": HashState.DONE, "hash_algorithm": "sha256", "content_hash": f"{size:064}"}
 
 
 def _check_batch(
@@ -93,13 +100,14 @@ def _check_paths(records: Sequence[FileRecord]) -> None:
 
 async def _check_counters(shelf: Shelf, records: Sequence[FileRecord]) -> None:
     states = Counter(record.state for record in records)
-    size = sum(record.stat.size for record in records if record.state is RecordState.PRESENT)
     repository = await shelf.repository()
-    assert (repository.files, repository.missing, repository.ignored, repository.bytes) == (
-        states[RecordState.PRESENT],
+    present = [record for record in records if record.state is RecordState.PRESENT]
+    size = sum(record.stat.size for record in present)
+    hashed = sum(record.content_hash is not None for record in present)
+    assert (repository.files, repository.bytes, repository.hashed) == (len(present), size, hashed)
+    assert (repository.missing, repository.ignored) == (
         states[RecordState.MISSING],
         states[RecordState.IGNORED],
-        size,
     )
 
 

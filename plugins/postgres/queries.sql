@@ -151,7 +151,7 @@ WHERE repository_id = :repository_id AND left(file_path, 600) = left(p.path, 600
 
 -- name: standing
 -- How the records of a batch stand now.
-SELECT r.id, r.version, r.state, r.file_size
+SELECT r.id, r.version, r.state, r.file_size, r.content_hash IS NOT NULL
 FROM unnest(CAST(:ids AS bigint[])) AS w (id)
 CROSS JOIN LATERAL (
     SELECT * FROM file_records WHERE repository_id = :repository_id AND id = w.id OFFSET 0) AS r

@@ -79,7 +79,10 @@ def _write(
         now=now,
     )
     size = sum([counted(file.size) for file in files])
-    yield from run("count_files", id=repository, files=len(files), bytes=size, missing=0, ignored=0)
+    hashed = len([file for file in files if file.content_hash is not None])
+    yield from run(
+        "count_files", id=repository, files=len(files), bytes=size, hashed=hashed, missing=0, ignored=0
+    )
     [(last, at, *_)] = yield from ask("number_entries", count=len(files))
     first = last - len(files) + 1
     yield from run(

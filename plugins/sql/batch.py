@@ -22,6 +22,7 @@ class Standing(NamedTuple):
     version: int
     state: str
     size: int
+    is_hashed: bool | int
 
 
 class Verdict(NamedTuple):
@@ -37,6 +38,7 @@ class Tally(NamedTuple):
 
     files: int
     bytes: int
+    hashed: int
     missing: int
     ignored: int
 
@@ -175,6 +177,8 @@ def tally(before: Sequence[Standing], after: Sequence[FileRecord]) -> Tally:
         files=new_states.count(present) - states.count(present),
         bytes=sum(counted(record.stat.size) for record in after if record.state is present)
         - sum(counted(standing.size) for standing in before if standing.state == present),
+        hashed=sum(record.content_hash is not None for record in after if record.state is present)
+        - sum(bool(standing.is_hashed) for standing in before if standing.state == present),
         missing=new_states.count(RecordState.MISSING) - states.count(RecordState.MISSING),
         ignored=new_states.count(RecordState.IGNORED) - states.count(RecordState.IGNORED),
     )

@@ -3,7 +3,7 @@
 -- fragment: repository
 -- In the order of `values.repository_from`.
 id, name, host, root, settings, declared, paused, clean, generation, fence, owner, lease_until,
-root_file_system, root_inode, files, bytes, missing, ignored, health, created_at, removed_at
+root_file_system, root_inode, files, bytes, hashed, missing, ignored, health, created_at, removed_at
 
 -- name: repositories
 -- All that are under care, by name.
@@ -57,7 +57,7 @@ RETURNING id
 
 -- name: zero_counters
 -- After a purge nothing is left to count.
-UPDATE repositories SET files = 0, bytes = 0, missing = 0, ignored = 0 WHERE id = :id
+UPDATE repositories SET files = 0, bytes = 0, hashed = 0, missing = 0, ignored = 0 WHERE id = :id
 
 -- name: purge_records
 -- One batch of a removed repository's records.
@@ -117,8 +117,8 @@ SELECT {clock} FROM held
 -- name: count_files
 -- Adds what a batch changed to the counters.
 UPDATE repositories
-SET files = files + :files, bytes = bytes + :bytes, missing = missing + :missing,
-    ignored = ignored + :ignored
+SET files = files + :files, bytes = bytes + :bytes, hashed = hashed + :hashed,
+    missing = missing + :missing, ignored = ignored + :ignored
 WHERE id = :id
 
 -- name: find_file_system

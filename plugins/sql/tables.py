@@ -29,8 +29,8 @@ class Kind(Enum):
 
 _DESCRIPTION: Final = """
 repositories id:uuid; name:text host:text root:text settings:json declared:flag paused:flag clean:flag
-    generation last_mark fence root_file_system root_inode files bytes missing ignored health:json
-    created_at:time removed_at:time
+    generation last_mark fence root_file_system root_inode files bytes hashed missing ignored
+    health:json created_at:time removed_at:time
 file_systems number; host:text mount_path:text type:text identity:text device
 file_records id; repository_id:uuid file_path:text file_size content_hash:text last_scanned:time
     scan_generation created_at:time updated_at:time version mtime_ns ctime_ns file_system inode mode

@@ -190,11 +190,12 @@ def repository_from(row: Row) -> Repository:
         root_inode=row[13],
         files=row[14],
         bytes=row[15],
-        missing=row[16],
-        ignored=row[17],
-        health=json.loads(row[18]),
-        created_at=moment(row[19]),
-        removed_at=moment_or_none(row[20]),
+        hashed=row[16],
+        missing=row[17],
+        ignored=row[18],
+        health=json.loads(row[19]),
+        created_at=moment(row[20]),
+        removed_at=moment_or_none(row[21]),
     )
 
 

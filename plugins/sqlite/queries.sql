@@ -122,7 +122,7 @@ INSERT OR FAIL INTO changes ({entry}, state) VALUES :rows
 
 -- name: standing
 -- How the records of a batch stand now.
-SELECT id, version, state, file_size FROM file_records
+SELECT id, version, state, file_size, content_hash IS NOT NULL FROM file_records
 WHERE repository_id = :repository_id AND id = ANY(:ids)
 
 -- name: occupied_paths

@@ -21,6 +21,7 @@ from treeledger.plugins.sql.values import ENTRY_COLUMNS, MOVE_COLUMNS, RECORD_CO
 from treeledger.plugins.sqlite import dialect as sqlite_dialect
 from treeledger.plugins.sqlite.store import SqliteStore
 from treeledger.protocols import StoreOptions
+from treeledger.testing.store_shelf import Shelf, hashed
 
 SQLITE = load(("treeledger.plugins.sql", "treeledger.plugins.sqlite"), sqlite_dialect.translate)
 POSTGRES = load(("treeledger.plugins.sql", "treeledger.plugins.postgres"), postgres_dialect.translate)
@@ -47,6 +48,28 @@ async def test_both_hold_the_same_model(tmp_path: Path, postgres_url: str) -> No
     assert postgres.pop("engine_locks")
     assert sqlite == postgres
     assert {script[:2] for script in scripts("sqlite")} == {script[:2] for script in scripts("postgres")}
+
+
+@pytest.mark.anyio
+async def test_a_ledger_of_before_learns_how_many_files_have_their_hash(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    forget = "ALTER TABLE repositories DROP COLUMN hashed;"
+    path = tmp_path / "ledger.db"
+    for store in (SqliteStore(path), PostgresStore(StoreOptions(postgres_url))):
+        await store.open()
+        a, b, _ = await (shelf := await Shelf.new(store)).add("a", "b", "c")
+        await shelf.write(hashed(a, "11"), hashed(b, "22"))
+        await store.aclose()
+    with closing(sqlite3.connect(path)) as lite, psycopg.connect(postgres_url) as postgres:
+        lite.executescript(forget + _script("sqlite"))
+        postgres.execute((forget + _script("postgres")).encode())
+        for connection in (lite, postgres):
+            assert connection.execute("SELECT files, hashed FROM repositories").fetchall() == [(3, 2)]
+
+
+def _script(dialect: str) -> str:
+    return next(script.sql for script in scripts(dialect) if script.name == "hashed")
 
 
 def _sqlite_model(path: Path) -> dict[str, set[str]]:

@@ -34,6 +34,7 @@ def repository(name: str = "photos", state: str = "watching", **other: Any) -> w
         "message": "",
         "files": 402_118,
         "bytes": 3_100_000_000_000,
+        "hashed": 285_503,
         "missing": 0,
         "is_watching": True,
         "last_scan": NOW.replace(day=19),
