@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from treeledger.explaining import Explanation, Sight
     from treeledger.holds import Contents
     from treeledger.jobs import Handled
-    from treeledger.protocols import Verdict
+    from treeledger.protocols import Twins, Verdict
 
 
 class Status(Form, frozen=True, kw_only=True):
@@ -94,6 +94,29 @@ class RecordDetails(wire.Record, frozen=True, kw_only=True):
             last_verified=record.last_verified,
             missing_at=record.missing_at,
             deleted_at=record.deleted_at,
+        )
+
+
+class Duplicates(Form, frozen=True, kw_only=True):
+    """A content that several files have. `wasted`: the bytes that one of them would save; `repository` and
+    `path` are those of the file that the ledger has known longest."""
+
+    hash: str
+    size: int
+    copies: int
+    wasted: int
+    repository: str
+    path: str
+
+    @classmethod
+    def of(cls, twins: Twins, repository: str) -> Duplicates:
+        return cls(
+            hash=twins.hash,
+            size=twins.size,
+            copies=twins.copies,
+            wasted=twins.wasted,
+            repository=repository,
+            path=twins.first.path,
         )
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from treeledger import wire
 from treeledger.answers import (
     CorruptedFile,
+    Duplicates,
     FileExplanation,
     HeldContents,
     HeldFile,
@@ -30,6 +31,7 @@ _LOADED_WITHIN: Final = 10.0  # seconds: a server that was never asked before is
 _WHOLE_LEDGER: Final = 300.0  # seconds for what every record is looked at for
 
 State = Literal["present", "missing", "deleted", "ignored", "all"]
+Sort = Literal["path", "size", "modified"]
 
 
 class Reading:
@@ -66,18 +68,32 @@ class Reading:
         state: State = "present",
         duplicates: bool = False,
         at: str | None = None,
+        text: str = "",
+        sort: Sort = "path",
     ) -> AsyncIterator[wire.Record]:
-        """Records in the order of (repository, path). `prefix`: a literal start of the path; `at`: a time."""
+        """Records by (repository, path), the largest first or the newest first. `prefix`: a literal start of
+        the path; `text`: a part of it, in either case; `at`: a time."""
         return self.pages(
             "/api/files",
             wire.Record,
             repository=repository,
             prefix=prefix or None,
+            text=text or None,
             glob=list(globs) or None,
             state=state,
             duplicates=_flag(duplicates),
             at=at,
+            sort=sort,
         )
+
+    def duplicates(self, repository: str | None = None) -> AsyncIterator[Duplicates]:
+        """Contents that several files have, those that waste most first; of one repository those of which it
+        has a file."""
+        return self.pages("/api/duplicates", Duplicates, repository=repository)
+
+    def copies(self, hash: str) -> AsyncIterator[wire.Record]:
+        """The files that have this content, wherever they are."""
+        return self.pages(f"/api/duplicates/{part(hash)}", wire.Record)
 
     async def record(self, id: int) -> RecordDetails:
         return await self.get(f"/api/files/{id}", RecordDetails)

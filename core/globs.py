@@ -25,10 +25,12 @@ _MEMORY: Final = 32 << 20  # bytes that re2 may use for the patterns and for the
 
 
 class Globs(NamedTuple):
-    """Some patterns together. Every path that matches one begins with `prefix`."""
+    """Some patterns together. Every path that matches one begins with `prefix`, and has all of `parts` in it,
+    in this order and not overlapping."""
 
     prefix: str
     matches: Callable[[str], bool]
+    parts: tuple[str, ...] = ()
 
 
 def compile_globs(texts: Sequence[str]) -> Globs:
@@ -39,8 +41,9 @@ def compile_globs(texts: Sequence[str]) -> Globs:
     if not texts:
         return Globs("", lambda path: True)
     parts = [_translated(text) for text in texts]
-    match = _matcher([expression for _, expression in parts])
-    return Globs(_shared_start([start for start, _ in parts]), lambda path: bool(match(path)))
+    match = _matcher([one.expression for one in parts])
+    texts_in = parts[0].literals if len(parts) == 1 else ()
+    return Globs(_shared_start([one.start for one in parts]), lambda path: bool(match(path)), texts_in)
 
 
 def _matcher(expressions: Sequence[str]) -> Callable[[str], Any]:
@@ -72,21 +75,32 @@ def _shared_start(texts: Sequence[str]) -> str:
     return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
-def _translated(text: str) -> tuple[str, str]:
-    """The literal beginning of every match, and the regular expression of one pattern."""
+class _Pattern(NamedTuple):
+    """The literal beginning of every match, the regular expression, and the literals between wildcards."""
+
+    start: str
+    expression: str
+    literals: tuple[str, ...]
+
+
+def _translated(text: str) -> _Pattern:
     anchored = "/" in text
     text = text.removeprefix("./").removeprefix("/")
-    literal, expression, wild = "", "", False
+    literals, expression = [""], ""
     for token in _TOKENS.finditer(text):
         character = token["escaped"] or token["literal"]
-        wild = wild or character is None
-        expression += re.escape(character) if character is not None else _wildcard(token)
-        literal += character if character is not None and not wild else ""
+        if character is not None:
+            expression += re.escape(character)
+            literals[-1] += character
+        else:
+            expression += _wildcard(token)
+            literals.append("")
+    found = tuple(filter(None, literals))
     if not anchored:
-        return "", f"(?:.*/)?{expression}"
+        return _Pattern("", f"(?:.*/)?{expression}", found)
     if not text or text.endswith("/"):
-        return literal, f"{expression}.+"
-    return literal, expression if wild else f"{expression}(?:/.*)?"
+        return _Pattern(literals[0], f"{expression}.+", found)
+    return _Pattern(literals[0], expression if len(literals) > 1 else f"{expression}(?:/.*)?", found)
 
 
 def _wildcard(token: re.Match[str]) -> str:

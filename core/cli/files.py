@@ -107,6 +107,7 @@ async def _found(
             wanted.states,
             wanted.duplicates,
             wanted.at,
+            parts=globs.parts,
             limit=_PAGE if wanted.at is None else _PAGE_THEN,
         )
         async for record in ledger.files(query):

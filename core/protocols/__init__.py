@@ -29,8 +29,10 @@ from treeledger.protocols.store_values import EPOCH as EPOCH
 from treeledger.protocols.store_values import FIRST_PROBLEM as FIRST_PROBLEM
 from treeledger.protocols.store_values import HALF_COPY as HALF_COPY
 from treeledger.protocols.store_values import MOST_COUNTED as MOST_COUNTED
+from treeledger.protocols.store_values import MOST_WEIGHED as MOST_WEIGHED
 from treeledger.protocols.store_values import Added as Added
 from treeledger.protocols.store_values import Applied as Applied
+from treeledger.protocols.store_values import FileOrder as FileOrder
 from treeledger.protocols.store_values import FileQuery as FileQuery
 from treeledger.protocols.store_values import Gone as Gone
 from treeledger.protocols.store_values import HeldFolder as HeldFolder
@@ -42,6 +44,7 @@ from treeledger.protocols.store_values import RecordPlace as RecordPlace
 from treeledger.protocols.store_values import ScrubPlace as ScrubPlace
 from treeledger.protocols.store_values import StoreOptions as StoreOptions
 from treeledger.protocols.store_values import Tally as Tally
+from treeledger.protocols.store_values import Twins as Twins
 from treeledger.protocols.store_values import iterate_batches as iterate_batches
 from treeledger.protocols.stores import Store as Store
 from treeledger.protocols.tables import CopyableStore as CopyableStore

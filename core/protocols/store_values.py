@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from treeledger.model import (
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_COUNTED: Final = 100_000
 """What there is more of, a `Tally` counts as so many."""
+MOST_WEIGHED: Final = 1 << 44
+"""Bytes beyond which a file weighs no more among duplicates."""
 HALF_COPY: Final = 0  # the version that stands for no step: this is half a copy
 
 
@@ -142,11 +145,22 @@ class JobCount(NamedTuple):
     jobs: int
 
 
+class FileOrder(StrEnum):
+    """In which order records are listed: by repository and path; the largest first; the newest first."""
+
+    PATH = "path"
+    SIZE = "size"
+    MODIFIED = "modified"
+
+
 @dataclass(frozen=True, slots=True)
 class FileQuery:
     """Which records to list, in the order of (repository, path). None does not restrict.
 
-    `prefix` is a literal start of the path; `at` asks for the records as they were then.
+    `prefix` is a literal start of the path, `parts` are texts that it has, in this order and not overlapping,
+    the letters of ASCII in either case; `at` asks for the records as they were then. By path a page goes on
+    after `after`. In another `order`, which is none of the past, it goes on after `beyond`: the size or
+    mtime_ns of a record, and its id, which tells those apart that are equal.
     """
 
     repository_id: UUID | None = None
@@ -154,8 +168,30 @@ class FileQuery:
     states: tuple[RecordState, ...] = (RecordState.PRESENT,)
     duplicates: bool = False
     at: datetime | None = None
+    parts: tuple[str, ...] = ()
+    order: FileOrder = FileOrder.PATH
     after: tuple[UUID, str] | None = None
+    beyond: tuple[int, int] | None = None
     limit: int = 1000
+
+
+class Twins(NamedTuple):
+    """A content that several present files have. `first` is the oldest record of them."""
+
+    hash: str
+    size: int  # bytes of each
+    copies: int
+    first: FileRecord
+
+    @property
+    def wasted(self) -> int:
+        """Bytes that one file of them would save."""
+        return self.size * (self.copies - 1)
+
+    @property
+    def weight(self) -> int:
+        """What they are ordered by: as `wasted`, but 64 bits hold it however large sparse files are."""
+        return min(self.size, MOST_WEIGHED) * (self.copies - 1)
 
 
 @dataclass(frozen=True, slots=True)

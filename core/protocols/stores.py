@@ -46,6 +46,7 @@ from treeledger.protocols.store_values import (
     RecordPlace,
     ScrubPlace,
     Tally,
+    Twins,
 )
 from treeledger.scheduling import Schedule
 from treeledger.waiting import Troubles, Waiting
@@ -260,6 +261,16 @@ class Store(Protocol):
 
     async def files(self, query: FileQuery) -> list[FileRecord]:
         """A page of records, `last_scanned` and `scan_generation` as completed scans make them."""
+
+    async def twins(
+        self, repository_id: UUID | None, *, after: tuple[int, str] | None = None, limit: int
+    ) -> list[Twins]:
+        """Contents, not empty, that several present files of the repositories under care have: those that
+        waste most first, then by hash. With `repository_id`, those of which it has a file; `after`: the
+        weight and the hash of the last."""
+
+    async def copies(self, content_hash: str, *, after: int = 0, limit: int) -> list[FileRecord]:
+        """The present records of all repositories under care that have this content, by id."""
 
     async def renumber_file_system(self, lease: Lease, old: int, new: int) -> None:
         """Says that the records of one file system are on another now, as after a move to another disk."""

@@ -20,6 +20,7 @@ from treeledger.testing.store_add import AddContract
 from treeledger.testing.store_apply import ApplyContract
 from treeledger.testing.store_care import CareContract
 from treeledger.testing.store_deletions import DeletionsContract
+from treeledger.testing.store_finding import FindingContract
 from treeledger.testing.store_jobs import JobsContract
 from treeledger.testing.store_journal import JournalContract
 from treeledger.testing.store_law import LawContract
@@ -44,6 +45,7 @@ class StoreContract(
     LawContract,
     MovingContract,
     RecordsContract,
+    FindingContract,
     ReaderContract,
     ScrubContract,
     DeletionsContract,

@@ -8,6 +8,10 @@
 -- The type of a time.
 timestamptz
 
+-- fragment: like
+-- In the collation of paths, C, it knows the letters of ASCII in either case, as SQLite's LIKE does.
+ILIKE
+
 -- fragment: scrub_verified
 -- When a record was verified last, in the words of the index file_records_scrub.
 coalesce(CASE WHEN hash_state = 'corrupted' THEN read_at ELSE last_verified END, to_timestamp(0))
@@ -221,6 +225,7 @@ WHERE repository_id = :repository_id AND state <> 'deleted' AND state = ANY(:sta
   AND left(file_path, 600) < :high  -- if high
   AND file_path >= :low  -- if exact
   AND left(file_path, 600) <= left(:exact_high, 600) AND file_path < :exact_high  -- if exact_high
+  AND file_path {like} :like ESCAPE '\'  -- if like
   AND {has_twin}  -- if duplicates
 ORDER BY left(file_path, 600)
     , file_path  -- if exact
@@ -232,6 +237,7 @@ SELECT {record} FROM files
 WHERE repository_id = :repository_id AND state = 'deleted'
   AND left(file_path, 600) >= left(:low, 600) AND file_path >= :low
   AND left(file_path, 600) <= left(:high, 600) AND file_path < :high  -- if high
+  AND file_path {like} :like ESCAPE '\'  -- if like
 ORDER BY left(file_path, 600), file_path, id LIMIT :limit
 
 -- name: report_problem

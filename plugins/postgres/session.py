@@ -64,6 +64,9 @@ class PostgresSession:
         connection = await self._acquired()
         return await self._to_its_end(self._read(connection, work))
 
+    async def browse(self, work: Work[T]) -> T:
+        return await self.read(work)
+
     async def write(self, work: Work[T]) -> T:
         connection = await self._acquired()
         return await self._to_its_end(self._write(connection, work))

@@ -48,6 +48,7 @@ WHERE c.n IN (SELECT max(n) FROM changes
   AND c.state = ANY(:states)
   AND c.path >= :low
   AND c.path < :high  -- if high
+  AND c.path {like} :like ESCAPE '\'  -- if like
 ORDER BY c.path, c.record_id LIMIT :limit
 
 -- name: old_entries

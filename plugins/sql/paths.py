@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from treeledger.names import within
 
 _LAST: Final = "\U0010ffff"
+_SIGN: Final = re.compile(r"[\\%_]")
+_ESCAPED: Final = r"\\\g<0>"
 
 
 class Range(NamedTuple):
@@ -28,6 +32,13 @@ def _successor(text: str) -> str:
         return ""
     following = ord(text[-1]) + 1
     return text[:-1] + ("\ue000" if 0xD800 <= following <= 0xDFFF else chr(following))
+
+
+def like(parts: Sequence[str]) -> str | None:
+    """The pattern of LIKE for texts with anything around them; None for no texts."""
+    if not parts:
+        return None
+    return "".join(f"%{_SIGN.sub(_ESCAPED, part)}" for part in parts) + "%"
 
 
 def covers(prefix: str, unknown: tuple[str, ...], other_prefix: str, other_unknown: tuple[str, ...]) -> bool:

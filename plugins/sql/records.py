@@ -11,11 +11,12 @@ from uuid import UUID
 from treeledger.model import FileRecord, Lease, RecordKey, RecordState
 from treeledger.names import range_below, successor
 from treeledger.plugins.sql import paths
+from treeledger.plugins.sql.finding import sorted_files
 from treeledger.plugins.sql.leases import hold_lease
 from treeledger.plugins.sql.reading import in_order, key_rows
 from treeledger.plugins.sql.values import record_from, record_then_from
 from treeledger.plugins.sql.work import Part, Query, Row, Work, ask, ask_together
-from treeledger.protocols import EPOCH, FileQuery, ScrubPlace
+from treeledger.protocols import EPOCH, FileOrder, FileQuery, ScrubPlace
 
 _BATCH: Final = 4000
 _FIRST: Final = ScrubPlace(EPOCH, EPOCH, 0)  # before every record: ids begin at 1
@@ -58,7 +59,10 @@ class Records(Part):
         return await self.session.read(_to_scrub(repository_id, after or _FIRST, before, limit))
 
     async def files(self, query: FileQuery) -> list[FileRecord]:
-        return await self.session.read(_files(query, self.session.indexed))
+        if query.order is not FileOrder.PATH:
+            return await self.session.browse(sorted_files(query))
+        work = _files(query, self.session.indexed)
+        return await (self.session.browse if query.parts or query.duplicates else self.session.read)(work)
 
     async def record(self, record_id: int) -> FileRecord | None:
         return await self.session.read(_record(record_id))
@@ -168,7 +172,12 @@ def _page(
     """Live and deleted records have an index each: a page of both is the beginning of the two together."""
     low, high = paths.starting(query.prefix)
     low = max(low, successor(after)) if after else low
-    wanted: dict[str, Any] = {"repository_id": repository, "low": low, "high": high or None}
+    wanted: dict[str, Any] = {
+        "repository_id": repository,
+        "low": low,
+        "high": high or None,
+        "like": paths.like(query.parts),
+    }
     if query.at is not None:
         states = [state.value for state in query.states]
         rows = yield from ask("records_then", **wanted, at=query.at, states=states, limit=limit)

@@ -70,6 +70,9 @@ class Session(Protocol):
     async def read(self, work: Work[T]) -> T:
         """Runs what only reads. Raises StoreUnavailable."""
 
+    async def browse(self, work: Work[T]) -> T:
+        """As `read`, for what looks at much of the ledger: nobody else's reading waits for it."""
+
     async def write(self, work: Work[T]) -> T:
         """Runs it in one transaction. Raises StoreUnavailable and StoreDataError; nothing is kept then."""
 

@@ -4,6 +4,10 @@
 -- The type of a time: microseconds since 1970.
 integer
 
+-- fragment: like
+-- LIKE knows the letters of ASCII in either case.
+LIKE
+
 -- fragment: scrub_verified
 -- When a record was verified last, in the words of the index file_records_scrub.
 coalesce(CASE WHEN hash_state = 'corrupted' THEN read_at ELSE last_verified END, 0)
@@ -174,6 +178,7 @@ SELECT {record} FROM files
 WHERE repository_id = :repository_id AND state <> 'deleted' AND state = ANY(:states)
   AND file_path >= :low
   AND file_path < :high  -- if high
+  AND file_path {like} :like ESCAPE '\'  -- if like
   AND {has_twin}  -- if duplicates
 ORDER BY file_path LIMIT :limit
 
@@ -183,6 +188,7 @@ SELECT {record} FROM files
 WHERE repository_id = :repository_id AND state = 'deleted'
   AND file_path >= :low
   AND file_path < :high  -- if high
+  AND file_path {like} :like ESCAPE '\'  -- if like
 ORDER BY file_path, id LIMIT :limit
 
 -- name: report_problem

@@ -46,7 +46,8 @@ _SETTINGS: Final = (
 
 
 class SqliteSession:
-    """One writer, one reader: readers see what is committed and never wait for the writer."""
+    """One writer, one reader, and another for what takes its time: readers see what is committed and never
+    wait for the writer."""
 
     indexed: int | None = None
 
@@ -55,11 +56,15 @@ class SqliteSession:
         self._log = f"{path}-wal"
         self._writer = Connection(self.file, _WRITE)
         self._reader = Connection(self.file, _READ)
+        self._browser = Connection(self.file, _READ)
         self._announced = anyio.Event()
         self.poll = POLL
 
     async def read(self, work: Work[T]) -> T:
         return await self._reader.run(work)
+
+    async def browse(self, work: Work[T]) -> T:
+        return await self._browser.run(work)
 
     async def write(self, work: Work[T]) -> T:
         return await self._writer.run(work)
@@ -86,6 +91,8 @@ class SqliteSession:
 
     async def aclose(self) -> None:
         await self._reader.aclose()
+        self._browser.interrupt()
+        await self._browser.aclose()
         await self._writer.aclose()
 
 
@@ -105,6 +112,11 @@ class Connection:
     async def run(self, work: Work[T]) -> T:
         """Runs work in one transaction. Whoever is cancelled while waiting leaves it to end in its thread."""
         return await self._in_thread(lambda: self._transact(work))
+
+    def interrupt(self) -> None:
+        """Ends what is under way; whoever waits for it gets an error."""
+        if (connection := self._connection) is not None:
+            connection.interrupt()
 
     async def aclose(self) -> None:
         """Waits a moment for what is under way; what a disk that hangs holds up is not waited for."""

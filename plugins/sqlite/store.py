@@ -23,6 +23,7 @@ from treeledger.plugins.sql.adding import Adding
 from treeledger.plugins.sql.applying import Applying
 from treeledger.plugins.sql.copies import Copies
 from treeledger.plugins.sql.deletions import Deletions
+from treeledger.plugins.sql.finding import Finding
 from treeledger.plugins.sql.jobs import Jobs
 from treeledger.plugins.sql.journal import Journal
 from treeledger.plugins.sql.marks import Marks
@@ -45,6 +46,7 @@ class SqliteStore(
     Adding,
     Moving,
     Records,
+    Finding,
     Deletions,
     Copies,
     Journal,

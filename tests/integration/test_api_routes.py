@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -312,6 +313,15 @@ async def test_files_are_listed_in_order_page_by_page(live: Live) -> None:
         ({"glob": ["2024/0/*", "notes.*"]}, 5),
         ({"glob": "2024/**", "prefix": "2024/2"}, 4),
         ({"glob": "2024/**", "prefix": "note"}, 0),
+        ({"text": "OTES"}, 1),
+        ({"text": "4/1/"}, 4),
+        ({"text": "ö"}, 0),
+        ({"text": "/0/", "glob": "*.jpg", "prefix": "20"}, 4),
+        ({"text": "jpg", "sort": "size"}, 12),
+        ({"glob": "0?.*", "sort": "modified"}, 10),
+        ({"sort": "size", "duplicates": True, "prefix": "2024/0"}, 4),
+        ({"sort": "modified", "state": "all"}, 13),
+        ({"text": "jpg", "at": "0s"}, 12),
         ({"duplicates": True}, 12),
         ({"duplicates": True, "prefix": "2024/0"}, 4),
         ({"state": "deleted"}, 0),
@@ -323,6 +333,46 @@ async def test_files_are_listed_in_order_page_by_page(live: Live) -> None:
 async def test_files_are_chosen(live: Live, query: dict[str, Any], count: int) -> None:
     for limit in (3, 100):
         assert len(await live.ask.all("/api/files", **query, limit=limit)) == count
+
+
+async def test_files_by_size_and_by_time_page_by_page(live: Live) -> None:
+    live.tree.write("large", "x" * 50)
+    live.tree.write("Größe", "x" * 20)
+    os.utime(live.tree.root / "notes.txt", ns=(0, 2**61))
+    await live.tree.until_equal()
+    whole = await live.ask.all("/api/files", sort="size")
+    assert [one["path"] for one in whole][:2] == ["large", "Größe"]
+    for limit in (1, 4):
+        assert await live.ask.all("/api/files", sort="size", limit=limit) == whole
+        newest = await live.ask.all("/api/files", sort="modified", limit=limit)
+        times = [one["mtime_ns"] for one in newest]
+        assert times == sorted(times, reverse=True)
+        found = await live.ask.all("/api/files", sort="size", text="GRÖẞE", limit=limit)
+        assert [one["path"] for one in found] == ["Größe"]
+
+
+async def test_an_order_is_that_of_one_listing_of_now(live: Live) -> None:
+    next = (await live.ask.get("/api/files", sort="size", limit=2))["next"]
+    for query in ({"sort": "modified", "after": next}, {"after": next}, {"sort": "size", "at": "0s"}):
+        assert (await live.ask.refused("GET", "/api/files", query=query))[0] == 400
+    by_path = (await live.ask.get("/api/files", limit=2))["next"]
+    for query in ({"sort": "size", "after": by_path}, {"sort": "name"}, {"text": "x" * 1001}):
+        assert (await live.ask.refused("GET", "/api/files", query=query))[0] == 400
+
+
+async def test_contents_that_several_files_have(live: Live) -> None:
+    live.tree.write("copy.txt", "two")
+    live.tree.write("longer", "longer")
+    live.tree.write("longer too", "longer")
+    await live.tree.until_equal()
+    for limit in (1, 2, 9):
+        found = await live.ask.all("/api/duplicates", repository="photos", limit=limit)
+        assert [(one["copies"], one["wasted"]) for one in found] == [(2, 9)] * 6 + [(2, 6), (2, 3)]
+    assert (found[-1]["repository"], found[-1]["path"], found[-1]["size"]) == ("photos", "notes.txt", 3)
+    copies = await live.ask.all(f"/api/duplicates/{found[-1]['hash']}", limit=1)
+    assert [one["path"] for one in copies] == ["notes.txt", "copy.txt"]
+    assert await live.ask.all("/api/duplicates/none") == []
+    assert (await live.ask.refused("GET", "/api/duplicates", query={"repository": "x"}))[0] == 404
 
 
 async def test_a_request_looks_at_so_many_records_however_few_match(live: Live) -> None:
@@ -338,7 +388,8 @@ async def test_a_request_looks_at_so_many_records_however_few_match(live: Live) 
     pages = []
     after: dict[str, str] = {}
     while not pages or after:
-        page = await live.ask.get("/api/files", repository="shelf", glob="*44999", limit=10, **after)
+        glob = "?[4][4][9][9][9]"  # nothing that the store could look for
+        page = await live.ask.get("/api/files", repository="shelf", glob=glob, limit=10, **after)
         pages.append([one["path"] for one in page["items"]])
         after = {} if page["next"] is None else {"after": page["next"]}
     assert pages == [[], [], ["044999"]]

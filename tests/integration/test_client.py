@@ -124,6 +124,11 @@ async def test_files_and_why_they_are_as_they_are(live: Live) -> None:
     assert [one.path async for one in client.files(globs=["*.jpg", "*.txt"])] == FILES
     assert [one.path async for one in client.files(duplicates=True)] == FILES[:2]
     assert [one.path async for one in client.files(state="missing")] == []
+    assert [one.path async for one in client.files(text="OTES")] == FILES[2:]
+    assert [one.size async for one in client.files(sort="size")] == [3, 3, 3]
+    [twins] = [one async for one in client.duplicates("photos")]
+    assert (twins.copies, twins.size, twins.wasted) == (2, 3, 3)
+    assert [one.path async for one in client.copies(twins.hash)] == FILES[:2]
     assert [one.path async for one in client.files(at=now)] == FILES
     [notes] = [one async for one in client.files(prefix="notes")]
     record = await client.record(notes.id)

@@ -7,6 +7,7 @@ from typing import Final
 from treeledger.api.routes import (
     corrupted,
     deletions,
+    duplicates,
     files,
     history,
     ignore,
@@ -23,6 +24,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *repositories.ROUTES,
     *sync.ROUTES,
     *files.ROUTES,
+    *duplicates.ROUTES,
     *deletions.ROUTES,
     *queue.ROUTES,
     *history.ROUTES,

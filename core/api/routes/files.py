@@ -14,32 +14,37 @@ import msgspec
 from treeledger import wire
 from treeledger.answers import FileExplanation, RecordDetails
 from treeledger.api.routes.common import by_id, id_in, inside, wanted_id
-from treeledger.api.routes.paging import Text, cursor, place
+from treeledger.api.routes.paging import Number, Text, cursor, place
 from treeledger.api.routing import Asked, Form, Page, Paged, Route
 from treeledger.api.service import Service
 from treeledger.errors import NotFound, UsageError
 from treeledger.explaining import explain
 from treeledger.globs import compile_globs
 from treeledger.model import FileRecord, RecordState
-from treeledger.protocols import FileQuery, Store
+from treeledger.protocols import FileOrder, FileQuery, Store
+from treeledger.searching import containing
 from treeledger.units import parse_since
 
 _EXAMINED: Final = 20_000  # records that a request looks at, however few of them match
 _CHUNK: Final = 1000  # of them at a time
 _MOST_GLOBS: Final = 100
+_LONGEST: Final = 1000  # characters of a part that is looked for
 
 State = Literal["present", "missing", "deleted", "ignored", "all"]
 
 
 class FilesQuery(Paged, frozen=True, kw_only=True):
-    """`prefix` is a literal start of the path, `glob` as `treeledger files` takes it; `at` a time."""
+    """`prefix` is a literal start of the path, `text` a part of it in either case, `glob` as
+    `treeledger files` takes it; `at` a time."""
 
     repository: str | None = None
     prefix: str = ""
+    text: Annotated[Text, msgspec.Meta(max_length=_LONGEST)] = ""
     glob: Annotated[tuple[str, ...], msgspec.Meta(max_length=_MOST_GLOBS)] = ()
     state: State = "present"
     duplicates: bool = False
     at: str | None = None
+    sort: Literal["path", "size", "modified"] = "path"
 
 
 class ExplainQuery(Form, frozen=True, kw_only=True):
@@ -53,17 +58,39 @@ class _Found(NamedTuple):
     """Some records, and where to go on after them; None at the end."""
 
     records: list[FileRecord]
-    place: tuple[UUID, str] | None
+    place: tuple[object, ...] | None
+
+
+class _Match(NamedTuple):
+    """What the store looks for, and what decides among that; None where everything of it is wanted."""
+
+    prefix: str
+    parts: tuple[str, ...]
+    decides: Callable[[str], bool] | None
+
+    @classmethod
+    def of(cls, query: FilesQuery) -> _Match | None:
+        """None if no path begins both as the globs and as the prefix do."""
+        globs, search = compile_globs(query.glob), containing(query.text)
+        prefix = max(globs.prefix, query.prefix, key=len)
+        if not (prefix.startswith(globs.prefix) and prefix.startswith(query.prefix)):
+            return None
+        if query.glob:
+            return cls(
+                prefix, search.parts or globs.parts, lambda path: globs.matches(path) and search.matches(path)
+            )
+        return cls(prefix, search.parts, None if search.is_exact else search.matches)
 
 
 async def listed(service: Service, asked: Asked) -> Page[wire.Record]:
     """A request looks at a bounded number of records: a page may have few items, or none, and a `next`."""
     query: FilesQuery = asked.query
-    globs = compile_globs(query.glob)
-    wanted = await _wanted(service, query, globs.prefix)
-    if wanted is None:
+    match = _Match.of(query)
+    if match is None:
         return Page(items=[])
-    found = await _found(service.ledger.store, wanted, globs.matches, query.limit)
+    wanted = await _wanted(service, query, match)
+    read = _found if wanted.order is FileOrder.PATH else _sorted
+    found = await read(service.ledger.store, wanted, match.decides or (lambda path: True), query.limit)
     names = await by_id(service)
     return Page(
         items=[wire.Record.of(one, wire.name_of(one.repository_id, names)) for one in found.records],
@@ -71,28 +98,43 @@ async def listed(service: Service, asked: Asked) -> Page[wire.Record]:
     )
 
 
-async def _wanted(service: Service, query: FilesQuery, start: str) -> FileQuery | None:
-    """What is asked of the store; None if no path begins both as the globs and as the prefix do."""
+async def _wanted(service: Service, query: FilesQuery, match: _Match) -> FileQuery:
+    """What is asked of the store."""
     if query.duplicates and (query.at or query.state != "present"):
         raise UsageError("duplicates is about files that are there now: without at and state")
+    if query.sort != "path" and query.at:
+        raise UsageError("sort: what was at another time is listed by path")
     repository_id = await wanted_id(service, query.repository)
-    prefix = max(start, query.prefix, key=len)
-    if not (prefix.startswith(start) and prefix.startswith(query.prefix)):
-        return None
-    after = place(query, tuple[UUID, Text])
-    if after is not None and repository_id not in (None, after[0]):
-        raise UsageError("after: this is the `next` of another repository's files")
-    is_whole = query.at is not None or query.duplicates  # each page takes the store as long as all of them
-    filtered = _EXAMINED if is_whole else _CHUNK
-    return FileQuery(
+    order = FileOrder(query.sort)
+    is_whole = query.at is not None or query.duplicates or order is not FileOrder.PATH
+    filtered = _EXAMINED if is_whole else _CHUNK  # each page takes the store as long as all of them
+    wanted = FileQuery(
         repository_id=repository_id,
-        prefix=prefix,
+        prefix=match.prefix,
+        parts=match.parts,
         states=tuple(RecordState) if query.state == "all" else (RecordState(query.state),),
         duplicates=query.duplicates,
         at=_moment(query.at),
-        after=after,
-        limit=filtered if query.glob else query.limit + 1,
+        order=order,
+        limit=query.limit + 1 if match.decides is None else filtered,
     )
+    if order is not FileOrder.PATH:
+        return replace(wanted, beyond=_beyond(query))
+    after = place(query, tuple[UUID, Text])
+    if after is not None and repository_id not in (None, after[0]):
+        raise UsageError("after: this is the `next` of another repository's files")
+    return replace(wanted, after=after)
+
+
+def _beyond(query: FilesQuery) -> tuple[int, int] | None:
+    """The place of a page in an order of numbers."""
+    after = place(query, tuple[str, Number, Number])
+    if after is None:
+        return None
+    order, value, id = after
+    if order != query.sort:
+        raise UsageError("after: this is the `next` of files in another order")
+    return value, id
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -120,6 +162,23 @@ async def _found(store: Store, query: FileQuery, matches: Callable[[str], bool],
             return _Found(records, None)
         examined += len(page)
     return _Found(records, after)
+
+
+async def _sorted(store: Store, query: FileQuery, matches: Callable[[str], bool], limit: int) -> _Found:
+    """As `_found`, of one look of the store at all records: another would take as long."""
+    page = await store.files(query)
+    records: list[FileRecord] = []
+    for record in page:
+        if len(records) == limit:
+            return _Found(records, _sorted_place(query.order, records[-1]))
+        if matches(record.path):
+            records.append(record)
+    return _Found(records, _sorted_place(query.order, page[-1]) if len(page) == query.limit else None)
+
+
+def _sorted_place(order: FileOrder, record: FileRecord) -> tuple[object, ...]:
+    value = record.stat.size if order is FileOrder.SIZE else record.stat.mtime_ns
+    return order.value, value, record.id
 
 
 async def one(service: Service, asked: Asked) -> RecordDetails:

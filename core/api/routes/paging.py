@@ -10,10 +10,12 @@ import msgspec
 
 from treeledger.api.routing import Page, Paged
 from treeledger.errors import UsageError
+from treeledger.model import INT64_MAX
 
 T = TypeVar("T")
 Form = TypeVar("Form")
 
+Number = Annotated[int, msgspec.Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
 Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
 
