@@ -58,10 +58,9 @@ def _work(
     one: wire.Repository, running: tuple[Progress, ...], activity: Activity, width: int, now: datetime
 ) -> list[Line]:
     scan = next((progress for progress in running if progress.type != "realtime"), None)
-    hashing = next((progress for progress in running if progress.files_hashed), None)
     return [
         _idle_scan(one, now) if scan is None else _scan(scan, width),
-        _idle_hashing() if hashing is None else _hashing(hashing, activity),
+        _hashing(one, activity, width),
     ]
 
 
@@ -88,14 +87,23 @@ def _idle_scan(one: wire.Repository, now: datetime) -> Line:
     )
 
 
-def _hashing(progress: Progress, activity: Activity) -> Line:
-    speed = f"{texts.size(activity.hashed.rate)}/s"
-    done = f"{texts.amount(progress.files_hashed)} files, {texts.size(progress.bytes_hashed)}   {speed}"
-    return Piece(texts.fitted("Hashing", _LABEL)), Piece(done)
+def _hashing(one: wire.Repository, activity: Activity, width: int) -> Line:
+    """How many files have their hash, how fast that goes on, and how long for."""
+    label = Piece(texts.fitted("Hashing", _LABEL))
+    done, rate = texts.share(one.hashed, one.files), activity.hashed.rate
+    if done is None:
+        return label, Piece("nothing to read", Tone.DIM)
+    if done >= 1 and not rate:
+        return label, Piece("every file has its hash", Tone.DIM)
+    speed = f"{texts.size(rate)}/s" if rate else ""
+    tail = f"  {texts.percent(done):>5}   {speed:>13}  {_hashing_left(one, rate):>7}"
+    return label, *texts.bar(done, max(4, width - _LABEL - cell_len(tail))), Piece(tail)
 
 
-def _idle_hashing() -> Line:
-    return Piece(texts.fitted("Hashing", _LABEL)), Piece("nothing to read", Tone.DIM)
+def _hashing_left(one: wire.Repository, rate: float) -> str:
+    """As long as the bytes of as many files as are left take at this rate: what they have is not known."""
+    bytes_left = one.bytes * (one.files - one.hashed) / one.files
+    return texts.left(bytes_left / rate) if rate and bytes_left > 0 else ""
 
 
 def _rates(activity: Activity, width: int) -> Line:

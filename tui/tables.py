@@ -19,8 +19,9 @@ _REPOSITORIES: Final = (
     Column("Name", 8, grows=True),
     Column("State", 10),
     Column("Files", 9, right=True, rank=1),
-    Column("Size", 7, right=True, rank=2),
-    Column("Last scan", 10, rank=3),
+    Column("Size", 7, right=True, rank=3),
+    Column("Hashed", 6, right=True, rank=2),
+    Column("Last scan", 10, rank=4),
     Column("Next scan", 10),
 )
 _FEED: Final = (
@@ -68,6 +69,7 @@ class Repositories:
             texts.state(one.state),
             Piece(texts.amount(one.files)),
             Piece(texts.size(one.bytes)),
+            texts.hashed(one),
             Piece(texts.past(one.last_scan, self.now)),
             texts.next_scan(one, self.snapshot.progress(one.name), self.now),
         )

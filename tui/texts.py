@@ -152,6 +152,12 @@ def percent(share: float) -> str:
     return f"{int(share * 100)} %"
 
 
+def hashed(repository: wire.Repository) -> Piece:
+    """How many of its files have their hash."""
+    done = share(repository.hashed, repository.files)
+    return Piece("–", Tone.DIM) if done is None else Piece(percent(done))
+
+
 def bar(share: float, width: int) -> Line:
     """A bar in half cells: what is done, what is left."""
     halves = round(max(0.0, min(1.0, share)) * width * 2)

@@ -13,6 +13,8 @@ from values import NOW, change, progress, repository
 
 from treeledger.tui import texts
 from treeledger.tui.columns import Column, heading, row_line, widths
+from treeledger.tui.details import repository_lines
+from treeledger.tui.model import Activity, Snapshot, Window
 from treeledger.tui.texts import Piece
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -137,3 +139,23 @@ def test_a_row_is_exactly_as_wide_as_its_heading(room: int, cells: list[str]) ->
     row = row_line(COLUMNS, [Piece(one) for one in cells], room, marked=True)
     assert cell_len(line_text(row)) == cell_len(line_text(heading(COLUMNS, room))) == room
     assert line_text(row).startswith("▸ ")
+
+
+@pytest.mark.parametrize(
+    ("files", "hashed", "rate", "said"),
+    [
+        (0, 0, 0, "nothing to read"),
+        (100, 100, 0, "every file has its hash"),
+        (100, 0, 0, "0 %"),
+        (100, 75, 10e6, "75 %       10.0 MB/s     25 s"),
+    ],
+)
+@pytest.mark.parametrize("width", [56, 76, 120])
+def test_how_far_hashing_is(files: int, hashed: int, rate: float, said: str, width: int) -> None:
+    one = repository(files=files, hashed=hashed, bytes=1_000_000_000)
+    activity = Activity(hashed=Window((rate,), 1))
+    line = repository_lines(
+        Snapshot(repositories=(one,), activity={"photos": activity}), "photos", width, NOW
+    )[1]
+    assert said in line_text(line)
+    assert cell_len(line_text(line)) in (width, 13 + len(said))
