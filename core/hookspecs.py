@@ -8,7 +8,7 @@ and named as below; `docs/plugins.md` shows one for every hook.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from treeledger.config.tables import PluginTables
     from treeledger.doctor import Check
     from treeledger.model import FileRecord, JournalEntry, Repository
-    from treeledger.protocols import Action, Collector, EventSource, PartRef, Receiver, Store, StoreOptions
+    from treeledger.protocols import (
+        Action,
+        Collector,
+        EventSource,
+        Panel,
+        PartRef,
+        Receiver,
+        Store,
+        StoreOptions,
+    )
 
 spec = pluggy.HookspecMarker("treeledger")
 impl = pluggy.HookimplMarker("treeledger")
@@ -82,3 +91,8 @@ def api_routes(tables: PluginTables) -> Sequence[Route]:  # type: ignore[empty-b
 @spec
 def metrics(tables: PluginTables) -> Sequence[Collector]:  # type: ignore[empty-body]
     """Collectors for `/metrics`, asked for once; each is asked for its numbers at every scrape."""
+
+
+@spec
+def panels(tables: PluginTables) -> Sequence[Panel[Any]]:  # type: ignore[empty-body]
+    """Panels of the dashboard. Of installed plugins it is asked of those in the group `treeledger.tui`."""

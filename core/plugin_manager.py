@@ -25,8 +25,17 @@ from treeledger.errors import ConfigurationError, PluginError
 from treeledger.model import FileRecord, JournalEntry, Repository
 from treeledger.plugin_answers import WrongAnswer, list_of, one_of, references, unique
 from treeledger.plugin_files import where
-from treeledger.plugin_sources import Candidate, candidates
-from treeledger.protocols import Action, Collector, EventSource, PartRef, Receiver, Store, StoreOptions
+from treeledger.plugin_sources import DASHBOARD, ENGINE, Candidate, candidates, installed_names
+from treeledger.protocols import (
+    Action,
+    Collector,
+    EventSource,
+    Panel,
+    PartRef,
+    Receiver,
+    Store,
+    StoreOptions,
+)
 
 if TYPE_CHECKING:
     from treeledger.api.routing import Route
@@ -49,8 +58,10 @@ class PluginStatus:
 class PluginManager:
     """The plugins of one configuration."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, group: str = ENGINE) -> None:
+        """`group` is that of the entry points which installed plugins are loaded from."""
         self._configuration = configuration
+        self._group = group
         self._tables = configuration.plugins
         self._plugins = pluggy.PluginManager("treeledger")
         self._plugins.add_hookspecs(hookspecs)
@@ -162,6 +173,11 @@ class PluginManager:
             self._collectors = [(plugin, one) for plugin, given in answers for one in given]
         return self._collectors
 
+    def panels(self) -> list[Panel[Any]]:
+        """What plugins show in the dashboard."""
+        answers = self._ask("panels", list_of(Panel), tables=self._tables)
+        return [panel for _, given in answers for panel in given]
+
     @property
     def listens(self) -> bool:
         """Whether any loaded plugin wants to be told what was recorded."""
@@ -202,8 +218,11 @@ class PluginManager:
 
         self._ask("api_routes", list_of(Route), tables=self._tables)
         self.metrics()
+        self.panels()
         self._check_receivers()
-        self._tables.check_used(self._candidates().keys())
+        plugins = self._candidates().keys()
+        if self._tables.unused(plugins):
+            self._tables.check_used(plugins, elsewhere=installed_names(DASHBOARD) - plugins)
 
     def _check_receivers(self) -> None:
         known = self.receivers()
@@ -218,7 +237,7 @@ class PluginManager:
 
     def _candidates(self) -> dict[str, Candidate]:
         if self._found is None:
-            self._found = candidates(self._configuration)
+            self._found = candidates(self._configuration, self._group)
         return self._found
 
     def _known(self, name: str) -> bool:
@@ -242,6 +261,7 @@ class PluginManager:
         if self._plugins.has_plugin(name):
             self._plugins.unregister(name=name)
         needed = {*required, *self._tables.needed(), *self._configuration.named_parts()}
+        needed = needed if self._group == ENGINE else set()  # a dashboard shows what is left
         if name in needed and isinstance(error, ConfigurationError):
             raise error  # it names file, table and key
         if name in needed:

@@ -14,7 +14,9 @@ from treeledger.config.files import check_way
 from treeledger.errors import ConfigurationError, PluginError
 from treeledger.plugin_files import load_plugin_file
 
-_GROUP: Final = "treeledger"
+ENGINE: Final = "treeledger"
+DASHBOARD: Final = "treeledger.tui"
+"""The groups of entry points: what engines and commands load, and what only a dashboard does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,16 @@ class Candidate:
     load: Callable[[], object]
 
 
-def candidates(configuration: Configuration) -> dict[str, Candidate]:
+def candidates(configuration: Configuration, group: str = ENGINE) -> dict[str, Candidate]:
     """Every plugin there is, by name, none imported: built in, installed, of folders, of tables.
+
+    Of installed ones those of a group; a file is one plugin with all its hooks, so it is in every group.
 
     Raises PluginError if two have one name, ConfigurationError for a folder that is missing or that
     others can write.
     """
     found: dict[str, Candidate] = {}
-    for candidate in (*_installed(), *_in_folders(configuration), *_in_tables(configuration)):
+    for candidate in (*_installed(group), *_in_folders(configuration), *_in_tables(configuration)):
         if candidate.name in found:
             raise PluginError(
                 f"two plugins are called {candidate.name!r}: {found[candidate.name].origin} and "
@@ -44,12 +48,17 @@ def candidates(configuration: Configuration) -> dict[str, Candidate]:
     return found
 
 
-def _installed() -> Iterator[Candidate]:
+def installed_names(group: str) -> set[str]:
+    """The names of the installed plugins of a group."""
+    return importlib.metadata.entry_points(group=group).names
+
+
+def _installed(group: str) -> Iterator[Candidate]:
     """Those of entry points, our own first. (A distribution parses its metadata each time it is asked.)"""
-    points = importlib.metadata.entry_points(group=_GROUP)
+    points = importlib.metadata.entry_points(group=group)
     origins = {point.dist: _origin(point.dist) for point in points if point.dist}
     found = [(*(origins[point.dist] if point.dist else (point.value, "")), point) for point in points]
-    for name, version, point in sorted(found, key=lambda one: (one[0] != _GROUP, one[2].name)):
+    for name, version, point in sorted(found, key=lambda one: (one[0] != ENGINE, one[2].name)):
         yield Candidate(point.name, f"{name} {version}".strip(), None, point.load)
 
 

@@ -7,39 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
-from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.cells import cell_len
 
 from treeledger import wire
+from treeledger.cells import BLOCKS as BLOCKS
+from treeledger.cells import elided as elided
+from treeledger.cells import fitted as fitted
+from treeledger.cells import spark as spark
+from treeledger.cells import wrapped as wrapped
 from treeledger.names import shown
+from treeledger.protocols.panels import Line as Line
+from treeledger.protocols.panels import Piece as Piece
+from treeledger.protocols.panels import Tone as Tone
 from treeledger.units import show_size
 from treeledger.wire_events import Progress
-
-BLOCKS: Final = "▁▂▃▄▅▆▇█"
-
-
-class Tone(StrEnum):
-    """What a text is like; the theme has a colour for each."""
-
-    PLAIN = "plain"
-    DIM = "dim"
-    STRONG = "strong"
-    GOOD = "good"
-    BUSY = "busy"
-    WARN = "warn"
-    BAD = "bad"
-
-
-class Piece(NamedTuple):
-    """Some text in one tone."""
-
-    text: str
-    tone: Tone = Tone.PLAIN
-
-
-Line = tuple[Piece, ...]
 
 _STATES: Final = {
     "watching": Piece("● watching", Tone.GOOD),
@@ -166,15 +149,6 @@ def bar(share: float, width: int) -> Line:
     return Piece(done, Tone.BUSY), Piece("─" * (width - full - half), Tone.DIM)
 
 
-def spark(values: Sequence[float], width: int) -> str:
-    """The last values as blocks, against the greatest of them; none yet is the lowest."""
-    shown_values = [0.0] * max(0, width - len(values)) + list(values[max(0, len(values) - width) :])
-    top = max(shown_values, default=0.0)
-    if top <= 0:
-        return BLOCKS[0] * width
-    return "".join(BLOCKS[min(7, int(value / top * 7.999))] for value in shown_values)
-
-
 def rate(value: float) -> str:
     """A number a second, in few digits."""
     return f"{value:.1f}" if 0 < value < 9.95 else f"{value:,.0f}"
@@ -203,49 +177,6 @@ def path(change: wire.Change, width: int) -> str:
         before = elided(before, max(room // 2, room - cell_len(now)))
         now = elided(now, room - cell_len(before))
     return f"{before} → {now}" if room > 2 else elided(now, width)
-
-
-def elided(text: str, width: int) -> str:
-    """The text in at most so many cells: of a longer one the begin and, as it tells most, more of the end."""
-    if cell_len(text) <= width:
-        return text
-    if width <= 1:
-        return "…"[:width]
-    begin = (width - 1) // 3
-    head = set_cell_size(text, begin).rstrip() if begin else ""
-    tail = _end(text, width - 1 - cell_len(head))
-    return f"{head}…{tail}"
-
-
-def _end(text: str, width: int) -> str:
-    """As much of the end as fits in so many cells."""
-    end = text[-width:]
-    while cell_len(end) > width:
-        end = end[1:]
-    return end
-
-
-def fitted(text: str, width: int, *, right: bool = False) -> str:
-    """Exactly so many cells."""
-    cut = elided(text, width)
-    room = " " * (width - cell_len(cut))
-    return room + cut if right else cut + room
-
-
-def wrapped(text: str, width: int, most: int) -> list[str]:
-    """A message in lines of so many cells, the last one elided if there are more than `most`."""
-    lines: list[str] = [""]
-    for word in shown(text).split():
-        for part in chop_cells(word, width) if cell_len(word) > width else [word]:
-            longer = f"{lines[-1]} {part}".strip()
-            if cell_len(longer) <= width:
-                lines[-1] = longer
-            else:
-                lines.append(part)
-    if len(lines) <= most:
-        return lines
-    last = set_cell_size(" ".join(lines[most - 1 :]), width - 1).rstrip()
-    return [*lines[: most - 1], f"{last}…"]
 
 
 def size(value: float) -> str:

@@ -87,10 +87,15 @@ class PluginTables:
             name for name in self.names() if name not in self._claimed and not self._is_plain(name, known)
         ]
 
-    def check_used(self, known: Collection[str]) -> None:
-        """Raises ConfigurationError for the first unused table; `known` are the plugins that exist."""
+    def check_used(self, known: Collection[str], elsewhere: Collection[str] = ()) -> None:
+        """Raises ConfigurationError for the first unused table; `known` are the plugins that exist.
+
+        `elsewhere` are those that another program asks, a dashboard, which reads their tables by itself.
+        """
         for name in self.unused(known):
             use = self.instance(name).use
+            if (use or name) in elsewhere:
+                continue
             if use is not None:
                 reason = f"uses {use!r}" + (
                     ", which has no instances" if use in known else f", no plugin{did_you_mean(use, known)}"

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from treeledger.protocols.actions import Action as Action
 from treeledger.protocols.metrics import Collector as Collector
+from treeledger.protocols.panels import Line as Line
+from treeledger.protocols.panels import Panel as Panel
+from treeledger.protocols.panels import PanelKey as PanelKey
+from treeledger.protocols.panels import Piece as Piece
+from treeledger.protocols.panels import Tone as Tone
 from treeledger.protocols.parts import Digest as Digest
 from treeledger.protocols.parts import DirectoryFilter as DirectoryFilter
 from treeledger.protocols.parts import Entry as Entry

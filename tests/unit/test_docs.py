@@ -28,9 +28,11 @@ from treeledger.api.app import build
 from treeledger.api.guard import Guard
 from treeledger.api.metrics import metrics
 from treeledger.api.routing import Asked
+from treeledger.api.server import serving
 from treeledger.api.service import Service
 from treeledger.cli.commands import COMMANDS
 from treeledger.cli.options import Command
+from treeledger.client import Client
 from treeledger.config.configuration import parse
 from treeledger.config.layers import PROFILES
 from treeledger.config.reading import ValueType
@@ -48,6 +50,7 @@ from treeledger.config.settings import (
 from treeledger.config.tables import InstanceSettings
 from treeledger.ledger import Ledger
 from treeledger.model import FileRecord
+from treeledger.panels import panels_of
 from treeledger.plugin_files import load_plugin_file
 from treeledger.plugins.gitignore.presets import BUILT_IN, PRESETS
 from treeledger.plugins.polling import PollingOptions
@@ -282,6 +285,21 @@ async def test_example_of_metrics(folder: Path) -> None:
             } <= set(said)
 
         await until(are_counted, "both photographs")
+
+
+@pytest.mark.anyio
+async def test_example_of_panels(folder: Path) -> None:
+    async with opened(folder) as ledger, ledger.started() as engine:
+        service = Service(ledger, engine, "test", datetime.now(UTC))
+        async with serving(service, ApiSettings(socket=str(folder / "s")), folder) as [address]:
+            [panel] = [one for one in panels_of(ledger.configuration) if one.name == "newest"]
+
+            async def is_shown() -> bool:
+                async with Client(address) as client:
+                    lines = panel.draw(await panel.read(client), 20, 5, datetime.now(UTC))
+                return sorted(text for [(text, _)] in lines) == ["a.jpg", "raw.CR2"]
+
+            await until(is_shown, "both photographs")
 
 
 def is_there(stored: str) -> bool:

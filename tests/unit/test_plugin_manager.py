@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from treeledger.config.configuration import Configuration, load
 from treeledger.config.settings import RepositorySettings, Section
 from treeledger.doctor import Check, CheckState, Probe, run_probes, worst
 from treeledger.errors import ConfigurationError, PluginError
+from treeledger.panels import panels_of
 from treeledger.plugin_files import load_plugin_file
 from treeledger.plugin_manager import PluginManager, PluginStatus
 from treeledger.protocols import PartRef, StoreOptions
 
+NOW = datetime(2026, 11, 20, 14, 2, 31, tzinfo=UTC)
 HEADER = "from treeledger.hookspecs import impl\nfrom treeledger.protocols import PartRef\n"
 HASHER = HEADER + "@impl\ndef hashers(tables):\n    return {'%s': PartRef(__file__, 'New', {})}\n"
 SOURCE = (
@@ -97,14 +100,14 @@ class Folder:
         manager.load()
         return manager
 
-    def install(self, *names: str) -> None:
+    def install(self, *names: str, group: str = "treeledger") -> None:
         """Makes plugins beside the file the entry points of a distribution called `parts`."""
         library = self.path / "library"
         info = library / "parts-1.2.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parts\nVersion: 1.2\n")
         lines = [f"{name} = parts_{name}\n" for name in names]
-        (info / "entry_points.txt").write_text("[treeledger]\n" + "".join(lines))
+        (info / "entry_points.txt").write_text(f"[{group}]\n" + "".join(lines))
         for name in names:
             (self.path / "plugins" / f"{name}.py").rename(library / f"parts_{name}.py")
         sys.path.insert(0, str(library))
@@ -394,6 +397,61 @@ def test_a_route_that_is_not_a_plugins_to_add_is_reported_and_the_others_are_tak
     assert all(": api_routes gave GET /api/" in message for message in told)
     assert ["'bell'" in message for message in told] == [True, False, False]
     assert "a second time; left out" in told[2]
+
+
+PANEL = (
+    HEADER
+    + """
+from treeledger.config.settings import Section
+from treeledger.protocols import Panel, Piece
+
+class Options(Section, frozen=True, kw_only=True):
+    word: str = "nothing"
+
+class One(Panel):
+    name, title = '%s', 'One'
+    def __init__(self, word): self.word = word
+    async def read(self, client): return None
+    def draw(self, data, width, height, now): return [(Piece(self.word),)]
+
+@impl
+def panels(tables):
+    return [One(tables.options('%s', Options).word)]
+"""
+)
+BROKEN = HEADER + "@impl\ndef panels(tables):\n    return 1 / 0\n"
+
+
+def test_panels_come_from_files_and_from_a_group_that_no_engine_loads(folder: Folder) -> None:
+    folder.plugin("clock", PANEL % ("clock", "clock"))
+    folder.install("clock", group="treeledger.tui")
+    folder.plugin("file", PANEL % ("file", "file"))
+    configuration = folder.configuration("[plugins.clock]\nword = 'now'\n")
+    engine = PluginManager(configuration)
+    engine.load()
+    assert [panel.name for panel in engine.panels()] == ["file"]
+    assert "parts_clock" not in sys.modules
+    engine.check([])
+    found = panels_of(configuration)
+    assert [panel.name for panel in found] == ["clock", "file"]
+    assert [panel.draw(None, 20, 5, NOW)[0][0].text for panel in found] == ["now", "nothing"]
+
+
+def test_a_panel_that_cannot_be_had_says_why_in_its_place_even_if_its_table_stands_there(
+    folder: Folder,
+) -> None:
+    folder.plugin("bad", BROKEN)
+    folder.plugin("good", PANEL % ("good", "good"))
+    good, bad = panels_of(folder.configuration("[plugins.bad]\n"))
+    assert (good.name, bad.name) == ("good", "bad")
+    lines = bad.draw(None, 40, 10, NOW)
+    assert "ZeroDivisionError" in "".join(piece.text for line in lines for piece in line)
+
+
+def test_a_plugin_whose_panels_are_none_is_named_when_the_configuration_is_checked(folder: Folder) -> None:
+    folder.plugin("odd", HEADER + "@impl\ndef panels(tables): return [3]\n")
+    with pytest.raises(PluginError, match=r"'odd' .*: panels gave an int, which is no Panel"):
+        folder.loaded("[plugins.odd]\n").check([])
 
 
 # --- stores --------------------------------------------------------------------------------------

@@ -2,15 +2,27 @@
 
 import pytest
 from blake2 import Blake2b
+from newest import Newest
 
 from treeledger.protocols import PartRef
 from treeledger.testing.filters import IgnoreFilterContract
 from treeledger.testing.hashers import HasherContract
+from treeledger.testing.panels import PanelContract
 
 
 class TestBlake2b(HasherContract):
     def build(self):
         return Blake2b()
+
+
+class TestNewest(PanelContract):
+    @pytest.fixture
+    def panel(self):
+        return Newest()
+
+    @pytest.fixture
+    def examples(self):
+        return [[], ["IMG_4150.JPG"], ["2026/a\nb\x1b[31m.jpg", "写真/" * 60] * 50]
 
 
 class TestNoCopies(IgnoreFilterContract):

@@ -1,0 +1,44 @@
+"""The panels that plugins give to a dashboard. One that cannot be had is there, too, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from treeledger.cells import wrapped
+from treeledger.config.configuration import Configuration
+from treeledger.plugin_manager import PluginManager
+from treeledger.plugin_sources import DASHBOARD
+from treeledger.protocols import Line, Panel, Piece, Tone
+
+if TYPE_CHECKING:
+    from treeledger.client import Client
+
+
+class Absent(Panel[None]):
+    """In the place of what a plugin should have given."""
+
+    every = 3600.0
+
+    def __init__(self, plugin: str, why: str) -> None:
+        self.name = plugin
+        self.title = f"{plugin}: has no panel to show"
+        self._why = why
+
+    async def read(self, client: Client) -> None:
+        return None
+
+    def draw(self, data: None, width: int, height: int, now: datetime) -> Sequence[Line]:
+        return [(Piece(line, Tone.BAD),) for line in wrapped(self._why, width, height)]
+
+
+def panels_of(configuration: Configuration) -> list[Panel[Any]]:
+    """The panels of all plugins, in the order of the plugins, then those of plugins that fail. Imports them.
+
+    Raises PluginError if two plugins have one name, ConfigurationError for a folder that cannot be used.
+    """
+    plugins = PluginManager(configuration, DASHBOARD)
+    plugins.load()
+    found = plugins.panels()
+    return found + [Absent(one.name, one.error) for one in plugins.plugins() if one.error is not None]
