@@ -8,6 +8,7 @@ from typing import Final
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from treeledger.names import shown
+from treeledger.protocols.panels import Line, Piece
 
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
 
@@ -37,6 +38,18 @@ def fitted(text: str, width: int, *, right: bool = False) -> str:
     cut = elided(text, width)
     room = " " * (width - cell_len(cut))
     return room + cut if right else cut + room
+
+
+def cut(line: Line, width: int) -> Line:
+    """The line in at most so many cells: what is beyond is left out, with a … in its place."""
+    kept: list[Piece] = []
+    for text, tone in line:
+        if cell_len(text) > width:
+            begin = set_cell_size(text, max(0, width - 1)).rstrip()
+            return (*kept, Piece(f"{begin}…"[:width], tone))
+        kept.append(Piece(text, tone))
+        width -= cell_len(text)
+    return tuple(kept)
 
 
 def wrapped(text: str, width: int, most: int) -> list[str]:

@@ -47,6 +47,7 @@ from treeledger.config.settings import Duration, Rule, Section
 from treeledger.errors import ConfigurationError, PermanentFailure, RetryLater
 from treeledger.hookspecs import impl
 from treeledger.model import ChangeKind, Job, JournalEntry, NewJob, Repository
+from treeledger.plugins.deliveries import ROUTE, Deliveries, Told
 from treeledger.plugins.receivers import check_headers, check_peer, checked_url, is_here
 from treeledger.protocols import Action, iterate_batches
 from treeledger.waiting import Notice
@@ -54,6 +55,8 @@ from treeledger.waiting import Notice
 if TYPE_CHECKING:
     import ssl
 
+    from treeledger.api.routing import Asked, Route
+    from treeledger.api.service import Service
     from treeledger.config.tables import PluginTables
 
 log = logging.getLogger(__name__)
@@ -104,6 +107,7 @@ class Webhook(Action):
         self._options = options
         self._url = checked_url(options.url)
         self._tls: ssl.SSLContext | None = None
+        self._deliveries = Deliveries(datetime.now(UTC))
         if (options.secret or options.headers) and self._url.scheme == "http" and not is_here(self._url.host):
             log.warning("%s: anyone on the way to %s can read what http:// carries", name, self._url.host)
 
@@ -117,7 +121,8 @@ class Webhook(Action):
 
     async def run(self, job: Job) -> None:
         """Posts one batch. Raises PermanentFailure and RetryLater, whose messages tell no secret."""
-        await self._deliver(job.key, {"action": self.name, **job.payload})
+        with self._deliveries.noted(job.key, len(job.payload["changes"])):
+            await self._deliver(job.key, {"action": self.name, **job.payload})
 
     async def send(self, notices: Sequence[Notice]) -> None:
         """Posts what waits for a person. Raises as `run` does."""
@@ -126,6 +131,10 @@ class Webhook(Action):
         await self._deliver(
             delivery, {"action": self.name, "attention": [notice_json(notice) for notice in notices]}
         )
+
+    def told(self) -> Told:
+        """What became of its deliveries since it was made."""
+        return self._deliveries.told(self.name, self._url.host, datetime.now(UTC))
 
     async def _deliver(self, delivery: str, content: Mapping[str, Any]) -> None:
         import httpx
@@ -291,3 +300,14 @@ def actions(tables: PluginTables) -> list[Webhook]:
 @impl
 def attention(tables: PluginTables) -> list[Webhook]:
     return [_webhook(tables, name, options) for name, options in tables.instances("webhook", Options)]
+
+
+async def deliveries(service: Service, asked: Asked) -> list[Told]:
+    return [action.told() for action in service.engine.actions if isinstance(action, Webhook)]
+
+
+@impl
+def api_routes(tables: PluginTables) -> list[Route]:
+    from treeledger.api.routing import Route
+
+    return [Route("GET", ROUTE, "What each webhook delivered since its engine began", deliveries, list[Told])]
