@@ -59,8 +59,13 @@ class Page(Screen[None]):
         """The widgets between tabs and status."""
         raise NotImplementedError
 
+    def on_mount(self) -> None:
+        self.show_again()
+
     def show(self, snapshot: Snapshot, now: datetime) -> None:
-        """Shows what is known now."""
+        """Shows what is known now, once there is something to show it in."""
+        if not self.query("#status"):
+            return
         line = partial(tab_line, self.name_of_mode, snapshot.decisions)
         self.query_one("#tabs", Pane).show(lambda width: (line(width),))
         status = partial(status_line, snapshot, is_own=self.dashboard.is_own)
