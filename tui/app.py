@@ -55,9 +55,9 @@ class Dashboard(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
-                str(number), f"switch_mode('{place.name}')", place.title, show=False, id=f"app.{place.name}"
+                str(one.number), f"switch_mode('{one.name}')", one.title, show=False, id=f"app.{one.name}"
             )
-            for number, place in enumerate(PLACES, 1)
+            for one in PLACES
         ),
         Binding("question_mark,f1", "help", "Help", key_display="?", id="app.help"),
         Binding("ctrl+p", "command_palette", "All commands", show=False, id="app.commands"),

@@ -16,18 +16,20 @@ from treeledger.tui.texts import Line, Piece, Tone
 
 
 class Place(NamedTuple):
-    """A screen: the name of its mode, its title, and the class that shows it, `module:Class`."""
+    """A screen: the number that is its key, the name of its mode, its title, and the class that shows it,
+    `module:Class`."""
 
+    number: int
     name: str
     title: str
     page: str
 
 
 PLACES: Final = (
-    Place("home", "Home", "home:HomePage"),
-    Place("operations", "Operations", "operations:OperationsPage"),
-    Place("files", "Files", "files:FilesPage"),
-    Place("attention", "Attention", "attention:AttentionPage"),
+    Place(1, "home", "Home", "home:HomePage"),
+    Place(2, "operations", "Operations", "operations:OperationsPage"),
+    Place(3, "files", "Files", "files:FilesPage"),
+    Place(4, "attention", "Attention", "attention:AttentionPage"),
 )
 _ALWAYS_NAMED: Final = 6  # of the screens; the others are where there is room
 
@@ -58,7 +60,7 @@ class Tab(NamedTuple):
 def tabs(chosen: str, decisions: int, width: int) -> tuple[Tab, ...]:
     """The program and its screens in so many cells: with all titles, with those of the first six, or with the
     chosen one's alone; and how much waits for a decision."""
-    choices = (len(PLACES), _ALWAYS_NAMED, 0)
+    choices = (PLACES[-1].number, _ALWAYS_NAMED, 0)
     found = [_tabs(chosen, decisions, named) for named in choices]
     return next((one for one in found if cell_len(_text(one)) <= width), found[-1])
 
@@ -70,8 +72,8 @@ def tab_line(chosen: str, decisions: int, width: int) -> Line:
 
 def _tabs(chosen: str, decisions: int, named: int) -> tuple[Tab, ...]:
     found = [Tab("", (Piece(" treeledger ", Tone.STRONG),))]
-    for number, place in enumerate(PLACES, 1):
-        is_chosen = place.name == chosen
+    for place in PLACES:
+        number, is_chosen = place.number, place.name == chosen
         has_badge = place.name == "attention" and decisions > 0
         if number > named > 0 and not is_chosen:
             continue
