@@ -1,21 +1,34 @@
 """Changes to plugins.toml that keep its comments: text in, text out.
 
-`save` checks a text before it replaces the file. Where the file cannot be written, show the user
-the text.
+`edit_file` checks a text before it replaces the file. Where the file cannot be written, show the user
+what to paste.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+import tomllib
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tomlkit
 from tomlkit.items import AoT, Array, InlineTable
 
-from treeledger.config.configuration import parse
-from treeledger.config.files import replace_text
-from treeledger.errors import ConfigurationError
+from treeledger.config.configuration import Configuration, parse
+from treeledger.config.files import read_safely, replace_text
+from treeledger.errors import ConfigurationError, TreeledgerError
+
+_LONGEST_LINE: Final = 80  # characters of a list that is written in one line
+
+
+class Unwritable(TreeledgerError):
+    """plugins.toml cannot be written; `paste` is what a person may put into it instead."""
+
+    def __init__(self, path: Path, reason: str, paste: str) -> None:
+        self.why = f"{path} cannot be written ({reason})"
+        self.paste = paste
+        super().__init__(f"{self.why}; paste this into it:\n{paste}")
 
 
 def add_repository(text: str, name: str, root: str, values: Mapping[str, Any] | None = None) -> str:
@@ -83,15 +96,41 @@ def set_patterns(text: str, patterns: Sequence[str], repository: str | None = No
         if "ignore" not in above:
             above["ignore"] = tomlkit.inline_table()
         ignore = above["ignore"]
-    ignore["patterns"] = list(patterns)
+    if not _set_items(ignore.get("patterns"), patterns):
+        ignore["patterns"] = list(patterns)
+    written: Array = ignore["patterns"]
+    if len(written.as_string()) > _LONGEST_LINE and "\n" not in written.as_string():
+        written.multiline(True)
     return tomlkit.dumps(document)
 
 
-def save(path: Path, text: str, environ: Mapping[str, str]) -> None:
-    """Replaces the file, keeping mode and owner. Raises ConfigurationError if the text is no valid
-    configuration, OSError if the file cannot be written."""
-    parse(text, path, environ)
-    replace_text(path, text)
+def edit_file(
+    path: Path, change: Callable[[str], str], environ: Mapping[str, str], paste: str = ""
+) -> Configuration:
+    """Changes the text of the file, which then says what is returned.
+
+    Raises ConfigurationError, having changed nothing, if the new text is no valid configuration, others can
+    write the file, or somebody else wrote it meanwhile; Unwritable with `paste` if this program cannot.
+    """
+    before = _text(path)
+    after = change(before)
+    configuration = parse(after, path, environ)
+    if _text(path) != before:
+        raise ConfigurationError(
+            f"{path} was changed by somebody else just now. Nothing was written. Look again, then try again"
+        )
+    try:
+        replace_text(path, after)
+    except OSError as error:
+        raise Unwritable(path, error.strerror or str(error), paste) from None
+    return configuration
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_safely(path).decode()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not UTF-8 text (byte {error.start + 1})") from None
 
 
 def _repository(document: Mapping[str, Any], name: str) -> MutableMapping[str, Any]:
@@ -107,6 +146,27 @@ def _table_in(above: MutableMapping[str, Any], key: str) -> MutableMapping[str, 
         above[key] = tomlkit.inline_table() if isinstance(above, InlineTable) else tomlkit.table()
     below: MutableMapping[str, Any] = above[key]
     return below
+
+
+def _set_items(array: object, wanted: Sequence[str]) -> bool:
+    """Has a list hold these texts; those that stay keep their lines, and the comments beside them.
+
+    False where there is nothing to keep, or it is written in a shape that cannot be edited so, as with commas
+    before the entries.
+    """
+    if not isinstance(array, Array) or (not array and "#" not in array.as_string()):
+        return False
+    steps = SequenceMatcher(None, [str(one) for one in array], wanted, autojunk=False).get_opcodes()
+    for kind, low, high, first, last in reversed(steps):
+        if kind != "equal":
+            for place in reversed(range(low, high)):
+                del array[place]
+            for one in reversed(wanted[first:last]):
+                array.insert(low, one)
+    try:
+        return bool(tomllib.loads(f"list = {array.as_string()}")["list"] == list(wanted))
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _item(value: Any) -> Any:

@@ -412,12 +412,12 @@ def test_patterns_of_a_declared_repository_change_in_the_file_with_its_comments_
 def test_where_the_file_cannot_be_written_what_to_paste_is_printed(
     photos: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, text: str, environ: object) -> None:
+    def refuse(path: Path, text: str) -> None:
         raise PermissionError(13, "Permission denied")
 
     file = photos.home / "plugins.toml"
     file.write_text("# mine\n")
-    monkeypatch.setattr("treeledger.cli.ignore_edit.save", refuse)
+    monkeypatch.setattr("treeledger.config.edit.replace_text", refuse)
     printed = photos("--config", str(file), "ignore", "add", "*.raw", code=1)
     assert printed.text == '[defaults.ignore]\npatterns = ["*.raw"]\n'
     assert "cannot be written (Permission denied)" in printed.err

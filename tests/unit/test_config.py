@@ -494,12 +494,14 @@ def test_an_unknown_repository_cannot_be_edited() -> None:
         edit.set_repository(EXAMPLE, "musik", {"paused": True})
 
 
-def test_saving_keeps_the_mode_and_refuses_a_text_that_is_no_configuration(tmp_path: Path) -> None:
+def test_a_file_is_replaced_with_its_mode_and_never_by_a_text_that_is_no_configuration(
+    tmp_path: Path,
+) -> None:
     path = write(tmp_path / "plugins.toml", EXAMPLE, 0o640)
-    edit.save(path, "[store]\n", {})
+    edit.edit_file(path, lambda text: "[store]\n", {})
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("[store]\n", 0o640)
     with pytest.raises(ConfigurationError):
-        edit.save(path, "[stor]\n", {})
+        edit.edit_file(path, lambda text: "[stor]\n", {})
     assert path.read_text() == "[store]\n"
     assert os.listdir(tmp_path) == ["plugins.toml"]
 
@@ -508,9 +510,58 @@ def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
     path = write(tmp_path / "real.toml", "")
     link = tmp_path / "plugins.toml"
     link.symlink_to(path)
-    edit.save(link, "[store]\n", {})
+    edit.edit_file(link, lambda text: "[store]\n", {})
     assert link.is_symlink()
     assert path.read_text() == "[store]\n"
+
+
+def test_what_somebody_else_wrote_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    path = write(tmp_path / "plugins.toml", "# mine\n", 0o600)
+
+    def interrupted(text: str) -> str:
+        path.write_text("# another's\n")
+        return text + "[store]\n"
+
+    with pytest.raises(ConfigurationError, match="changed by somebody else"):
+        edit.edit_file(path, interrupted, {})
+    assert path.read_text() == "# another's\n"
+
+
+def test_a_file_that_others_can_write_is_not_edited(tmp_path: Path) -> None:
+    path = write(tmp_path / "plugins.toml", "# mine\n", 0o666)
+    with pytest.raises(ConfigurationError, match="can be written by"):
+        edit.edit_file(path, lambda text: "[store]\n", {})
+    assert path.read_text() == "# mine\n"
+
+
+PATTERNS = st.lists(
+    st.sampled_from(["*.raw", "cache/", "tmp/", "a", "# c", 'q"\\']) | st.text(max_size=5), max_size=6
+)
+LISTS = [
+    '[defaults.ignore]\npatterns = [\n    "*.raw",  # old\n    # why\n    "cache/",\n    "tmp/" # last\n]\n',
+    '[defaults]\nignore = { patterns = ["a", "*.raw", "cache/"], builtin = false } # inline\n',
+    "[defaults.ignore]\npatterns = [\n # nothing\n]\n[plugins.x]\nenabled = false\n",
+    '[defaults.ignore]\npatterns = [ "*.raw"\n  , "cache/"  # odd\n  , "tmp/"\n]\n',
+    "defaults.ignore.patterns = ['*.raw', \"tmp/\", ]\n",
+]
+
+
+@given(st.sampled_from([*LISTS, *SHAPES]), PATTERNS, PATTERNS)
+def test_patterns_are_what_was_set_and_nothing_else_changes(
+    text: str, first: list[str], second: list[str]
+) -> None:
+    for patterns in (first, second):
+        expected = tomllib.loads(text)
+        expected.setdefault("defaults", {}).setdefault("ignore", {})["patterns"] = patterns
+        text = edit.set_patterns(text, patterns)
+        assert tomllib.loads(text) == expected
+
+
+def test_comments_beside_patterns_that_stay_are_kept() -> None:
+    edited = edit.set_patterns(LISTS[0], ["*.raw", "new/", "tmp/"])
+    assert edited == (
+        '[defaults.ignore]\npatterns = [\n    "*.raw",  # old\n    # why\n    "new/",\n    "tmp/" # last\n]\n'
+    )
 
 
 @given(st.text(max_size=12))
