@@ -37,6 +37,7 @@ from treeledger.wire_asked import (
     Which,
 )
 from treeledger.wire_events import FORMS, Afresh
+from treeledger.wire_ignore import IgnorePatterns, IgnorePreview, Of, PatternsChange, PatternsTrial
 
 T = TypeVar("T")
 _LONGEST: Final = 5.0  # seconds between two tries
@@ -143,6 +144,27 @@ class Client(Reading):
         return await self.post(
             "/api/queue/priority", JobsHandled, JobsPriority(ids=tuple(ids), priority=priority)
         )
+
+    # ignore patterns
+
+    async def change_ignore_patterns(
+        self, patterns: Sequence[str], *, before: Sequence[str], repository: str | None = None
+    ) -> IgnorePatterns:
+        """Writes the patterns of a repository, or of all, in the place of those that were read before.
+
+        Raises UsageError, having written nothing, for a pattern that cannot be used, and if others are
+        there by now.
+        """
+        body = PatternsChange(repository=repository, before=tuple(before), patterns=tuple(patterns))
+        return await self.transport.ask("PUT", "/api/ignore/patterns", IgnorePatterns, body=body)
+
+    async def preview_ignore(
+        self, repository: str, patterns: Sequence[str], *, of: Of = "repository", after: str | None = None
+    ) -> IgnorePreview:
+        """A portion of what would change in a repository if it, or `[defaults]`, had these patterns; `after`
+        is the `next` of the portion before."""
+        body = PatternsTrial(repository=repository, of=of, patterns=tuple(patterns), after=after)
+        return await self.post("/api/ignore/preview", IgnorePreview, body)
 
     # a person's word
 

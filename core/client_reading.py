@@ -24,6 +24,7 @@ from treeledger.api.routing import Page
 from treeledger.model import JobState
 from treeledger.transport import Transport
 from treeledger.wire_events import Changes, LogLevel, LogPage
+from treeledger.wire_ignore import IgnorePatterns
 from treeledger.wire_work import Engine
 
 T = TypeVar("T")
@@ -175,6 +176,10 @@ class Reading:
     async def ignore_check(self, repository: str, paths: Sequence[str]) -> list[PathRule]:
         """Which rule decides about each path; one with a slash at its end is meant as a directory."""
         return await self.get("/api/ignore/check", list[PathRule], repository=repository, path=list(paths))
+
+    async def ignore_patterns(self, repository: str | None = None) -> IgnorePatterns:
+        """The patterns of a repository, without one those of all, and where they are written."""
+        return await self.get("/api/ignore/patterns", IgnorePatterns, repository=repository)
 
     async def logs(self, *, level: LogLevel = "info", after: int | None = None, limit: int = 100) -> LogPage:
         """Records of that level at least; the last ones, or those that follow `after`."""

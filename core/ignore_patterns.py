@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from treeledger.config.configuration import Configuration, load, parse
 from treeledger.config.discovery import user_file
 from treeledger.config.edit import edit_file, set_patterns
 from treeledger.config.secrets import shown_value
-from treeledger.config.settings import DeclaredRepository
+from treeledger.config.settings import DeclaredRepository, RepositorySettings
 from treeledger.errors import ConfigurationError, UsageError
 from treeledger.ledger import Ledger
 from treeledger.model import Problem, Repository
@@ -106,6 +106,17 @@ async def check_patterns(ledger: Ledger, patterns: Sequence[str]) -> None:
 def with_patterns(settings: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
     """A settings table with other patterns of its own."""
     return {**settings, "ignore": {**settings.get("ignore", {}), "patterns": list(patterns)}}
+
+
+def proposed_settings(
+    configuration: Configuration, repository: Repository, patterns: Sequence[str], *, for_all: bool
+) -> RepositorySettings:
+    """The settings that a repository would have with these patterns of its own, or `for_all`."""
+    if not for_all:
+        return configuration.settings_for(with_patterns(repository.settings, patterns))
+    defaults = with_patterns(configuration.written.get("defaults", {}), patterns)
+    other = replace(configuration, written={**configuration.written, "defaults": defaults})
+    return other.settings_for(repository.settings)
 
 
 def _patterns(settings: Mapping[str, Any]) -> tuple[str, ...]:

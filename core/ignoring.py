@@ -6,7 +6,7 @@ says, so that it need not be listed or watched. Not for use by several threads a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from treeledger.model import FileStat, Problem
@@ -110,6 +110,19 @@ class Rules:
             return None
         rules = self._directory(parent(path))
         return rules if isinstance(rules, Verdict) else rules.check(path.rpartition("/")[2], is_directory)
+
+    def ignored(self, directory: str, names: Sequence[str]) -> Mapping[str, Verdict]:
+        """Those of some files of one directory that are ignored by where they are, and why.
+
+        Ignore files are read once, until `forget`.
+        """
+        rules = self._directory(directory)
+        if isinstance(rules, Verdict):
+            return dict.fromkeys(names, rules)
+        if not rules.speaks(names):
+            return {}
+        found = ((name, rules.check(name, False)) for name in names)
+        return {name: verdict for name, verdict in found if verdict is not None and verdict.ignored}
 
     def check_stat(self, path: str, stat: FileStat) -> Verdict | None:
         """The verdict that ignores a file by its stat; asked only for what no name rule ignores."""

@@ -29,20 +29,20 @@ class Looker:
     settings: RepositorySettings
     root_type: str
     is_replaced: bool  # the root is another directory than the one on record
-    _spec: WorkSpec
+    spec: WorkSpec
 
     async def look(self, path: str) -> Look:
         """What is at a path now, as a scan would see it. Raises RootOffline."""
-        (found,) = await anyio.to_thread.run_sync(worker.look, self._spec, [path])
+        (found,) = await anyio.to_thread.run_sync(worker.look, self.spec, [path])
         return found
 
     async def verdicts(self, paths: list[tuple[str, bool]]) -> list[Verdict | None]:
         """The rule that decides about each path; the flag: what is not there is meant as a directory."""
-        return await anyio.to_thread.run_sync(worker.verdicts, self._spec, paths)
+        return await anyio.to_thread.run_sync(worker.verdicts, self.spec, paths)
 
     async def rules(self) -> tuple[list[Verdict], list[Problem]]:
         """Every rule in effect at the root, and those that cannot be used. Raises RootOffline."""
-        return await anyio.to_thread.run_sync(worker.rules, self._spec)
+        return await anyio.to_thread.run_sync(worker.rules, self.spec)
 
     async def is_directory(self, path: str) -> bool:
         """Whether a directory is there; a link to one is none."""
@@ -50,12 +50,17 @@ class Looker:
         return await anyio.to_thread.run_sync(lambda: os.path.isdir(name) and not os.path.islink(name))
 
 
-async def looker(ledger: Ledger, repository: Repository) -> Looker:
-    """What looks at a repository of this host. Raises RootOffline, ConfigurationError, PluginError."""
+async def looker(
+    ledger: Ledger, repository: Repository, settings: RepositorySettings | None = None
+) -> Looker:
+    """What looks at a repository of this host, by default with the settings that hold.
+
+    Raises RootOffline, ConfigurationError, PluginError.
+    """
     if repository.host != ledger.host:
         raise RootOffline(f"{repository.name} is on the host {repository.host}; ask there")
     ledger.plugins.load()
-    settings = ledger.settings_of(repository)
+    settings = settings or ledger.settings_of(repository)
     own = ledger.configuration.own_paths()
     tools = Tools(ledger.store, ledger.plugins, ledger.hub, Workers(), "nobody", own)
     root, verdict = await examine_root(

@@ -169,7 +169,7 @@ class _Parts:
     def build(cls, spec: WorkSpec) -> _Parts:
         tree: Tree = build_part(spec.walker, spec.root, dict(spec.devices))
         filters = [build_part(ref) for ref in spec.filters]
-        rules = Rules(filters, partial(_ignore_file, tree), spec.own, spec.own_inodes)
+        rules = Rules(filters, partial(ignore_file, tree), spec.own, spec.own_inodes)
         return cls(tree, rules, tuple(build_part(ref) for ref in spec.hashers), spec.prompt)
 
     def read(
@@ -248,7 +248,7 @@ def _read_or_end(
             faulthandler.cancel_dump_traceback_later()
 
 
-def _ignore_file(tree: Tree, path: str) -> str | None:
+def ignore_file(tree: Tree, path: str) -> str | None:
     """The text of an ignore file, None where there is none. Raises OSError if it cannot be read whole."""
     try:
         entry = tree.entry(path)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
+
+from treeledger.config.configuration import load
 from treeledger.engine.engine import Engine
 from treeledger.ledger import Ledger
 
@@ -26,6 +30,14 @@ class Service:
     command: str
     started_at: datetime
     reload: Callable[[], Awaitable[None]] | None = None
+
+    async def take_up(self) -> None:
+        """Goes by what plugins.toml says now of repositories, as `reload` does where that is possible."""
+        if self.reload is not None:
+            await self.reload()
+        else:
+            path = self.ledger.configuration.path
+            await self.ledger.reconfigure(await anyio.to_thread.run_sync(load, path, os.environ))
 
     @cached_property
     def tail(self) -> Tail:
