@@ -31,6 +31,7 @@ from treeledger.tui.theme import THEMES, derived
 
 Clock = Callable[[], datetime]
 _TICK: Final = 1.0  # seconds
+_MASKED: Final = 0.01  # seconds
 
 
 def local_now() -> datetime:
@@ -84,6 +85,10 @@ class Dashboard(App[None]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {**super().get_theme_variable_defaults(), **derived(self.current_theme)}
+
+    def delay_update(self, delay: float = _MASKED) -> None:
+        """As in Textual, which hides for 50 ms how another screen comes: half of what a key may take."""
+        super().delay_update(min(delay, _MASKED))
 
     def on_mount(self) -> None:
         self.switch_mode("home")

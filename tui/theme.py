@@ -42,19 +42,22 @@ LIGHT: Final = Theme(
 THEMES: Final = (DARK, LIGHT)
 
 COLOURS: Final = {
-    Tone.PLAIN: "$foreground",
-    Tone.STRONG: "$primary",
-    Tone.DIM: "$dim",
-    Tone.GOOD: "$success",
-    Tone.BUSY: "$primary",
-    Tone.WARN: "$warning",
-    Tone.BAD: "$error",
+    Tone.PLAIN: "foreground",
+    Tone.STRONG: "primary",
+    Tone.DIM: "dim",
+    Tone.GOOD: "success",
+    Tone.BUSY: "primary",
+    Tone.WARN: "warning",
+    Tone.BAD: "error",
 }
+"""The theme's variable for each tone."""
+CHOSEN: Final = "chosen"
+"""And for the ground of what is chosen."""
 
 
 def derived(theme: Theme) -> dict[str, str]:
     """The variables that a theme of somebody else lacks, from its ground and its text."""
     made = theme.to_color_system().generate()
     ground, text = Color.parse(made["background"]), Color.parse(made["foreground"])
-    shares = {"dim": 0.7, "frame": 0.3, "chosen": 0.12}
+    shares = {"dim": 0.7, "frame": 0.3, CHOSEN: 0.12}
     return {name: ground.blend(text, share).hex for name, share in shares.items()}

@@ -8,11 +8,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
-from textual.widgets import Footer
 
 from treeledger.answers import FileExplanation
 from treeledger.names import shown
 from treeledger.tui.file_texts import explained
+from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.pane import Pane
 
 
@@ -30,7 +30,7 @@ class Explained(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         yield Pane(id="explained")
-        yield Footer(compact=True, show_command_palette=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         pane = self.query_one("#explained", Pane)

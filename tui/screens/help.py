@@ -9,9 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from treeledger.tui.commands import Known
+from treeledger.tui.widgets.keys import Keys
 
 
 class Help(ModalScreen[None]):
@@ -39,4 +40,4 @@ class Help(ModalScreen[None]):
         box = VerticalScroll(Static(Content("\n").join(lines)), classes="question")
         box.border_title = self._title
         yield box
-        yield Footer(compact=True, show_command_palette=False)
+        yield Keys()

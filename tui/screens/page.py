@@ -12,11 +12,11 @@ from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from treeledger.tui.details import status_line
 from treeledger.tui.model import Snapshot
 from treeledger.tui.pages import PLACES, tab_line, tabs
+from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Page(Screen[None]):
         yield Tabs(id="tabs")
         yield from self.body()
         yield Pane(id="status")
-        yield Footer(compact=True, show_command_palette=False)
+        yield Keys()
 
     def body(self) -> Iterable[Widget]:
         """The widgets between tabs and status."""

@@ -14,11 +14,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import DirectoryTree, Footer, Input, Static
+from textual.widgets import DirectoryTree, Input, Static
 from textual.widgets.directory_tree import DirEntry
 from textual.widgets.tree import TreeNode
 
 from treeledger.names import shown, stored_from_os
+from treeledger.tui.widgets.keys import Keys
 
 
 class Confirm(ModalScreen[bool]):
@@ -38,7 +39,7 @@ class Confirm(ModalScreen[bool]):
         box = Vertical(Static(Content(self._text)), classes="question")
         box.border_title = self._title
         yield box
-        yield Footer(compact=True, show_command_palette=False)
+        yield Keys()
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)
@@ -93,7 +94,7 @@ class ChooseFolder(ModalScreen[str | None]):
         box.border_title = "Take a folder under care"
         box.border_subtitle = "enter takes the folder in the first line"
         yield box
-        yield Footer(compact=True, show_command_palette=False)
+        yield Keys()
 
     @on(Input.Changed, "#path")
     def _typed(self, event: Input.Changed) -> None:

@@ -136,7 +136,7 @@ class Listing(Toned, can_focus=True):
         width = self.content_size.width
         table = self._table
         if table is None or not width:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.own_style)
         if y < self._above:
             return self.strip(table.heading(width), width)
         place = self._top + y - self._above

@@ -1,0 +1,47 @@
+"""The line of keys: what fits is there, help always is, and a click presses."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stage import stage
+
+from treeledger.tui.widgets.keys import Key, fitting, keys_line
+
+KEYS = [Key("s", "s", "Scan"), Key("slash", "/", "Filter"), Key("question_mark", "?", "Help")]
+
+
+def text(width: int) -> str:
+    return "".join(piece.text for piece in keys_line(fitting(KEYS, width)))
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [
+        (80, " s Scan  / Filter  ? Help"),
+        (25, " s Scan  / Filter  ? Help"),
+        (24, " s Scan  ? Help"),
+        (14, " ? Help"),
+        (0, " ? Help"),
+    ],
+)
+def test_what_has_no_room_is_left_out_and_help_never(width: int, line: str) -> None:
+    assert text(width) == line
+
+
+@given(st.integers(7, 60))
+def test_no_key_is_cut(width: int) -> None:
+    assert len(text(width)) <= width
+
+
+def test_there_may_be_no_key() -> None:
+    assert keys_line(fitting([], 80))[0].text == " "
+
+
+@pytest.mark.anyio
+async def test_a_click_on_a_key_presses_it() -> None:
+    async with stage() as shown:
+        begin = shown.text.splitlines()[-1].index("/ Filter")
+        await shown.pilot.click("#keys", offset=(begin + 1, 0))
+        await shown.until("a part of the path")
