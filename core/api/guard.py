@@ -50,8 +50,7 @@ class Guard:
         """Who asks; `peer` is what the listener knows of them. `headers` in lower case. Raises Refusal."""
         if self.is_local:
             return Caller(peer or "socket", Right.ADMIN)
-        self._check_host(headers.get("host", ""))
-        self._check_origin(headers.get("origin"), headers.get("host", ""))
+        self.check_page(headers)
         given = headers.get("authorization")
         if given is None:
             return Caller(peer or "http", self._without_token)
@@ -63,6 +62,11 @@ class Guard:
         if _equal(token, self.read_token):
             return Caller("read_token", Right.READ)
         raise Refusal(HTTPStatus.UNAUTHORIZED, "this token is none of mine")
+
+    def check_page(self, headers: Mapping[str, str]) -> None:
+        """Raises Refusal for what was meant for another host, or was sent by a page of another origin."""
+        self._check_host(headers.get("host", ""))
+        self._check_origin(headers.get("origin"), headers.get("host", ""))
 
     @property
     def _without_token(self) -> Right:

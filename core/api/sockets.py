@@ -40,7 +40,8 @@ def bound_sockets(settings: ApiSettings, state: Path) -> Iterator[list[Bound]]:
 
     `state`: the folder for what runs, if the system has none. Raises ConfigurationError.
     """
-    token, read_token = _token("token", settings.token), _token("read_token", settings.read_token)
+    token = checked_token("token of [api]", settings.token)
+    read_token = checked_token("read_token of [api]", settings.read_token)
     if token is not None and token == read_token:
         raise ConfigurationError("[api]: token and read_token are the same; who may read could do everything")
     bound: list[Bound] = []
@@ -52,23 +53,25 @@ def bound_sockets(settings: ApiSettings, state: Path) -> Iterator[list[Bound]]:
                 ("metrics_listen", settings.metrics_listen, _METRICS),
             ):
                 if text is not None:
-                    tcp, host = _bind_tcp(key, text, has_token=(token or read_token) is not None)
+                    has_token = (token or read_token) is not None
+                    tcp, host = bind_tcp(f"{key} of [api]", text, has_token=has_token)
                     names = frozenset(name.lower() for name in (*settings.hosts, *host))
                     guard = Guard(False, token, read_token, names, paths)
-                    bound.append(Bound(tcp, guard, f"http://{_shown(tcp)}"))
+                    bound.append(Bound(tcp, guard, http_address(tcp)))
             yield bound
         finally:
             for one in bound:
                 one.socket.close()
 
 
-def _token(key: str, written: str | None) -> str | None:
+def checked_token(key: str, written: str | None) -> str | None:
+    """The token that was written, or is referred to, under a key. Raises ConfigurationError if it is none."""
     if written is None:
         return None
     token = resolve_secret(written)
     if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigurationError(
-            f"{key} of [api]: a token has {_SHORTEST_TOKEN} letters and digits at least; make one with: "
+            f"{key}: a token has {_SHORTEST_TOKEN} letters and digits at least; make one with: "
             "openssl rand -hex 16"
         )
     return token
@@ -172,23 +175,26 @@ def _identity(path: Path) -> tuple[int, int]:
 # TCP
 
 
-def _bind_tcp(key: str, text: str, *, has_token: bool) -> tuple[socket.socket, tuple[str, ...]]:
-    """A TCP socket, and the name that it was asked for by, if any. Without a token only on loopback."""
+def bind_tcp(key: str, text: str, *, has_token: bool) -> tuple[socket.socket, tuple[str, ...]]:
+    """A TCP socket that listens at HOST:PORT, and the name that it was asked for by, if any.
+
+    Without a token only on loopback. `key` is where the text comes from. Raises ConfigurationError.
+    """
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not port.isdecimal() or int(port) > 65535:
-        raise ConfigurationError(f'{key} of [api]: {text!r} is no HOST:PORT, as "127.0.0.1:8733" is one')
+        raise ConfigurationError(f'{key}: {text!r} is no HOST:PORT, as "127.0.0.1:8733" is one')
     try:
         found = socket.getaddrinfo(host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
         if not has_token and not ipaddress.ip_address(address[0]).is_loopback:
             raise ConfigurationError(
-                f"{key} of [api]: {text} can be reached from outside, which takes a token; set token, or "
+                f"{key}: {text} can be reached from outside, which takes a token; set token of [api], or "
                 "listen on 127.0.0.1"
             )
         listener = socket.socket(family, kind, protocol)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{key} of [api]: {text}: {error}") from None
+        raise ConfigurationError(f"{key}: {text}: {error}") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # readers that vanished are noticed
@@ -196,7 +202,7 @@ def _bind_tcp(key: str, text: str, *, has_token: bool) -> tuple[socket.socket, t
         _listen(listener)
     except OSError as error:
         listener.close()
-        raise ConfigurationError(f"{key} of [api]: {text}: {error.strerror or error}") from None
+        raise ConfigurationError(f"{key}: {text}: {error.strerror or error}") from None
     return listener, () if host in ("", address[0]) else (host,)
 
 
@@ -205,6 +211,7 @@ def _listen(listener: socket.socket) -> None:
     listener.setblocking(False)
 
 
-def _shown(listener: socket.socket) -> str:
+def http_address(listener: socket.socket) -> str:
+    """http://HOST:PORT of a TCP socket."""
     host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
