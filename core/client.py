@@ -188,14 +188,16 @@ class Client(Reading):
     # what comes
 
     async def changes(
-        self, since: str | None = None, *, repository: str | None = None
+        self, since: str | None = None, *, repository: str | None = None, lasting: bool = True
     ) -> AsyncGenerator[wire.Change, None]:
         """Every entry of the journal after `since` (a cursor, number or time; None: now), without end.
 
-        Each once and in order, however often the line breaks. Raises CursorExpired if that cannot be: list
-        the files, then begin again.
+        Each once and in order, however often the line breaks; if it is not `lasting`, EngineAway or
+        StoreUnavailable is raised then. Raises CursorExpired if it cannot be gone on: list the files, then
+        begin again.
         """
-        async with aclosing(self._followed("/api/changes", since, repository=repository)) as events:
+        followed = self._followed("/api/changes", since, lasting, repository=repository)
+        async with aclosing(followed) as events:
             async for one in events:
                 match one.name:
                     case "change":
@@ -203,16 +205,20 @@ class Client(Reading):
                     case "afresh":
                         raise CursorExpired(self.transport.decoded(one.data, Afresh).message)
 
-    async def events(self, since: str | None = None) -> AsyncGenerator[Happened, None]:
-        """What goes on in the engine, without end. After `connected`, which comes each time that it is, and
-        after `afresh` some events may be missing: ask for the state of things."""
-        async with aclosing(self._followed("/api/events", since)) as events:
+    async def events(
+        self, since: str | None = None, *, lasting: bool = True
+    ) -> AsyncGenerator[Happened, None]:
+        """What goes on in the engine, without end, `lasting` as for `changes`. After `connected`, which comes
+        each time that it is, and after `afresh` some events may be missing: ask for the state of things."""
+        async with aclosing(self._followed("/api/events", since, lasting)) as events:
             async for one in events:
                 if one.name in FORMS:
                     yield Happened(one.name, self.transport.decoded(one.data, FORMS[one.name]))
 
-    async def _followed(self, path: str, since: str | None, **query: Any) -> AsyncGenerator[Received, None]:
-        """A stream's events; connects again and goes on behind the last one whenever the line breaks."""
+    async def _followed(
+        self, path: str, since: str | None, lasting: bool, **query: Any
+    ) -> AsyncGenerator[Received, None]:
+        """A stream's events; a lasting one connects again whenever the line breaks, and goes on there."""
         last: str | None = None
         waits = delays(longest=_LONGEST)
         while True:
@@ -227,5 +233,8 @@ class Client(Reading):
                         if one.name:
                             yield one
             except (EngineAway, StoreUnavailable):
-                pass  # tried again
+                if not lasting:
+                    raise
+            if not lasting:
+                raise EngineAway(f"the engine at {self.transport.address} ended. What it did is on record")
             await anyio.sleep(next(waits))

@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from treeledger import wire
 from treeledger.names import shown
 from treeledger.tui import texts
-from treeledger.tui.model import Activity, Link, Snapshot
+from treeledger.tui.activity import Activity
+from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.texts import Line, Piece, Tone
 from treeledger.wire_events import Progress
 

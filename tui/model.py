@@ -1,8 +1,8 @@
 """What the dashboard knows, as frozen values, and how news change it.
 
 Pure: `reduced(snapshot, news)` is the snapshot that the news make of another. Whatever comes, however fast
-and long, a snapshot stays small: it has a feed of `MOST_CHANGES`, a history of `MOST_OPERATIONS`, windows of
-`SECONDS`.
+and long, a snapshot stays small: it has a feed of `MOST_CHANGES` for each repository, a history of
+`MOST_OPERATIONS`, windows of `SECONDS`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ import msgspec
 from treeledger import wire
 from treeledger.answers import Status
 from treeledger.client import Happened
+from treeledger.tui.activity import Activity
 from treeledger.wire_events import Health, Progress, State
 
 K = TypeVar("K")
 V = TypeVar("V")
-MOST_CHANGES: Final = 500
+MOST_CHANGES: Final = 500  # of each repository: a busy one pushes nothing of a quiet one out
 MOST_OPERATIONS: Final = 200
-SECONDS: Final = 120  # that a window looks back
-_LATELY: Final = 3  # seconds over which a rate is taken
 
 
 class Link(StrEnum):
@@ -36,55 +35,17 @@ class Link(StrEnum):
     AWAY = "away"
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What was counted in each of the last seconds, oldest first; `end` is the second of the last value."""
-
-    values: tuple[float, ...] = ()
-    end: int = 0
-
-    def added(self, second: int, amount: float) -> Window:
-        """With so much more in that second; what is older than the window is let go."""
-        if not self.values:
-            return Window((amount,), second)
-        ahead = second - self.end
-        if ahead > 0:
-            values = (*self.values, *(0.0,) * min(ahead - 1, SECONDS), amount)[-SECONDS:]
-            return Window(values, second)
-        place = len(self.values) - 1 + ahead
-        if place < 0:
-            return self
-        return Window(
-            (*self.values[:place], self.values[place] + amount, *self.values[place + 1 :]), self.end
-        )
-
-    def until(self, second: int) -> Window:
-        """Up to that second, in which nothing was counted yet."""
-        return self.added(second, 0.0) if self.values and second > self.end else self
-
-    @property
-    def rate(self) -> float:
-        """A second, lately; the running second is not over, and counts only if it is alone."""
-        complete = self.values[-1 - _LATELY : -1] or self.values
-        return sum(complete) / len(complete) if complete else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What went on in a repository: changes, and bytes hashed."""
-
-    changes: Window = Window()
-    hashed: Window = Window()
-
-
 Running = tuple[str, str]
 """A repository and a type of operation, of which one runs at a time."""
 
 
+Changes = tuple[wire.Change, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that the dashboard shows at one moment. `changes` and `operations` have the newest first;
-    `problems` is None where there are more than anybody counts."""
+    """All that the dashboard shows at one moment. `operations` have the newest first, and so has each of the
+    `feeds`, by the name of its repository; `problems` is None where there are more than anybody counts."""
 
     link: Link = Link.SOUGHT
     message: str = ""
@@ -92,7 +53,7 @@ class Snapshot:
     repositories: tuple[wire.Repository, ...] = ()
     running: Mapping[Running, Progress] = field(default_factory=lambda: MappingProxyType({}))
     operations: tuple[wire.Operation, ...] = ()
-    changes: tuple[wire.Change, ...] = ()
+    feeds: Mapping[str, Changes] = field(default_factory=lambda: MappingProxyType({}))
     head: int = 0
     waiting: tuple[wire.Waiting, ...] = ()
     problems: int | None = 0
@@ -100,6 +61,10 @@ class Snapshot:
 
     def repository(self, name: str | None) -> wire.Repository | None:
         return next((one for one in self.repositories if one.name == name), None)
+
+    def feed(self, name: str | None) -> Changes:
+        """The latest changes of a repository, or of all, the newest first."""
+        return newest(*self.feeds.values()) if name is None else self.feeds.get(name, ())
 
     def progress(self, name: str) -> tuple[Progress, ...]:
         """Of the operations that run in a repository, bursts last."""
@@ -122,18 +87,26 @@ class Looked(NamedTuple):
 
 
 class History(NamedTuple):
-    """The operations, newest first, as far as they were asked for."""
+    """The newest operations as they were asked for: those that run, and the last that ended."""
 
     operations: Sequence[wire.Operation]
 
 
 class Journal(NamedTuple):
     """Entries of the journal in order, as they came in that second. `is_afresh`: nothing is known of what was
-    between those shown and these."""
+    between those shown and these, and the journal ends at `head`."""
 
     changes: Sequence[wire.Change]
     second: int
     is_afresh: bool = False
+    head: int = 0
+
+
+class Recalled(NamedTuple):
+    """The last entries of one repository, as they were asked for."""
+
+    repository: str
+    changes: Sequence[wire.Change]
 
 
 class Told(NamedTuple):
@@ -155,7 +128,7 @@ class Second(NamedTuple):
     second: int
 
 
-News = Looked | History | Journal | Told | Away | Second
+News = Looked | History | Journal | Recalled | Told | Away | Second
 
 
 def reduced(snapshot: Snapshot, news: News) -> Snapshot:
@@ -164,9 +137,12 @@ def reduced(snapshot: Snapshot, news: News) -> Snapshot:
         case Looked():
             return _looked(snapshot, news)
         case History(operations):
-            return replace(snapshot, operations=_newest(operations, snapshot.operations))
+            return _history(snapshot, operations)
         case Journal():
             return _journal(snapshot, news)
+        case Recalled(name, changes):
+            feed = newest(snapshot.feed(name), changes)
+            return replace(snapshot, feeds=_with(snapshot.feeds, name, feed))
         case Told(events, second):
             for event in events:
                 snapshot = _told(snapshot, event, second)
@@ -177,8 +153,15 @@ def reduced(snapshot: Snapshot, news: News) -> Snapshot:
             return replace(snapshot, activity=_until(snapshot.activity, second))
 
 
+def newest(*feeds: Iterable[wire.Change]) -> Changes:
+    """The newest changes of several feeds, each once."""
+    by_number = {one.n: one for feed in feeds for one in feed}
+    return tuple(by_number[n] for n in sorted(by_number, reverse=True)[:MOST_CHANGES])
+
+
 def _looked(snapshot: Snapshot, looked: Looked) -> Snapshot:
     names = {one.name for one in looked.repositories}
+    gone = {one.name for one in snapshot.repositories} - names  # one that is new may be told of before
     return replace(
         snapshot,
         link=Link.HERE,
@@ -187,34 +170,40 @@ def _looked(snapshot: Snapshot, looked: Looked) -> Snapshot:
         repositories=tuple(looked.repositories),
         waiting=tuple(looked.waiting),
         problems=looked.problems,
-        running=_only(snapshot.running, (key for key in snapshot.running if key[0] in names)),
-        activity=_only(snapshot.activity, (name for name in snapshot.activity if name in names)),
+        running=_only(snapshot.running, (key for key in snapshot.running if key[0] not in gone)),
+        activity=_only(snapshot.activity, snapshot.activity.keys() - gone),
+        feeds=_only(snapshot.feeds, snapshot.feeds.keys() - gone),
     )
 
 
-def _newest(some: Iterable[wire.Operation], others: Iterable[wire.Operation]) -> tuple[wire.Operation, ...]:
-    """Both together, each operation once: as `some` have it."""
-    by_id = {one.id: one for one in others} | {one.id: one for one in some}
-    return tuple(sorted(by_id.values(), key=lambda one: -one.id)[:MOST_OPERATIONS])
+def _history(snapshot: Snapshot, operations: Sequence[wire.Operation]) -> Snapshot:
+    """Only what it says to run does: that others ended may have been told to nobody here."""
+    run = {(one.repository, one.type) for one in operations if one.ended is None}
+    running = _only(snapshot.running, (key for key in snapshot.running if key in run))
+    return replace(snapshot, operations=_latest(operations), running=running)
+
+
+def _latest(operations: Iterable[wire.Operation]) -> tuple[wire.Operation, ...]:
+    """The newest, each once: as the last of them has it."""
+    by_id = {one.id: one for one in operations}
+    return tuple(by_id[id] for id in sorted(by_id, reverse=True)[:MOST_OPERATIONS])
 
 
 def _journal(snapshot: Snapshot, news: Journal) -> Snapshot:
-    kept = () if news.is_afresh else snapshot.changes
-    head = 0 if news.is_afresh else snapshot.head
-    new = [one for one in news.changes if one.n > head]
-    if not new:
-        return replace(snapshot, changes=kept, head=head)
-    activity = snapshot.activity
-    if not news.is_afresh:
-        counted: dict[str, int] = {}
-        for one in new:
-            counted[one.repository] = counted.get(one.repository, 0) + 1
-        for name, count in counted.items():
+    if news.is_afresh:
+        snapshot = replace(snapshot, feeds=MappingProxyType({}), head=0)
+    new: dict[str, list[wire.Change]] = {}
+    for one in news.changes:
+        if one.n > snapshot.head:
+            new.setdefault(one.repository, []).append(one)
+    feeds, activity = dict(snapshot.feeds), dict(snapshot.activity)
+    for name, changes in new.items():
+        feeds[name] = newest(feeds.get(name, ()), changes)
+        if not news.is_afresh:
             before = activity.get(name, Activity())
-            after = replace(before, changes=before.changes.added(news.second, count))
-            activity = _with(activity, name, after)
-    changes = (*reversed(new[-MOST_CHANGES:]), *kept)[:MOST_CHANGES]
-    return replace(snapshot, changes=changes, head=new[-1].n, activity=activity)
+            activity[name] = replace(before, changes=before.changes.added(news.second, len(changes)))
+    head = max((snapshot.head, news.head, *(changes[-1].n for changes in new.values())))
+    return replace(snapshot, feeds=MappingProxyType(feeds), activity=MappingProxyType(activity), head=head)
 
 
 def _told(snapshot: Snapshot, event: Happened, second: int) -> Snapshot:
@@ -238,7 +227,7 @@ def _operated(snapshot: Snapshot, operation: wire.Operation, second: int) -> Sna
     if operation.ended is not None:
         snapshot = _hashed(snapshot, key, operation.bytes_hashed, second)
     running = _only(snapshot.running, (one for one in snapshot.running if one != key))
-    return replace(snapshot, running=running, operations=_newest([operation], snapshot.operations))
+    return replace(snapshot, running=running, operations=_latest([*snapshot.operations, operation]))
 
 
 def _hashed(snapshot: Snapshot, key: Running, total: int, second: int) -> Snapshot:

@@ -1,6 +1,7 @@
 """Where the dashboard's news come from: the typed client of a running engine, found again whenever lost.
 
-However fast an engine tells, news go on `_EVERY` at most, put together.
+However fast an engine tells, news go on `_EVERY` at most, put together. Whenever a line to it breaks, all is
+asked for afresh: what is shown after that is what the engine says then.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ import anyio
 from treeledger import wire
 from treeledger.api.routing import Page
 from treeledger.client import Client, Happened
-from treeledger.errors import CursorExpired, EngineAway, TreeledgerError
-from treeledger.tui.model import MOST_OPERATIONS, Away, History, Journal, Looked, News, Told
+from treeledger.errors import CursorExpired, EngineAway, NotFound, TreeledgerError
+from treeledger.tui.model import MOST_OPERATIONS, Away, History, Journal, Looked, News, Recalled, Told
 
 Find = Callable[[], Awaitable[str | None]]
 """The address of the engine that runs, None while it is not ready; raises TreeledgerError if none can be."""
 
 _EVERY: Final = 0.1  # seconds between two pieces of news
-_LOOK_EVERY: Final = 2.0  # seconds between two looks at the state of all, where nothing calls for one
-_SOON: Final = 0.5  # seconds from what calls for a look to the next
+_LOOK_EVERY: Final = 10.0  # seconds between two looks at the state of all, where nothing calls for one
+_SOON: Final = 0.5  # seconds from what calls for a look to the next, at least
+_SHARE: Final = 10  # times as long as a look took, the next one waits: many repositories take long
 _AGAIN: Final = 0.5  # seconds between two tries to find the engine
 _READY: Final = 0.05  # seconds between two looks whether it is ready
-_NEWEST: Final = 200  # entries of the journal that a feed begins with
+_NEWEST: Final = 200  # entries that the feed of all begins with, and that of one repository
 _CALLING: Final = frozenset(("connected", "afresh", "began", "finished", "state", "attention"))
 
 
@@ -37,9 +39,12 @@ class Source:
         self._tell = tell
         self._second = second
         self._client: Client | None = None
-        self._wanted = anyio.Event()
+        self._wanted = anyio.Event()  # a look at the state of all
         self._events: list[Happened] = []
         self._changes: list[wire.Change] = []
+        self._watched: str | None = None  # the repository whose changes are to be seen, however old
+        self._recalled: set[str] = set()
+        self._is_another = anyio.Event()  # repository watched, or its changes are to be asked for again
 
     @property
     def client(self) -> Client:
@@ -51,6 +56,11 @@ class Source:
     def look(self) -> None:
         """Has the state of all looked at soon."""
         self._wanted.set()
+
+    def watch(self, repository: str | None) -> None:
+        """Has the last changes of a repository told, however many there were in others since."""
+        self._watched = repository
+        self._is_another.set()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -76,6 +86,7 @@ class Source:
     async def _through(self, client: Client) -> str:
         """Tells what comes through one client until something is in the way; what that is."""
         troubles: list[str] = []
+        self._events, self._changes = [], []
         async with anyio.create_task_group() as tasks:
 
             async def work(what: Callable[[Client], Awaitable[None]]) -> None:
@@ -85,22 +96,25 @@ class Source:
                     troubles.append(str(error))
                     tasks.cancel_scope.cancel()
 
-            for what in (self._look_again_and_again, self._hear, self._read, self._pass_on):
+            for what in (self._look_again_and_again, self._hear, self._read, self._recall, self._pass_on):
                 tasks.start_soon(work, what)
         return troubles[0]
 
     async def _look_again_and_again(self, client: Client) -> None:
         while True:
             self._wanted = anyio.Event()
+            begun = anyio.current_time()
             self._tell(await _looked(client))
+            took = anyio.current_time() - begun
             with anyio.move_on_after(_LOOK_EVERY):
                 await self._wanted.wait()
-                await anyio.sleep(_SOON)
+            await anyio.sleep(max(_SOON, _SHARE * took))
 
     async def _hear(self, client: Client) -> None:
-        async with aclosing(client.events()) as events:
+        async with aclosing(client.events(lasting=False)) as events:
             async for event in events:
                 if event.name in ("connected", "afresh"):
+                    self._pass_on_events()  # they are older than what is asked for now
                     self._tell(History(await _operations(client)))
                 else:
                     self._events.append(event)
@@ -112,22 +126,41 @@ class Source:
         while True:
             newest = await client.journal(limit=_NEWEST)
             self._changes.clear()
-            self._tell(Journal(newest.items, self._second(), is_afresh=True))
+            head = int(newest.head.rpartition(":")[2])
+            self._tell(Journal(newest.items, self._second(), is_afresh=True, head=head))
+            self._recalled.clear()
+            self._is_another.set()
             with suppress(CursorExpired):
-                async with aclosing(client.changes(newest.head)) as changes:
+                async with aclosing(client.changes(newest.head, lasting=False)) as changes:
                     async for change in changes:
                         self._changes.append(change)
+
+    async def _recall(self, client: Client) -> None:
+        """The last changes of each repository that is watched, once: from then on its feed has them."""
+        while True:
+            await self._is_another.wait()
+            self._is_another = anyio.Event()
+            name = self._watched
+            if name is None or name in self._recalled:
+                continue
+            self._recalled.add(name)
+            with suppress(NotFound):  # it was removed meanwhile
+                newest = await client.journal(repository=name, limit=_NEWEST)
+                self._tell(Recalled(name, newest.items))
 
     async def _pass_on(self, client: Client) -> None:
         while True:
             await anyio.sleep(_EVERY)
-            if self._events:
-                events, self._events = self._events, []
-                self._tell(Told(events, self._second()))
+            self._pass_on_events()
             if self._changes:
                 changes, self._changes = self._changes, []
                 self._tell(Journal(changes, self._second()))
                 self.look()
+
+    def _pass_on_events(self) -> None:
+        if self._events:
+            events, self._events = self._events, []
+            self._tell(Told(events, self._second()))
 
 
 async def _looked(client: Client) -> Looked:
@@ -140,9 +173,7 @@ async def _looked(client: Client) -> Looked:
 
 async def _operations(client: Client) -> list[wire.Operation]:
     """The newest, as many as are shown."""
-    found: list[wire.Operation] = []
-    async for one in client.operations():
-        found.append(one)
-        if len(found) == MOST_OPERATIONS:
-            break
-    return found
+    page: Page[wire.Operation] = await client.get(
+        "/api/operations", Page[wire.Operation], limit=MOST_OPERATIONS
+    )
+    return page.items

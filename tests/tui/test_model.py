@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from values import NOW, change, operation, progress, repository, status, waiting
 
 from treeledger.client import Happened
+from treeledger.tui.activity import SECONDS, Window
 from treeledger.tui.model import (
     MOST_CHANGES,
     MOST_OPERATIONS,
-    SECONDS,
     Away,
     History,
     Journal,
@@ -23,7 +23,6 @@ from treeledger.tui.model import (
     Second,
     Snapshot,
     Told,
-    Window,
     reduced,
 )
 from treeledger.wire_events import Attention, Health, Progress, State
@@ -79,7 +78,7 @@ def test_the_feed_has_each_entry_once_newest_first_and_not_too_many(numbers: lis
     snapshot = EMPTY
     for page in numbers:
         snapshot = reduced(snapshot, Journal([change(n) for n in sorted(set(page))], 1))
-    found = [one.n for one in snapshot.changes]
+    found = [one.n for one in snapshot.feed(None)]
     assert found == sorted(set(found), reverse=True)
     assert len(found) <= MOST_CHANGES
     assert snapshot.head == max((max(page) for page in numbers if page), default=0)
@@ -87,7 +86,7 @@ def test_the_feed_has_each_entry_once_newest_first_and_not_too_many(numbers: lis
 
 def test_a_feed_that_begins_afresh_forgets_and_counts_nothing_as_new() -> None:
     snapshot = after(Journal([change(1), change(2)], 7), Journal([change(50)], 8, is_afresh=True))
-    assert [one.n for one in snapshot.changes] == [50]
+    assert [one.n for one in snapshot.feed(None)] == [50]
     assert snapshot.activity["photos"].changes.values == (2,)
 
 
@@ -95,7 +94,7 @@ def test_a_journal_that_was_begun_anew_has_lower_numbers() -> None:
     snapshot = after(
         Journal([change(900)], 7), Journal([change(3)], 8, is_afresh=True), Journal([change(4)], 9)
     )
-    assert [one.n for one in snapshot.changes] == [4, 3]
+    assert [one.n for one in snapshot.feed(None)] == [4, 3]
 
 
 # repositories and operations
@@ -153,7 +152,7 @@ def test_an_engine_that_is_away_runs_nothing_and_what_it_told_stays() -> None:
     snapshot = after(LOOKED, Told([at(20)], 1), Journal([change(1)], 1), Away("it does not answer"))
     assert (snapshot.link, snapshot.message) == (Link.AWAY, "it does not answer")
     assert snapshot.running == {}
-    assert (len(snapshot.changes), len(snapshot.repositories)) == (1, 2)
+    assert (len(snapshot.feed(None)), len(snapshot.repositories)) == (1, 2)
 
 
 def test_a_repository_that_is_gone_leaves_nothing_behind() -> None:

@@ -49,7 +49,7 @@ class HomePage(Page):
 
     def __init__(self) -> None:
         super().__init__()
-        self._frozen: Sequence[wire.Change] | None = None
+        self._frozen: Snapshot | None = None
         self._filter = ""
 
     def body(self) -> Iterable[Widget]:
@@ -90,9 +90,8 @@ class HomePage(Page):
     def _fill_feed(self, snapshot: Snapshot, now: datetime) -> None:
         feed = self.query_one("#feed", Listing)
         name = self.chosen
-        live = wanted(snapshot.changes, name, self._filter)
-        frozen = self._frozen
-        changes = live if frozen is None else wanted(frozen, name, self._filter)
+        live = wanted(snapshot.feed(name), name, self._filter)
+        changes = live if self._frozen is None else wanted(self._frozen.feed(name), name, self._filter)
         feed.show(Feed(changes, now))
         title = "Changes" if name is None else f"Changes  {shown(name)}"
         feed.entitle(f"{title}  /{shown(self._filter)}" if self._filter else title, self._mode(live))
@@ -100,8 +99,7 @@ class HomePage(Page):
     def _mode(self, live: Sequence[wire.Change]) -> str:
         if self._frozen is None:
             return "live  f freezes"
-        last = self._frozen[0].n if self._frozen else 0
-        more = sum(one.n > last for one in live)
+        more = sum(one.n > self._frozen.head for one in live)
         return f"frozen, {more} new  f goes on"
 
     @on(Listing.Opened)
@@ -130,10 +128,11 @@ class HomePage(Page):
     @on(Listing.Moved, "#repositories")
     def _another(self) -> None:
         self.dashboard.chosen = self.chosen
+        self.dashboard.source.watch(self.chosen)
         self.show_again()
 
     def action_freeze(self) -> None:
-        self._frozen = None if self._frozen is not None else self.dashboard.snapshot.changes
+        self._frozen = None if self._frozen is not None else self.dashboard.snapshot
         self.show_again()
 
     def action_filter(self) -> None:
