@@ -10,7 +10,7 @@ from treeledger.cells import wrapped
 from treeledger.config.configuration import Configuration
 from treeledger.plugin_manager import PluginManager
 from treeledger.plugin_sources import DASHBOARD
-from treeledger.protocols import Line, Panel, Piece, Tone
+from treeledger.protocols import Line, Panel, PanelKey, Piece, Tone
 
 if TYPE_CHECKING:
     from treeledger.client import Client
@@ -40,5 +40,22 @@ def panels_of(configuration: Configuration) -> list[Panel[Any]]:
     """
     plugins = PluginManager(configuration, DASHBOARD)
     plugins.load()
-    found = plugins.panels()
+    found = [_sound(panel) for panel in plugins.panels()]
     return found + [Absent(one.name, one.error) for one in plugins.plugins() if one.error is not None]
+
+
+def _sound(panel: Panel[Any]) -> Panel[Any]:
+    """The panel, or in its place what is wrong with what it says of itself."""
+    wrong = [
+        name
+        for name, is_right in (
+            ("name", isinstance(panel.name, str)),
+            ("title", isinstance(panel.title, str)),
+            ("every", isinstance(panel.every, int | float)),
+            ("keys", all(isinstance(one, PanelKey) for one in panel.keys)),
+        )
+        if not is_right
+    ]
+    if not wrong:
+        return panel
+    return Absent(str(panel.name), f"the panel {panel.name!r} has a wrong {', '.join(wrong)}: see Panel")

@@ -18,6 +18,7 @@ from textual.screen import Screen
 from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown, stored_from_os
+from treeledger.protocols.panels import Panel
 from treeledger.tui.commands import commands_of, for_repositories, known_keys, places
 from treeledger.tui.look import USUAL, Look, check
 from treeledger.tui.model import News, Second, Snapshot, reduced
@@ -30,6 +31,7 @@ from treeledger.tui.source import Find, Source
 from treeledger.tui.theme import THEMES, derived
 
 Clock = Callable[[], datetime]
+Panels = Callable[[], Sequence[Panel[Any]]]
 _TICK: Final = 1.0  # seconds
 _MASKED: Final = 0.01  # seconds
 
@@ -47,7 +49,10 @@ class Arrived(Message):
 
 
 class Dashboard(App[None]):
-    """Shows the engine that `find` finds; `is_own`: it is this window's, and ends with it."""
+    """Shows the engine that `find` finds; `is_own`: it is this window's, and ends with it.
+
+    `panels` gives those of plugins, and is called in a thread when they are first to be seen.
+    """
 
     TITLE = "treeledger"
     CSS_PATH = "dashboard.tcss"
@@ -68,11 +73,18 @@ class Dashboard(App[None]):
     ]
 
     def __init__(
-        self, find: Find, *, is_own: bool = False, clock: Clock = local_now, look: Look = USUAL
+        self,
+        find: Find,
+        *,
+        is_own: bool = False,
+        clock: Clock = local_now,
+        look: Look = USUAL,
+        panels: Panels = tuple,
     ) -> None:
         """Raises ConfigurationError for a theme or a use of keys that there is not."""
         super().__init__()
         self.is_own = is_own
+        self.panels = panels
         self.now = clock
         self.snapshot = Snapshot()
         self.chosen: str | None = None  # the repository that the screens are about
@@ -233,6 +245,6 @@ class Dashboard(App[None]):
             self.exit()
 
 
-async def show(find: Find, *, is_own: bool, look: Look = USUAL) -> None:
+async def show(find: Find, *, is_own: bool, look: Look = USUAL, panels: Panels = tuple) -> None:
     """Runs the dashboard on this terminal until a person leaves it. Raises as `Dashboard`."""
-    await Dashboard(find, is_own=is_own, look=look).run_async()
+    await Dashboard(find, is_own=is_own, look=look, panels=panels).run_async()

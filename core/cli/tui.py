@@ -13,6 +13,7 @@ from treeledger.cli.own_engine import own_engine
 from treeledger.cli.run import with_unlocked
 from treeledger.cli.targets import targets
 from treeledger.errors import ConfigurationError, UsageError
+from treeledger.panels import panels_of
 from treeledger.unlocked import UnlockedLedger
 from treeledger.working import listening_engine
 
@@ -54,7 +55,8 @@ async def _show(dashboard: Any, ledger: UnlockedLedger, options: Options) -> int
 
         settings = ledger.configuration.tui
         look = dashboard.Look(settings.theme, settings.keymap)
-        await dashboard.show(find, is_own=is_own, look=look)
+        panels = partial(panels_of, ledger.configuration)
+        await dashboard.show(find, is_own=is_own, look=look, panels=panels)
     return 0
 
 

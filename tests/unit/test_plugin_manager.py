@@ -448,6 +448,17 @@ def test_a_panel_that_cannot_be_had_says_why_in_its_place_even_if_its_table_stan
     assert "ZeroDivisionError" in "".join(piece.text for line in lines for piece in line)
 
 
+@pytest.mark.parametrize(
+    ("what", "wrong"),
+    [("keys = [('t', 'Try')]", "keys"), ("every = 'often'", "every"), ("name = 7", "name")],
+)
+def test_a_panel_that_says_wrong_things_of_itself_is_named(folder: Folder, what: str, wrong: str) -> None:
+    source = (PANEL % ("one", "one")).replace("    def __init__", f"    {what}\n    def __init__")
+    folder.plugin("one", source)
+    [panel] = panels_of(folder.configuration())
+    assert f"has a wrong {wrong}" in panel.draw(None, 80, 5, NOW)[0][0].text
+
+
 def test_a_plugin_whose_panels_are_none_is_named_when_the_configuration_is_checked(folder: Folder) -> None:
     folder.plugin("odd", HEADER + "@impl\ndef panels(tables): return [3]\n")
     with pytest.raises(PluginError, match=r"'odd' .*: panels gave an int, which is no Panel"):

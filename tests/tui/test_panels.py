@@ -1,0 +1,236 @@
+"""Panels of plugins: shown in their place, with their keys, and whatever is wrong with one stays there."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import pytest
+from stage import Live, frozen, nowhere, stage
+from support import until
+from textual.geometry import Size
+
+from treeledger.client import Client
+from treeledger.errors import EngineAway
+from treeledger.protocols.panels import Line, Panel, PanelKey, Piece, Tone
+from treeledger.tui.app import Dashboard
+from treeledger.tui.panels import Limits, Seat
+
+pytestmark = pytest.mark.anyio
+BRISK = Limits(read=0.2, draw=0.2, shortest=0.05)
+SIZE = Size(60, 10)
+
+
+class Files(Panel[int]):
+    """How many files the engine knows."""
+
+    name, title, every = "files", "How many files", 0.5
+
+    def __init__(self) -> None:
+        self.keys = (PanelKey("t", "Try it", self.act),)
+        self.pressed: list[str] = []
+
+    async def read(self, client: Client) -> int:
+        return sum([one.files async for one in client.repositories()])
+
+    def draw(self, data: int | None, width: int, height: int, now: datetime) -> Sequence[Line]:
+        return [(Piece(f"{data} files in {width} cells", Tone.GOOD),)]
+
+    async def act(self, client: Client) -> str:
+        return f"asked {(await client.engine()).command}"
+
+
+class Odd(Panel[Any]):
+    """Does what it is told to."""
+
+    every, keys = 0.0, ()
+
+    def __init__(
+        self,
+        name: str = "odd",
+        read: Callable[[], Any] = lambda: None,
+        draw: Callable[[], Any] = lambda: [(Piece("drawn"),)],
+    ) -> None:
+        self.name = self.title = name
+        self._read, self._draw = read, draw
+
+    async def read(self, client: Client) -> Any:
+        answer = self._read()
+        return await answer if hasattr(answer, "__await__") else answer
+
+    def draw(self, data: Any, width: int, height: int, now: datetime) -> Any:
+        return self._draw()
+
+
+@asynccontextmanager
+async def placed(panel: Panel[Any]) -> AsyncIterator[Seat]:
+    """A panel in a place where it is asked, of an engine that nobody needs."""
+    place = Seat(panel, lambda: "unix:/nonexistent", lambda: None, frozen, BRISK)
+    place.resize(SIZE)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(place.run)
+        yield place
+        tasks.cancel_scope.cancel()
+
+
+def text(place: Seat) -> str:
+    return " ".join("".join(piece.text for piece in line) for line in place.lines)
+
+
+async def until_said(place: Seat, words: str) -> None:
+    async def is_said() -> bool:
+        return words in text(place)
+
+    try:
+        await until(is_said, f"the panel says {words!r}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it says {text(place)!r}") from None
+
+
+def fails() -> None:
+    raise ValueError("no \x1b[31m disk")
+
+
+@pytest.mark.parametrize(
+    ("panel", "words"),
+    [
+        (Odd(read=fails), "ValueError: no \\x1b[31m disk, "),
+        (Odd(read=anyio.sleep_forever), "it took more than 0.2 s"),
+        (Odd(read=lambda: sys.exit(3)), "SystemExit: 3"),
+        (Odd(draw=fails), "ValueError: no \\x1b[31m disk, "),
+        (Odd(draw=lambda: ["text"]), "ValueError"),
+        (Odd(draw=lambda: [(Piece("text", "pink"),)]), "'pink' is not a valid Tone"),
+        (Odd(draw=lambda: 7), "TypeError"),
+        (Odd(draw=lambda: [[(7, Tone.GOOD)]]), "AttributeError"),
+    ],
+)
+async def test_what_is_wrong_with_a_panel_is_said_in_its_place(panel: Panel[Any], words: str) -> None:
+    async with placed(panel) as place:
+        await until_said(place, "This panel cannot be shown")
+        assert words in text(place)
+        assert "It is asked again at 14:02:3" in text(place)
+
+
+@pytest.mark.parametrize("part", ["read", "draw"])
+async def test_one_that_blocks_is_left_alone_and_asked_again_once_it_ends(part: str) -> None:
+    free, calls = threading.Event(), []
+
+    def block() -> list[Line]:
+        calls.append(part)
+        free.wait(30)
+        return [(Piece("drawn"),)]
+
+    async with placed(Odd(**{part: block})) as place:
+        await until_said(place, "it took more than")
+        await until_said(place, "has not ended yet")
+        assert len(calls) == 1
+        free.set()
+        await until_said(place, "drawn")
+
+
+async def test_one_that_fails_is_asked_less_and_less_often_and_shown_once_it_is_well() -> None:
+    moments: list[float] = []
+
+    def mend() -> None:
+        moments.append(time.monotonic())
+        if len(moments) < 4:
+            raise ValueError
+
+    async with placed(Odd(read=mend)) as place:
+        await until_said(place, "drawn")
+    waits = [after - before for before, after in pairwise(moments)]
+    assert waits[0] >= 0.05
+    assert waits[1] >= 0.1
+    assert waits[2] >= 0.2
+
+
+async def test_an_engine_that_is_away_makes_nobody_wait_longer() -> None:
+    calls: list[None] = []
+
+    def away() -> None:
+        calls.append(None)
+        raise EngineAway("the engine does not answer")
+
+    async with placed(Odd(read=away)) as place:
+        await until_said(place, "the engine does not answer")
+
+        async def is_asked() -> bool:
+            return len(calls) >= 3
+
+        await until(is_asked, "asked again", within=3)
+
+
+async def test_too_much_is_cut_and_what_is_unsafe_is_made_safe() -> None:
+    lines = [(Piece("写" * 100, Tone.GOOD), Piece("never seen")), *[(Piece("a\nb\x1b[31m"),)] * 100]
+    async with placed(Odd(draw=lambda: lines)) as place:
+        await until_said(place, "a\\x0ab\\x1b[31m")
+        assert len(place.lines) == SIZE.height
+        assert place.lines[0] == (Piece("写" * 29 + "…", Tone.GOOD),)
+
+
+# --- on the screen -------------------------------------------------------------------------------
+
+
+async def test_without_panels_it_is_said_how_to_get_one() -> None:
+    async with stage() as shown:
+        await shown.press("9")
+        await shown.until("No plugin has a panel")
+
+
+async def test_panels_that_cannot_be_loaded_disturb_nothing() -> None:
+    def load() -> Sequence[Panel[Any]]:
+        raise RuntimeError("no such thing")
+
+    async with stage(Dashboard(nowhere, panels=load)) as shown:
+        await shown.press("9")
+        await shown.until("The panels cannot be loaded: RuntimeError: no such thing")
+        await shown.press("1")
+        await shown.until("Repositories")
+
+
+async def test_panels_are_read_from_a_real_engine_turned_and_their_keys_work(live: Live) -> None:
+    free = threading.Event()
+
+    def block() -> None:
+        free.wait(30)
+
+    live.shown.app.panels = lambda: [Files(), Odd("slow", read=block), Odd("bad", draw=fails)]
+    await live.press("9")
+    await live.until(r"▸ files +slow +bad")
+    await live.until("31 files in 76 cells")
+    live.tree.write("new.jpg")
+    await live.until("32 files")
+    await live.until(r"How many files ─+ t Try it")
+    await live.press("t")
+    await live.until("asked test")
+    await live.press("right_square_bracket")
+    await live.until(r"files +▸ slow")
+    await live.press("right_square_bracket")
+    await live.until("ValueError: no")
+    await live.shown.pilot.click("#names", offset=(3, 0))
+    await live.until("32 files")
+    await live.press("left_square_bracket")
+    await live.until("▸ bad")
+    await live.press("escape")
+    await live.until("● watching")
+    free.set()
+
+
+async def test_nothing_is_read_while_nobody_looks(live: Live) -> None:
+    reads: list[None] = []
+    live.shown.app.panels = lambda: [Odd(read=lambda: reads.append(None))]
+    await live.press("9")
+    await live.until("drawn")
+    await live.press("1")
+    await live.until("● watching")
+    before = len(reads)
+    with anyio.move_on_after(1.2):
+        await live.until("never")
+    assert len(reads) <= before + 1
