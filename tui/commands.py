@@ -58,8 +58,8 @@ def _is_of_library(binding: Binding) -> bool:
 
 def places(go: Callable[[str], object]) -> Iterator[tuple[str, str, Callable[[], object]]]:
     """A command for each screen."""
-    for number, place in enumerate(PLACES, 1):
-        yield f"Go to {place.title}", f"screen {number}", partial(go, place.name)
+    for place in PLACES:
+        yield f"Go to {place.title}", f"screen {place.number}", partial(go, place.name)
 
 
 def for_repositories(
