@@ -30,6 +30,18 @@ def _watch(parser: argparse.ArgumentParser) -> None:
     _new_repository(parser)
 
 
+def _tui(parser: argparse.ArgumentParser) -> None:
+    _watch(parser)
+    parser.add_argument("--web", action="store_true", help="serve it to browsers instead")
+    parser.add_argument("--host", metavar="HOST", help="with --web: where to listen; default: 127.0.0.1")
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="with --web; default: 8137; 0: any that is free"
+    )
+    parser.add_argument(
+        "--token", metavar="SECRET", help="with --web: env:NAME or file:PATH; default: token of [api]"
+    )
+
+
 def _scan(parser: argparse.ArgumentParser) -> None:
     _dirs(parser)
     _new_repository(parser)
@@ -188,7 +200,7 @@ _REMOVE: Final = ("rm", "delete")
 COMMANDS: Final = (
     Command("watch", "watch folders and print each change, until Ctrl-C", "watch", _watch),
     Command("daemon", "run unattended: every repository, the API, schedules and actions", "daemon"),
-    Command("tui", "the dashboard: what runs, what changes, what waits for you", "tui", _watch),
+    Command("tui", "the dashboard: what runs, what changes, what waits for you", "tui", _tui),
     Command("scan", "scan once, until everything is listed and hashed", "scan", _scan),
     Command(
         "scrub", "read contents again, and find what changed though no stat tells of it", "scrub", _scrub

@@ -65,9 +65,15 @@ async def _end(process: Process) -> None:
 
 
 def _command(options: Options, targets: Sequence[str]) -> list[str]:
+    command = [sys.executable, "-m", "treeledger.cli.tethered", *given_globals(options)]
+    return [*command, "--quiet", "watch", "--", *targets]
+
+
+def given_globals(options: Options) -> list[str]:
+    """The arguments by which another process finds the same ledger."""
     given = []
     if options.store is not None:
         given += ["--store", options.store]
     if options.config is not None:
         given += ["--config", options.config]
-    return [sys.executable, "-m", "treeledger.cli.tethered", *given, "--quiet", "watch", "--", *targets]
+    return given

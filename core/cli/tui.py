@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 from treeledger.cli.options import Options
-from treeledger.cli.own_engine import own_engine
+from treeledger.cli.own_engine import OwnEngine, own_engine
 from treeledger.cli.run import with_unlocked
 from treeledger.cli.targets import targets
 from treeledger.errors import ConfigurationError, UsageError
@@ -17,15 +18,23 @@ from treeledger.panels import panels_of
 from treeledger.unlocked import UnlockedLedger
 from treeledger.working import listening_engine
 
+Find = Callable[[], Awaitable[str | None]]
+
 
 def run(options: Options) -> int:
+    if options.given.web:
+        from treeledger.cli import browser
+
+        return browser.run(options)
+    for flag in ("host", "port", "token"):
+        if getattr(options.given, flag) is not None:
+            raise UsageError(f"--{flag} is for the dashboard in a browser: treeledger tui --web")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal; for scripts there is: treeledger status --json")
-    dashboard = _dashboard()
-    return with_unlocked(options, partial(_show, dashboard))
+    return with_unlocked(options, partial(_show, dashboard()))
 
 
-def _dashboard() -> Any:
+def dashboard() -> Any:
     """The module that shows it, by name: the core imports no dashboard."""
     try:
         return import_module("treeledger.tui.app")
@@ -38,29 +47,34 @@ def _dashboard() -> Any:
         ) from None
 
 
-async def _show(dashboard: Any, ledger: UnlockedLedger, options: Options) -> int:
+async def _show(module: Any, ledger: UnlockedLedger, options: Options) -> int:
     named: list[str] = options.given.targets
     async with AsyncExitStack() as stack:
-        is_own = not await _is_watched_already(ledger, options)
+        is_own = not await is_watched_already(ledger, options)
         own = None
         if is_own:
             await targets(ledger, options)
             own = await stack.enter_async_context(own_engine(options, named))
-
-        async def find() -> str | None:
-            if own is not None:
-                own.check()
-            holder = await ledger.store.engine_holder(ledger.host)
-            return None if holder is None else holder.address or None
-
         settings = ledger.configuration.tui
-        look = dashboard.Look(settings.theme, settings.keymap)
+        look = module.Look(settings.theme, settings.keymap)
         panels = partial(panels_of, ledger.configuration)
-        await dashboard.show(find, is_own=is_own, look=look, panels=panels)
+        await module.show(finder(ledger, own), is_own=is_own, look=look, panels=panels)
     return 0
 
 
-async def _is_watched_already(ledger: UnlockedLedger, options: Options) -> bool:
+def finder(ledger: UnlockedLedger, own: OwnEngine | None = None) -> Find:
+    """Finds the address of the engine that runs. `own` is that of this window, which should be running."""
+
+    async def find() -> str | None:
+        if own is not None:
+            own.check()
+        holder = await ledger.store.engine_holder(ledger.host)
+        return None if holder is None else holder.address or None
+
+    return find
+
+
+async def is_watched_already(ledger: UnlockedLedger, options: Options) -> bool:
     """Whether an engine runs; it keeps from now on what is named."""
     from treeledger.client import Client
     from treeledger.engine_worker import EngineWorker

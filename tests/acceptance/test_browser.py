@@ -1,0 +1,152 @@
+"""`treeledger tui --web` in a real browser: what a person sees, and what is left when it ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from chromium import chromium
+from command_line import CommandLine
+from daemons import CONFIGURATION, daemon
+from executable import Executable, Running, until
+
+TOKEN = "0123456789abcdef-web"
+
+
+def photos(home: Path) -> Path:
+    folder = home / "photos"
+    folder.mkdir()
+    (folder / "a.jpg").write_text("one")
+    return folder
+
+
+def address(server: Running) -> str:
+    server.until("Ctrl-C ends it")
+    [found] = re.findall(r"^dashboard: (\S+)", server.text, re.MULTILINE)
+    return str(found)
+
+
+def interrupt(server: Running) -> None:
+    """Ctrl-C, after which nothing is left of it."""
+    children = server.children()
+    server.signal(signal.SIGINT, group=True)
+    assert server.wait(10) == 0, server.text
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_browser_shows_the_dashboard_and_asks_nobody_but_this_host(tmp_path: Path) -> None:
+    folder = photos(tmp_path)
+    with (
+        Executable(tmp_path).started("tui", "--web", "--port", "0", folder) as server,
+        chromium(tmp_path / "profile") as page,
+    ):
+        url = address(server)
+        assert "No engine was running" in server.text
+        page.open(url)
+        page.until(r"photos +● watching +1 ")
+        (folder / "b.jpg").write_text("two")
+        page.until(r"added +b\.jpg")
+        page.press("2")
+        page.until(r"photos +startup")
+        assert "token" not in page.evaluate("location.href")
+        assert page.errors == []
+        assert {urlsplit(one).netloc for one in page.requests} == {urlsplit(url).netloc}
+        engine_and_window = server.children()
+        assert len(engine_and_window) == 2
+
+        page.press("q")
+        page.until_said("You left the dashboard")
+        until(lambda: len(server.children()) == 1, "the window's process ends")
+        page.evaluate("document.getElementById('again').click()")
+        page.until(r"photos +● watching +2 ")
+        page.open("about:blank")
+        until(lambda: len(server.children()) == 1, "the window's process ends with its page")
+        page.open(url.partition("?")[0])
+        page.until(r"photos +● watching +2 ")
+        interrupt(server)
+        page.until_said("The server is away")
+
+
+def test_a_page_finds_back_to_a_server_that_was_away(tmp_path: Path) -> None:
+    photos(tmp_path)
+    settings = f'[api]\ntoken = "{TOKEN}"\n'
+    with daemon(tmp_path, settings) as running, chromium(tmp_path / "profile") as page:
+        treeledger = Executable(tmp_path)
+        with treeledger.started("tui", "--web", "--port", "0") as server:
+            url = address(server)
+            assert TOKEN not in server.text
+            page.open(url)
+            page.until_said("The token")
+            page.evaluate("document.getElementById('token').value = 'wrong'")
+            page.evaluate("document.forms[0].submit()")
+            page.until_said("none of mine")
+            page.evaluate(f"document.getElementById('token').value = '{TOKEN}'")
+            page.evaluate("document.forms[0].submit()")
+            page.until(r"photos +● watching +1 ")
+            page.until("daemon on")
+            server.signal(signal.SIGKILL)
+            server.wait()
+        page.until_said("The server is away")
+        with treeledger.started("tui", "--web", "--port", str(urlsplit(url).port)) as server:
+            page.until(r"photos +● watching +1 ")
+            interrupt(server)
+        assert running.process.poll() is None
+    assert (tmp_path / CONFIGURATION).read_text() == settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--web", "--host", "0.0.0.0"], "takes a token; set token of [api], or listen on 127.0.0.1"),
+        (["--web", "--token", TOKEN], "--token: whoever lists processes would see it"),
+        (["--web", "--token", "env:ABSENT"], "env:ABSENT: the environment has no variable ABSENT"),
+        (["--web", "--token", "env:SHORT"], "--token: a token has 16 letters and digits at least"),
+        (["--web", "--port", "65536"], "--host and --port: '127.0.0.1:65536' is no HOST:PORT"),
+        (["--web", "--host", "no.such.host.invalid"], "no.such.host.invalid:8137"),
+        (["--port", "80"], "--port is for the dashboard in a browser"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_before_anything_starts(
+    arguments: list[str], said: str, treeledger: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHORT", "short")
+    done = treeledger("tui", *arguments, str(treeledger.folder), code=2)
+    assert said in done.err
+    assert TOKEN not in done.err
+    assert "No repository yet" in treeledger("status").text
+
+
+def test_a_port_that_is_taken_is_named(treeledger: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = treeledger("tui", "--web", "--port", str(port), code=2)
+    assert f"127.0.0.1:{port}: Address already in use" in done.err
+
+
+def missing(name: str) -> None:
+    raise ModuleNotFoundError(name="aiohttp.web")
+
+
+def test_what_it_takes_is_named_where_it_is_not_installed(
+    treeledger: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("treeledger.cli.browser.import_module", missing)
+    done = treeledger("tui", "--web", code=2)
+    assert "pip install 'treeledger[web]'" in done.err
+
+
+def test_beyond_this_machine_it_takes_the_token(tmp_path: Path) -> None:
+    folder = photos(tmp_path)
+    arguments = ("tui", "--web", "--host", "0.0.0.0", "--port", "0", "--token", "env:WEB", folder)
+    with Executable(tmp_path).started(*arguments, WEB=TOKEN) as server:
+        url = address(server)
+        assert "without encryption" in server.text
+        assert httpx.get(url.replace("0.0.0.0", "127.0.0.1")).status_code == HTTPStatus.UNAUTHORIZED
+        assert httpx.get(url.replace("0.0.0.0", "127.0.0.1"), params={"token": TOKEN}).is_redirect
+        interrupt(server)
