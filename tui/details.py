@@ -16,6 +16,7 @@ from treeledger.tui.texts import Line, Piece, Tone
 from treeledger.wire_events import Progress
 
 _LABEL: Final = 13  # cells for what a line is about
+_HOST: Final = 20  # cells for the host, which is the 32 digits of the machine where it has no name
 _TYPES: Final = {
     "startup": "First look",
     "reconciliation": "Full scan",
@@ -158,7 +159,7 @@ def status_line(snapshot: Snapshot, width: int, *, is_own: bool) -> Line:
     jobs = sum(number for states in status.queue.values() for number in states.values())
     problems = "100+" if snapshot.problems is None else texts.amount(snapshot.problems)
     facts = [
-        ("", f"{command} on {shown(status.host)}"),
+        ("", f"{command} on {texts.elided(shown(status.host), _HOST)}"),
         ("", _store(status.store)),
         ("jobs ", texts.amount(jobs)),
         ("problems ", problems),

@@ -265,3 +265,12 @@ async def test_keys_do_what_the_keymap_says(tree: Tree, tmp_path: Path) -> None:
 def test_a_look_that_there_is_not_is_refused(look: Look, message: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         Dashboard(nowhere, look=look)
+
+
+async def test_a_window_without_room_says_how_much_it_takes() -> None:
+    async with stage(size=(30, 8)) as shown:
+        await shown.until("30x8 cells")
+        assert "╭" not in shown.text
+        await shown.pilot.resize_terminal(60, 20)
+        await shown.until("╭─ Repositories")
+        assert "cells" not in shown.text

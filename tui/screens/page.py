@@ -16,6 +16,7 @@ from textual.widget import Widget
 from treeledger.tui.details import status_line
 from treeledger.tui.model import Snapshot
 from treeledger.tui.pages import PLACES, tab_line, tabs
+from treeledger.tui.room import is_enough, too_small
 from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.pane import Pane
 
@@ -54,6 +55,7 @@ class Page(Screen[None]):
         yield from self.body()
         yield Pane(id="status")
         yield Keys()
+        yield Pane(id="too-small")
 
     def body(self) -> Iterable[Widget]:
         """The widgets between tabs and status."""
@@ -84,4 +86,6 @@ class Page(Screen[None]):
         self.show_again()
 
     def on_resize(self) -> None:
+        self.set_class(not is_enough(self.app.size), "-too-small")
+        self.query_one("#too-small", Pane).show(lambda width: too_small(self.app.size))
         self.call_after_refresh(self.show_again)
