@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from treeledger.cli.options import Options
 from treeledger.cli.own_engine import OwnEngine, own_engine
@@ -19,6 +20,7 @@ from treeledger.unlocked import UnlockedLedger
 from treeledger.working import listening_engine
 
 Find = Callable[[], Awaitable[str | None]]
+_PLAIN: Final = ("dumb", "unknown")  # terminals that only print
 
 
 def run(options: Options) -> int:
@@ -31,6 +33,11 @@ def run(options: Options) -> int:
             raise UsageError(f"--{flag} is for the dashboard in a browser: treeledger tui --web")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal; for scripts there is: treeledger status --json")
+    if os.environ.get("TERM") in _PLAIN:
+        raise UsageError(
+            f"the dashboard draws, which a terminal of the kind {os.environ['TERM']!r} cannot. If yours can: "
+            "TERM=xterm-256color treeledger tui. If not: treeledger watch, treeledger status"
+        )
     return with_unlocked(options, partial(_show, dashboard()))
 
 
