@@ -30,6 +30,7 @@ PLACES: Final = (
     Place(2, "operations", "Operations", "operations:OperationsPage"),
     Place(3, "files", "Files", "files:FilesPage"),
     Place(4, "attention", "Attention", "attention:AttentionPage"),
+    Place(5, "ignore", "Ignore", "ignore:IgnorePage"),
     Place(9, "panels", "Panels", "panels:PanelsPage"),
 )
 _ALWAYS_NAMED: Final = 6  # of the screens; the others are where there is room
