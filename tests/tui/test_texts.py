@@ -12,9 +12,10 @@ from rich.cells import cell_len
 from values import NOW, change, progress, repository
 
 from treeledger.tui import texts
+from treeledger.tui.activity import Window
 from treeledger.tui.columns import Column, heading, row_line, widths
 from treeledger.tui.details import repository_lines
-from treeledger.tui.model import Activity, Snapshot, Window
+from treeledger.tui.model import Activity, Snapshot
 from treeledger.tui.texts import Piece
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
