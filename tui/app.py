@@ -159,7 +159,7 @@ class Dashboard(App[None]):
             self.notify(shown(str(error)), severity="error", timeout=10, markup=False)
         else:
             self.notify(shown(done), markup=False)
-            self.source.look()
+            self.source.look(at_once=True)
 
     def scan(self, repository: str) -> None:
         """Has a repository scanned in full."""

@@ -39,7 +39,8 @@ class Source:
         self._tell = tell
         self._second = second
         self._client: Client | None = None
-        self._wanted = anyio.Event()  # a look at the state of all
+        self._wanted = anyio.Event()  # a look at the state of all, soon
+        self._asked = anyio.Event()  # for one at once, by a person
         self._events: list[Happened] = []
         self._changes: list[wire.Change] = []
         self._watched: str | None = None  # the repository whose changes are to be seen, however old
@@ -53,9 +54,11 @@ class Source:
             raise EngineAway("no engine answers at the moment; nothing was done. Try again once it is back")
         return self._client
 
-    def look(self) -> None:
-        """Has the state of all looked at soon."""
+    def look(self, *, at_once: bool = False) -> None:
+        """Has the state of all looked at soon; at once for a person, who waits to see what was done."""
         self._wanted.set()
+        if at_once:
+            self._asked.set()
 
     def watch(self, repository: str | None) -> None:
         """Has the last changes of a repository told, however many there were in others since."""
@@ -102,13 +105,14 @@ class Source:
 
     async def _look_again_and_again(self, client: Client) -> None:
         while True:
-            self._wanted = anyio.Event()
+            self._wanted, self._asked = anyio.Event(), anyio.Event()
             begun = anyio.current_time()
             self._tell(await _looked(client))
             took = anyio.current_time() - begun
             with anyio.move_on_after(_LOOK_EVERY):
                 await self._wanted.wait()
-            await anyio.sleep(max(_SOON, _SHARE * took))
+            with anyio.move_on_after(max(_SOON, min(_SHARE * took, _LOOK_EVERY))):
+                await self._asked.wait()
 
     async def _hear(self, client: Client) -> None:
         async with aclosing(client.events(lasting=False)) as events:
