@@ -17,9 +17,8 @@ import anyio
 from treeledger.api.guard import Guard
 from treeledger.api.sockets import bind_tcp, checked_token, http_address
 from treeledger.cli.options import Options
-from treeledger.cli.own_engine import OwnEngine, given_globals, own_engine
+from treeledger.cli.own_engine import OwnEngine, given_globals
 from treeledger.cli.run import with_unlocked
-from treeledger.cli.targets import targets
 from treeledger.config.secrets import is_reference
 from treeledger.errors import ConfigurationError, UsageError
 from treeledger.unlocked import UnlockedLedger
@@ -85,13 +84,12 @@ def _token(given: str | None, configured: str | None) -> str | None:
 @asynccontextmanager
 async def _engine(ledger: UnlockedLedger, options: Options) -> AsyncIterator[OwnEngine | None]:
     """None if one runs already, else an own one for all windows."""
-    from treeledger.cli.tui import is_watched_already
+    from treeledger.cli.tui import begun, is_watched_already
 
     if await is_watched_already(ledger, options):
         yield None
         return
-    await targets(ledger, options)
-    async with own_engine(options, options.given.targets) as own:
+    async with begun(ledger, options) as own:
         yield own
 
 

@@ -31,11 +31,16 @@ _WAITING: Final = 5.0  # seconds between two words to the service manager while 
 
 
 def run(options: Options) -> int:
+    return serve(options, "daemon")
+
+
+def serve(options: Options, command: str) -> int:
+    """Runs the daemon, which goes by the name of that command, until it is told to stop; its exit code."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the engine can read its configuration again
     configuration = configuration_of(options)
     logs = Logs("debug" if options.verbose else "error" if options.quiet else None)
     notifier = Notifier.taken_from(os.environ)
-    surroundings = Surroundings(logs, notifier, options.config, partial(_greet, options))
+    surroundings = Surroundings(command, logs, notifier, options.config, partial(_greet, options))
     with logs.installed(), suppress(KeyboardInterrupt):
         logs.apply(configuration)
         try:

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Any, Final
@@ -38,12 +38,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Without `argv` it is the program itself: signals interrupt it as Ctrl-C does, and it may exit at once.
     """
+    if argv is None:
+        return program(lambda: _run(sys.argv[1:]))
     gc.set_threshold(*_COLLECT)
     _fill_streams()
-    if argv is not None:
-        return _guarded(argv)
+    return _guarded(lambda: _run(argv))
+
+
+def program(run: Callable[[], int]) -> int:
+    """Runs something as the program itself; its exit code."""
+    gc.set_threshold(*_COLLECT)
+    _fill_streams()
     _heed_signals()
-    code = _guarded(sys.argv[1:])
+    code = _guarded(run)
     _leave_lingering_threads(code)
     return code
 
@@ -64,9 +71,9 @@ def _interrupt(*_: object) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def _guarded(arguments: Sequence[str]) -> int:
+def _guarded(run: Callable[[], int]) -> int:
     try:
-        code = _run(arguments)
+        code = run()
         _flush()
     except (KeyboardInterrupt, OSError, TreeledgerError) as error:
         return _end(error)

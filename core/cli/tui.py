@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
@@ -55,18 +55,25 @@ def dashboard() -> Any:
 
 
 async def _show(module: Any, ledger: UnlockedLedger, options: Options) -> int:
-    named: list[str] = options.given.targets
     async with AsyncExitStack() as stack:
         is_own = not await is_watched_already(ledger, options)
         own = None
         if is_own:
-            await targets(ledger, options)
-            own = await stack.enter_async_context(own_engine(options, named))
+            own = await stack.enter_async_context(begun(ledger, options))
         settings = ledger.configuration.tui
         look = module.Look(settings.theme, settings.keymap)
         panels = partial(panels_of, ledger.configuration)
         await module.show(finder(ledger, own), is_own=is_own, look=look, panels=panels)
     return 0
+
+
+@asynccontextmanager
+async def begun(ledger: UnlockedLedger, options: Options) -> AsyncIterator[OwnEngine]:
+    """An engine of this window, with what is named under care; one without any repository is fine, too."""
+    if options.given.targets:
+        await targets(ledger, options)
+    async with own_engine(options) as own:
+        yield own
 
 
 def finder(ledger: UnlockedLedger, own: OwnEngine | None = None) -> Find:

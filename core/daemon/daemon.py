@@ -42,8 +42,10 @@ Greet = Callable[[Ledger, Sequence[str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a process brings along: its log, who manages it, the value of `--config`, whom it greets."""
+    """What a process brings along: the command that it is, its log, who manages it, the value of `--config`,
+    whom it greets."""
 
+    command: str
     logs: Logs
     notifier: Notifier
     config: str | None
@@ -58,8 +60,9 @@ async def keep_all(ledger: Ledger, surroundings: Surroundings) -> None:
     diary = Diary()
     stop = diary.listen(ledger.hub)
     try:
-        async with ledger.started(command="daemon") as engine:
-            log.info("treeledger daemon (process %d) has the ledger %s", os.getpid(), ledger.store.url)
+        async with ledger.started(command=surroundings.command) as engine:
+            name, process = surroundings.command, os.getpid()
+            log.info("treeledger %s (process %d) has the ledger %s", name, process, ledger.store.url)
             await _Running(ledger, engine, surroundings).run()
     except anyio.get_cancelled_exc_class():  # it was told to stop
         log.info("stopped; everything settled is written" if diary.is_settled else "stopped")
@@ -74,6 +77,7 @@ class _Running:
     def __init__(self, ledger: Ledger, engine: Engine, surroundings: Surroundings) -> None:
         self._ledger = ledger
         self._engine = engine
+        self._command = surroundings.command
         self._notifier = surroundings.notifier
         self._greet = surroundings.greet
         self._read_again = Reload(ledger, surroundings.config, os.environ, surroundings.logs.apply)
@@ -119,9 +123,9 @@ class _Running:
 
     async def _answer(self) -> None:
         """Serves the API. Raises ConfigurationError if it cannot listen."""
-        await answer(
-            Service(self._ledger, self._engine, "daemon", datetime.now(UTC), self.reload), self._listening
-        )
+        began = datetime.now(UTC)
+        service = Service(self._ledger, self._engine, self._command, began, self.reload)
+        await answer(service, self._listening)
 
     def _listening(self, addresses: Sequence[str]) -> None:
         self._greet(self._ledger, addresses)

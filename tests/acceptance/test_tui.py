@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -58,9 +59,23 @@ def test_it_shows_a_daemon_and_leaves_it_running(tmp_path: Path) -> None:
         assert running.process.poll() is None
 
 
-def test_without_a_terminal_or_a_repository_it_says_what_to_do(tmp_path: Path) -> None:
+def test_without_a_terminal_it_says_what_to_do_instead(tmp_path: Path) -> None:
+    assert "needs a terminal" in Executable(tmp_path)("tui", code=2).err
+
+
+def test_whoever_has_nothing_under_care_yet_is_welcome(tmp_path: Path) -> None:
     treeledger = Executable(tmp_path)
-    assert "needs a terminal" in treeledger("tui", code=2).err
+    folder = photos(tmp_path)
     with treeledger.started("tui", **SIZE) as running:
-        assert running.wait() == 2
-        assert "there is no repository yet" in running.text
+        running.until("Nothing is under care yet")
+        running.type("a")
+        running.until("▸ photos")
+        running.type(str(folder))  # in the place of the folder that is proposed
+        running.until(re.escape(folder.name) + " +│")
+        running.type("\r")
+        running.until("photos.+● watching")
+        running.type("q")
+        running.until("Quit")
+        running.type("\r")
+        assert running.wait() == 0
+    assert has_ended(treeledger)

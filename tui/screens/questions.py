@@ -89,7 +89,7 @@ class ChooseFolder(ModalScreen[str | None]):
         self._begin = begin
 
     def compose(self) -> ComposeResult:
-        entry = Input(str(self._begin), id="path", compact=True, select_on_focus=False)
+        entry = Input(str(self._begin), id="path", compact=True)
         box = Vertical(entry, Folders(self._begin), classes="question tall")
         box.border_title = "Take a folder under care"
         box.border_subtitle = "enter takes the folder in the first line"
