@@ -389,11 +389,11 @@ async def test_a_cursor_that_is_gone_is_told_over_any_line(live: Live, tmp_path:
 async def test_who_does_not_want_it_to_last_is_told_that_the_line_broke(live: Live, tmp_path: Path) -> None:
     shelf = await Shelf.new(live.tree.ledger.store, "odd")
     await write_slowly(shelf, [f"{path}{n}" for n in range(6) for path in ODD])
+    news = live.service.news
     for n in range(400):
         live.tree.ledger.hub.tell(AttentionChanged(n))
-    since = f"{live.service.news.run}:0"
     async with broken_line(live.address, tmp_path / "line") as client:
-        for stream in (client.changes("0", lasting=False), client.events(since, lasting=False)):
+        for stream in (client.changes("0", lasting=False), client.events(f"{news.run}:0", lasting=False)):
             with anyio.fail_after(30), pytest.raises(EngineAway, match=str(tmp_path / "line")):
                 async for _ in stream:
                     pass
