@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from textual.app import App, SystemCommand
+from textual.app import App, ScreenStackError, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
@@ -87,6 +88,7 @@ class Dashboard(App[None]):
         self.panels = panels
         self.now = clock
         self.snapshot = Snapshot()
+        self._is_due = False  # to be shown
         self.chosen: str | None = None  # the repository that the screens are about
         self.source = Source(find, self._tell, lambda: int(clock().timestamp()))
         for theme in THEMES:
@@ -136,15 +138,19 @@ class Dashboard(App[None]):
 
     def on_arrived(self, message: Arrived) -> None:
         self.snapshot = reduced(self.snapshot, message.news)
-        self._show()
+        if not self._is_due:  # what comes together is shown together
+            self._is_due = True
+            self.call_later(self._show)
 
     def _tick(self) -> None:
         self.snapshot = reduced(self.snapshot, Second(int(self.now().timestamp())))
         self._show()
 
     def _show(self) -> None:
-        if isinstance(self.screen, Page) and self.screen.is_mounted:
-            self.screen.show(self.snapshot, self.now())
+        self._is_due = False
+        with suppress(ScreenStackError):  # which it has none of any more once it ends
+            if isinstance(self.screen, Page) and self.screen.is_mounted:
+                self.screen.show(self.snapshot, self.now())
 
     # what a person asks for
 

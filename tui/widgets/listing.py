@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from treeledger.tui.tables import Table
+from treeledger.tui.texts import Line
 from treeledger.tui.widgets.toned import Toned
 
 
@@ -52,6 +53,7 @@ class Listing(Toned, can_focus=True):
         self._chosen = 0
         self._key: Hashable | None = None
         self._top = 0
+        self._drawn: tuple[object, ...] = ()  # what was last seen
 
     @property
     def table(self) -> Table | None:
@@ -82,10 +84,12 @@ class Listing(Toned, can_focus=True):
 
     def _place_of(self, key: Hashable | None) -> int:
         """Where a row is now; of one that is gone, where it was."""
-        if key is None or self._table is None:
+        table = self._table
+        if key is None or table is None:
             return self._chosen
-        places = range(len(self._table))
-        return next((place for place in places if self._table.key(place) == key), self._chosen)
+        if self._chosen < len(table) and table.key(self._chosen) == key:
+            return self._chosen
+        return next((place for place in range(len(table)) if table.key(place) == key), self._chosen)
 
     def _choose(self, place: int) -> None:
         rows = 0 if self._table is None else len(self._table)
@@ -93,7 +97,11 @@ class Listing(Toned, can_focus=True):
         self._key = self._table.key(self._chosen) if self._table is not None and rows else None
         room = max(1, self.content_size.height - self._above)
         self._top = max(self._chosen - room + 1, min(self._top, self._chosen, max(0, rows - room)))
-        self.refresh()
+        size = self.content_size
+        drawn = (size, self._chosen, *(self._line(y) for y in range(size.height)))
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self.refresh()
 
     def _move_to(self, place: int) -> None:
         before = self._key
@@ -133,15 +141,19 @@ class Listing(Toned, can_focus=True):
         self._choose(self._chosen)
 
     def render_line(self, y: int) -> Strip:
-        width = self.content_size.width
-        table = self._table
+        is_chosen = self._top + y - self._above == self._chosen and y >= self._above
+        return self.strip(self._line(y), self.content_size.width, chosen=is_chosen and self.has_focus)
+
+    def _line(self, y: int) -> Line:
+        """What is to be seen there."""
+        table, width = self._table, self.content_size.width
         if table is None or not width:
-            return Strip.blank(width, self.own_style)
+            return ()
         if y < self._above:
-            return self.strip(table.heading(width), width)
+            return table.heading(width)
         place = self._top + y - self._above
         if place >= len(table):
-            return self.strip((), width)
-        is_chosen = place == self._chosen and (self.has_focus or not self._follows)
-        line = table.line(place, width, marked=is_chosen)
-        return self.strip(line, width, chosen=is_chosen and self.has_focus)
+            return ()
+        return table.line(
+            place, width, marked=place == self._chosen and (self.has_focus or not self._follows)
+        )

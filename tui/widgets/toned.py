@@ -26,6 +26,7 @@ class Toned(Widget):
     """
 
     _own: Style | None = None
+    _entitled: tuple[str, str, int] | None = None
 
     def notify_style_update(self) -> None:
         self._own = None
@@ -49,6 +50,10 @@ class Toned(Widget):
 
     def entitle(self, left: str, right: str = "") -> None:
         """The frame's title, and what stands at the other end of its top edge."""
+        entitled = (left, right, self.outer_size.width)
+        if entitled == self._entitled:
+            return  # a title that is set draws all anew
+        self._entitled = entitled
         room = self.outer_size.width - _FRAME - len(left) - len(right) - 2
         if not right or room < 1:
             self.border_title = Content(left)
