@@ -118,6 +118,11 @@ def proportional_memory(pid: int) -> int:
     return sum(_memory(one, "smaps_rollup", "Pss:") for one in family(pid))
 
 
+def resident_memory(pid: int) -> int:
+    """Bytes of one process that are in memory now."""
+    return _memory(pid, "status", "VmRSS:")
+
+
 def largest_peak(pid: int) -> int:
     """Bytes that the largest of a process and all it started had at most so far (resident)."""
     return max(_memory(one, "status", "VmHWM:") for one in family(pid))

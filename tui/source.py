@@ -138,6 +138,7 @@ class Source:
                 async with aclosing(client.changes(newest.head, lasting=False)) as changes:
                     async for change in changes:
                         self._changes.append(change)
+            await anyio.sleep(_AGAIN)
 
     async def _recall(self, client: Client) -> None:
         """The last changes of each repository that is watched, once: from then on its feed has them."""
