@@ -1,63 +1,193 @@
-"""Files as rows, and why one is as it is. Pure."""
+"""Files as rows, and contents that several files have. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from treeledger import wire
-from treeledger.answers import FileExplanation
+from treeledger.answers import Duplicates
 from treeledger.names import shown
 from treeledger.tui import texts
+from treeledger.tui.book import Book
 from treeledger.tui.columns import Column, heading, row_line
 from treeledger.tui.texts import Line, Piece, Tone
 
-_COLUMNS: Final = (
+SORTS: Final = ("path", "size", "modified")
+STATES: Final = ("present", "missing", "deleted", "ignored")
+_FILES: Final = (
     Column("Path", 16, grows=True),
     Column("Repository", 10, rank=3),
     Column("Size", 7, right=True, rank=1),
     Column("Modified", 10, rank=2),
-    Column("Hash", 8),
+    Column("Hash", 8, rank=4),
+)
+_TWINS: Final = (
+    Column("Wasted", 8, right=True),
+    Column("Copies", 6, right=True),
+    Column("Each", 8, right=True, rank=1),
+    Column("One of them", 16, grows=True),
+    Column("Repository", 10, rank=2),
 )
 _HASHES: Final = {
     "pending": Piece("pending", Tone.BUSY),
     "verify": Piece("verify", Tone.BUSY),
     "failed": Piece("failed", Tone.BAD),
+    "corrupted": Piece("corrupt!", Tone.BAD),
     "skipped": Piece("skipped", Tone.DIM),
 }
+_SIGNS: Final = frozenset("*?[")
+_BYTE: Final = re.compile(r"\\x([89a-f][0-9a-f])")
+
+
+class Wanted(NamedTuple):
+    """Which files are listed: of one repository or all, with a text or glob, in a state and an order; or the
+    duplicates among them."""
+
+    repository: str | None = None
+    text: str = ""
+    state: str = "present"
+    sort: str = "path"
+    duplicates: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all files that are there are listed."""
+        return self.state == "present" and not self.text and not self.duplicates
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether each page takes a look at every record there is."""
+        return self.duplicates or self.sort != "path"
+
+    @property
+    def title(self) -> str:
+        files = "Files" if self.state == "present" else f"{self.state.capitalize()} files"
+        what = "Duplicates" if self.duplicates else files
+        where = "all repositories" if self.repository is None else shown(self.repository)
+        return f"{what}  {where}" + (f"  /{shown(self.text)}" if self.text and not self.duplicates else "")
+
+    def query(self) -> dict[str, Any]:
+        """As the API takes it."""
+        if self.duplicates:
+            return {"repository": self.repository}
+        is_glob = bool(_SIGNS.intersection(self.text))
+        text = _BYTE.sub(lambda byte: chr(0x10FF00 + int(byte[1], 16)), self.text)  # typed as it is shown
+        return {
+            "repository": self.repository,
+            "glob": [text] if is_glob else None,
+            "text": None if is_glob else text or None,
+            "state": self.state,
+            "sort": self.sort,
+        }
+
+
+def following(now: str, choices: tuple[str, ...]) -> str:
+    """The next of some choices, the first after the last."""
+    return choices[(choices.index(now) + 1) % len(choices)]
+
+
+def why_none(wanted: Wanted, *, is_reading: bool) -> str:
+    """Why no row is there."""
+    if is_reading:
+        return "Comparing all contents …" if wanted.duplicates else "Looking …"
+    if wanted.duplicates:
+        return "No two files have the same content, as far as their hashes are known."
+    if wanted.text:
+        return f"Nothing matches {shown(wanted.text)}"
+    return "No files yet." if wanted.state == "present" else f"No file is {wanted.state}."
+
+
+def count(wanted: Wanted, book: Book[Any], whole: int | None) -> str:
+    """How many rows there are, as far as that is known, and their order."""
+    order = "by waste" if wanted.duplicates else f"by {wanted.sort}"
+    if book.is_complete:
+        return f"{len(book):,} {order}"
+    known = f"the first {len(book):,}"
+    return f"{known} of {whole:,} {order}" if whole else f"{known} {order}"
 
 
 @dataclass(frozen=True, slots=True)
 class FileTable:
-    """Records in the order of their paths, as far as they were read."""
+    """Records, as far as they were read. A row goes by its place: rows only come at the end."""
 
-    records: Sequence[wire.Record]
+    book: Book[wire.Record]
+    wanted: Wanted
     now: datetime
+    nothing: str = ""  # is said where there is no row
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.book)
 
-    def key(self, place: int) -> int:
-        return self.records[place].id
+    def key(self, place: int) -> Hashable:
+        return place
 
     def heading(self, width: int) -> Line:
-        return heading(_COLUMNS, width)
+        if not len(self.book):
+            return (Piece(texts.fitted(f"  {self.nothing}", width), Tone.DIM),)
+        sorted_by = self.wanted.sort.capitalize()
+        titled = [
+            one._replace(title=f"{one.title} ▾") if one.title == sorted_by else one for one in self._columns
+        ]
+        return heading(titled, width)
+
+    @property
+    def _columns(self) -> tuple[Column, ...]:
+        """One repository needs no column."""
+        return _FILES if self.wanted.repository is None else (_FILES[0], *_FILES[2:])
 
     def line(self, place: int, width: int, *, marked: bool) -> Line:
-        one = self.records[place]
-        cells = (
+        one = self.book.row(place)
+        if one is None:
+            return row_line(self._columns, [Piece("…", Tone.DIM), *[Piece("")] * 4], width, marked=marked)
+        cells = [
             Piece(shown(one.path)),
             Piece(shown(one.repository), Tone.DIM),
             Piece(texts.size(one.size)),
-            Piece(texts.past(_moment(one.mtime_ns), self.now), Tone.DIM),
+            Piece(texts.past(moment(one.mtime_ns), self.now), Tone.DIM),
             _hash(one),
+        ]
+        if self.wanted.repository is not None:
+            del cells[1]
+        return row_line(self._columns, cells, width, marked=marked)
+
+
+@dataclass(frozen=True, slots=True)
+class TwinTable:
+    """Contents that several files have, those that waste most first."""
+
+    book: Book[Duplicates]
+    nothing: str = ""  # is said where there is no row
+
+    def __len__(self) -> int:
+        return len(self.book)
+
+    def key(self, place: int) -> Hashable:
+        return place
+
+    def heading(self, width: int) -> Line:
+        if not len(self.book):
+            return (Piece(texts.fitted(f"  {self.nothing}", width), Tone.DIM),)
+        return heading(_TWINS, width)
+
+    def line(self, place: int, width: int, *, marked: bool) -> Line:
+        one = self.book.row(place)
+        if one is None:
+            return row_line(_TWINS, [Piece("…", Tone.DIM), *[Piece("")] * 4], width, marked=marked)
+        cells = (
+            Piece(texts.size(one.wasted), Tone.WARN),
+            Piece(texts.amount(one.copies)),
+            Piece(texts.size(one.size)),
+            Piece(shown(one.path)),
+            Piece(shown(one.repository), Tone.DIM),
         )
-        return row_line(_COLUMNS, cells, width, marked=marked)
+        return row_line(_TWINS, cells, width, marked=marked)
 
 
-def _moment(nanoseconds: int) -> datetime | None:
+def moment(nanoseconds: int) -> datetime | None:
     """None for what no calendar has."""
     try:
         return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
@@ -69,66 +199,3 @@ def _hash(one: wire.Record) -> Piece:
     if one.hash is not None and one.hash_state == "done":
         return Piece(one.hash[:8], Tone.DIM)
     return _HASHES.get(one.hash_state, Piece(shown(one.hash_state), Tone.DIM))
-
-
-def globs_of(text: str) -> tuple[str, ...]:
-    """What is typed, as the globs of `treeledger files`: a text without signs is a part of the name."""
-    if not text:
-        return ()
-    return (text,) if any(sign in text for sign in "*?[/") else (f"*{text}*",)
-
-
-def explained(facts: FileExplanation, width: int, now: datetime) -> list[Line]:
-    """Why a file is as it is, the last entries of its journal below."""
-    lines: list[Line] = []
-    for label, text, tone in _facts(facts, now):
-        wrapped = texts.wrapped(text, max(10, width - 10), 4)
-        lines.append((Piece(texts.fitted(label, 10), Tone.DIM), Piece(wrapped[0], tone)))
-        lines += [(Piece(" " * 10), Piece(more, tone)) for more in wrapped[1:]]
-    for change in facts.changes:
-        when = Piece(f"{texts.clock(change.at, now):<10}", Tone.DIM)
-        kind = Piece(f"{texts.kind(change.kind).text:<10}")
-        lines.append((when, kind, Piece(texts.path(change, width - 20))))
-    return lines
-
-
-def _facts(facts: FileExplanation, now: datetime) -> Iterator[tuple[str, str, Tone]]:
-    yield "state", f"{facts.repository} is {facts.state}", Tone.PLAIN
-    if facts.offline is not None:
-        yield "on disk", f"cannot be looked at: {facts.offline}", Tone.WARN
-    elif facts.stat is not None:
-        yield "on disk", f"a file of {texts.size(facts.stat.size)}", Tone.PLAIN
-    elif facts.is_directory:
-        yield "on disk", "a folder; records are kept of the files in it", Tone.PLAIN
-    elif facts.exists is False:
-        yield "on disk", "nothing is there", Tone.WARN
-    if facts.rule is not None:
-        verb = "ignored" if facts.rule.ignored else "kept"
-        yield "rule", f"{verb} by {facts.rule.rule} of {facts.rule.source}", Tone.PLAIN
-    yield from _recorded(facts, now)
-    if facts.look_problem is not None:
-        yield "problem", facts.look_problem.message, Tone.WARN
-    for problem in facts.problems:
-        yield "problem", problem.message, Tone.WARN
-    if facts.hold is not None:
-        yield "held", facts.hold.reason, Tone.BAD
-    if facts.dirty is not None:
-        yield "waits", f"for a scan: {facts.dirty.reason}", Tone.BUSY
-    for said in facts.plugins:
-        yield "plugin", said, Tone.PLAIN
-
-
-def _recorded(facts: FileExplanation, now: datetime) -> Iterator[tuple[str, str, Tone]]:
-    record = facts.record
-    if record is None:
-        yield "ledger", "no record of it", Tone.PLAIN
-        return
-    seen = texts.past(record.last_scanned, now)
-    yield "ledger", f"record {record.id}, {record.state}, last seen {seen}", Tone.PLAIN
-    if record.hash is not None:
-        yield "hash", f"{record.hash_algorithm} {record.hash}", Tone.PLAIN
-    else:
-        yield "hash", record.hash_state, Tone.BUSY
-    if facts.differing:
-        what = ", ".join(facts.differing)
-        yield "differs", f"{what}; the next look at it takes that up", Tone.WARN

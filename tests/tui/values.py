@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from treeledger import wire
-from treeledger.answers import Status
+from treeledger.answers import FileExplanation, RecordDetails, Stat, Status
 from treeledger.wire_events import Progress
 
 NOW = datetime(2026, 11, 20, 14, 2, 31, tzinfo=UTC)
@@ -111,3 +111,62 @@ def status(**other: Any) -> Status:
         "waiting": 0,
     }
     return Status(**values | other)
+
+
+def record(id: int, path: str, *, mtime: datetime = NOW, **other: Any) -> wire.Record:
+    values: dict[str, Any] = {
+        "id": id,
+        "repository": "photos",
+        "path": path,
+        "size": 28_100_000,
+        "mtime_ns": int(mtime.timestamp()) * 10**9,
+        "hash": "9f3c2a1e" * 8,
+        "hash_algorithm": "sha256",
+        "hash_state": "done",
+        "state": "present",
+        "last_scanned": NOW,
+        "created_at": NOW.replace(year=2024),
+        "updated_at": NOW,
+    }
+    return wire.Record(**values | other)
+
+
+def explanation(one: wire.Record | None, **other: Any) -> FileExplanation:
+    """Of a file that is as recorded."""
+    stat = Stat(size=9, mtime_ns=0, ctime_ns=0, file_system=1, inode=1, mode=0o100644)
+    details = (
+        None
+        if one is None
+        else RecordDetails(
+            **{name: getattr(one, name) for name in one.__struct_fields__},
+            stat=stat,
+            hash_tries=0,
+            hash_retry_at=None,
+            read_at=NOW,
+            last_verified=None,
+            missing_at=None,
+            deleted_at=None,
+        )
+    )
+    values: dict[str, Any] = {
+        "repository": "photos",
+        "root": "/volume1/photo",
+        "path": "a" if one is None else one.path,
+        "state": "watching",
+        "watched": True,
+        "offline": None,
+        "exists": True,
+        "is_directory": False,
+        "rule": None,
+        "stat": stat,
+        "look_problem": None,
+        "record": details,
+        "differing": [],
+        "is_change": False,
+        "hold": None,
+        "dirty": None,
+        "problems": [],
+        "changes": [],
+        "plugins": [],
+    }
+    return FileExplanation(**values | other)

@@ -1,175 +1,288 @@
-"""Files: the records of a ledger of any size, page by page, found as one types; and why one is as it is."""
+"""Files: the records of a ledger of any size, found as one types; contents that several files have; and all
+about one file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import partial
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input
+from textual.worker import Worker
 
-from treeledger import wire
-from treeledger.api.routing import Page as Listed
-from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
-from treeledger.tui.file_texts import FileTable, globs_of
-from treeledger.tui.model import Snapshot
+from treeledger.tui.book import Book, Gap
+from treeledger.tui.browsing import Row, page_of, told_of
+from treeledger.tui.file_details import Detail, copyable, detail_lines
+from treeledger.tui.file_texts import SORTS, STATES, FileTable, TwinTable, Wanted, count, following, why_none
+from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.screens.page import Page
+from treeledger.tui.texts import elided
 from treeledger.tui.widgets.listing import Listing
+from treeledger.tui.widgets.pane import Pane
 
-_AT_ONCE: Final = 200  # records that are read together
-_AHEAD: Final = 100  # rows before the last that is known, at which more are read
-_MOST: Final = 20_000  # rows; who looks for one further on, searches
-
-
-class Wanted(NamedTuple):
-    """Which files are listed."""
-
-    repository: str | None = None
-    text: str = ""
-    duplicates: bool = False
+_AHEAD: Final = 400  # rows beyond the chosen one that are read before anybody looks at them
+_BEHIND: Final = 60  # rows before it that are; and beyond it, where each page is costly
+_FOLLOWED: Final = 20_000  # files of a ledger at most, so that the few that are listed follow its changes
+_FEW: Final = 100
+_SHORT: Final = 36  # cells of what is in the way, above files that were read before
 
 
 class FilesPage(Page):
-    """The records of one repository, or of all."""
+    """The records of one repository, or of all, and beside them, where there is room, all about one."""
 
     name_of_mode = "files"
     CSS_PATH = "files.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,e", "explain", "Explain", key_display="enter", id="files.explain"),
-        Binding("slash", "search", "Search", key_display="/", id="files.search"),
-        Binding("d", "duplicates", "Duplicates", id="files.duplicates"),
-        Binding("r", "repository", "Repository", id="files.repository"),
+        Binding(
+            "enter,e", "explain", "Details", key_display="enter", id="files.explain", tooltip="all about it"
+        ),
+        Binding(
+            "slash", "search", "Search", key_display="/", id="files.search", tooltip="part of a path, or glob"
+        ),
+        Binding("o", "sort", "Sort", id="files.sort", tooltip="by path, size, or time"),
+        Binding("m", "state", "State", id="files.state", tooltip="present, missing, deleted, ignored"),
+        Binding(
+            "d", "duplicates", "Duplicates", id="files.duplicates", tooltip="equal contents, and their waste"
+        ),
+        Binding("r", "repository", "Repository", id="files.repository", tooltip="the next one, or all"),
+        Binding("y", "copy", "Copy path", id="files.copy"),
+        Binding("f5", "refresh", "Read anew", show=False, id="files.refresh"),
         Binding("escape", "back", "Back", key_display="esc"),
+        Binding("up", "row('move', -1)", show=False),
+        Binding("down", "row('move', 1)", show=False),
+        Binding("pageup", "row('page', -1)", show=False),
+        Binding("pagedown", "row('page', 1)", show=False),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._wanted: Wanted | None = None
-        self._records: list[wire.Record] = []
-        self._next: str | None = None
-        self._is_reading = False
+        self._wanted = Wanted()
+        self._book: Book[Any] = Book()
+        self._reader: Worker[None] | None = None
+        self._read_for = Wanted()  # by the reader, just now
+        self._trouble = ""
+        self._head = self._second = 0  # of the journal and the clock, when the first page was read
+        self._looker: Worker[None] | None = None
+        self._detail: tuple[Row, Detail | None] | None = None  # of the row that was chosen then
+        self._link = Link.SOUGHT
 
     def body(self) -> Iterable[Widget]:
-        yield Listing(id="files")
-        yield Input(placeholder="a part of the name, or a glob as 2024/*.jpg", id="search", compact=True)
+        yield Horizontal(Listing(id="files"), Pane(id="file"), id="browser")
+        yield Input(placeholder="a part of the path, or a glob as 2024/**/*.jpg", id="search", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#files").focus()
 
-    def on_screen_resume(self) -> None:
-        text, duplicates = ("", False) if self._wanted is None else self._wanted[1:]
-        self._want(Wanted(self.dashboard.chosen, text, duplicates))  # that of Page is called, too
+    @property
+    def _listing(self) -> Listing:
+        return self.query_one("#files", Listing)
+
+    @property
+    def _chosen(self) -> Row | None:
+        return self._book.row(self._listing.place)
+
+    @property
+    def _is_reading(self) -> bool:
+        return self._reader is not None and not self._reader.is_finished
+
+    # what is shown
 
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
-        listing = self.query_one("#files", Listing)
-        listing.show(FileTable(self._records, now))
-        wanted = self._wanted or Wanted()
-        name = "all repositories" if wanted.repository is None else shown(wanted.repository)
-        what = "Duplicates" if wanted.duplicates else "Files"
-        search = f"  /{shown(wanted.text)}" if wanted.text else ""
-        listing.entitle(f"{what}  {name}{search}", self._count())
-        if listing.place + _AHEAD > len(self._records):
-            self._read_on()
+        if snapshot.link is not self._link:
+            self._link, self._trouble = snapshot.link, ""
+        self._follow(snapshot, now)
+        self._read_on()
+        wanted, book = self._wanted, self._book
+        reads = self._is_reading or not book.is_begun
+        nothing = self._trouble or why_none(wanted, is_reading=reads)
+        table = TwinTable(book, nothing) if wanted.duplicates else FileTable(book, wanted, now, nothing)
+        self._listing.show(table)
+        known = elided(self._trouble, _SHORT) or count(wanted, book, _whole(snapshot, wanted))
+        self._listing.entitle(wanted.title, known if len(book) else "")
+        self._fill_detail(now)
 
-    def _count(self) -> str:
-        """How many rows there are, as far as that is known."""
-        known = f"{len(self._records):,}"
-        if self._is_reading:
-            return f"{known} …"
-        return known if self._next is None else f"the first {known}"
+    def _fill_detail(self, now: datetime) -> None:
+        pane = self.query_one("#file", Pane)
+        if not self.has_class("-wide"):
+            return
+        self._look()
+        detail = None if self._detail is None or not len(self._book) else self._detail[1]
+        pane.show(lambda width: [] if detail is None else detail_lines(detail, width, now))
+        pane.entitle("" if detail is None else shown(detail.facts.path))
+
+    # what is listed
+
+    def on_screen_resume(self) -> None:
+        self._want(self._wanted._replace(repository=self.dashboard.chosen))  # that of Page is called, too
 
     def _want(self, wanted: Wanted) -> None:
-        if wanted == self._wanted:
+        """Lists other files from the first one on. What is being read is waited for, as the store would go on
+        with it anyway; only the comparison of all contents is not."""
+        if wanted == self._wanted and self._book.is_begun:
             return
-        self._wanted, self._records, self._next = wanted, [], None
-        self.run_worker(self._read(wanted, None), group="files", exclusive=True)
+        if self._is_reading and self._read_for.duplicates and self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+        self._wanted, self._book, self._trouble, self._detail = wanted, Book(), "", None
+        self._listing.begin()
+        self.show_again()
+
+    def _gap(self) -> Gap | None:
+        place = self._listing.place
+        return self._book.gap(place - _BEHIND, place + (_BEHIND if self._wanted.is_costly else _AHEAD))
 
     def _read_on(self) -> None:
-        wanted = self._wanted
-        if wanted is None or self._next is None or self._is_reading or len(self._records) >= _MOST:
-            return
-        self.run_worker(self._read(wanted, self._next), group="files", exclusive=True)
+        """Has read what will be seen soon; one reader at a time, which always reads what is wanted then."""
+        if not (self._is_reading or self._trouble) and self._gap() is not None:
+            self._reader = self.run_worker(self._read(), group="files")
 
-    async def _read(self, wanted: Wanted, after: str | None) -> None:
-        """The next rows; a page may have none, and others behind it."""
-        self._is_reading = True
+    async def _read(self) -> None:
         try:
-            client, read = self.dashboard.source.client, 0
-            while read < _AT_ONCE:
-                page = await _page(client, wanted, after)
-                after, read = page.next, read + len(page.items)
-                self._records = [*self._records, *page.items]
-                self._next = after
-                if page.items:
-                    self.show_again()
-                if after is None:
-                    break
+            while (gap := self._gap()) is not None:
+                wanted = self._read_for = self._wanted
+                if gap.number == 0:
+                    self._head = self.dashboard.snapshot.head
+                page = await page_of(self.dashboard.source.client, wanted, gap)
+                if wanted != self._wanted:
+                    continue
+                if gap.rows is None:
+                    self._book = self._book.with_next(page.items, page.next)
+                else:
+                    self._book = self._book.with_page(gap.number, page.items)
+                self.show_again()
         except TreeledgerError as error:
-            self._wanted = None  # it is asked for again when this is opened again
-            self.notify(shown(str(error)), severity="warning", markup=False)
-        finally:
-            self._is_reading = False
+            self._trouble = shown(str(error))
+        self._reader = None
         self.show_again()
+
+    def _follow(self, snapshot: Snapshot, now: datetime) -> None:
+        """Has a short listing of a small ledger read anew, each second in which something changed."""
+        second = int(now.timestamp())
+        is_short = self._book.is_complete and len(self._book) <= _FEW and not self._wanted.duplicates
+        if snapshot.head == self._head or second == self._second or not is_short or self._is_reading:
+            return
+        if sum(one.files for one in snapshot.repositories) <= _FOLLOWED:
+            self._second = second
+            self._reader = self.run_worker(self._read_again(), group="files")
+
+    async def _read_again(self) -> None:
+        wanted, self._head = self._wanted, self.dashboard.snapshot.head
+        self._read_for = wanted
+        try:
+            page = await page_of(self.dashboard.source.client, wanted, Gap(0, None, None))
+        except TreeledgerError as error:
+            self._trouble = shown(str(error))
+        else:
+            if wanted == self._wanted:
+                self._listing.begin(_place_of(self._chosen, page.items, self._listing.place))
+                book: Book[Any] = Book()
+                self._book, self._detail = book.with_next(page.items, page.next), None
+        self._reader = None
+        self.show_again()
+
+    # all about one
+
+    def _look(self) -> None:
+        chosen = self._chosen
+        is_known = chosen is None or (self._detail is not None and self._detail[0] == chosen)
+        if not is_known and (self._looker is None or self._looker.is_finished):
+            self._looker = self.run_worker(self._look_on(), group="file")
+
+    async def _look_on(self) -> None:
+        """Asks for what is chosen then, until that is known."""
+        while (chosen := self._chosen) is not None and (self._detail is None or self._detail[0] != chosen):
+            try:
+                self._detail = chosen, await told_of(self.dashboard.source.client, chosen)
+            except TreeledgerError:  # the listing says so as well
+                self._detail = chosen, None
+        self._looker = None
+        self.show_again()
+
+    # keys
 
     @on(Listing.Moved, "#files")
     def _another(self) -> None:
+        self._trouble = ""
         self.show_again()
 
     @on(Listing.Opened, "#files")
     def action_explain(self) -> None:
-        key = self.query_one("#files", Listing).key
-        one = next((record for record in self._records if record.id == key), None)
-        if one is not None:
+        if (one := self._chosen) is not None:
             self.dashboard.explain(one.repository, one.path)
 
+    def action_copy(self) -> None:
+        one = self._chosen
+        repository = None if one is None else self.dashboard.snapshot.repository(one.repository)
+        if one is not None and repository is not None:
+            self.dashboard.copy(copyable(repository.root, one.path))
+
+    def action_row(self, what: str, by: int) -> None:
+        """Moves among the files while a text is typed."""
+        (self._listing.action_page if what == "page" else self._listing.action_move)(by)
+
     def action_search(self) -> None:
+        self._want(self._wanted._replace(duplicates=False))
         entry = self.query_one("#search", Input)
         entry.display = True
         entry.focus()
 
     @on(Input.Changed, "#search")
     def _typed(self, event: Input.Changed) -> None:
-        self._want((self._wanted or Wanted())._replace(text=event.value))
+        self._want(self._wanted._replace(text=event.value))
 
     @on(Input.Submitted, "#search")
     def _leave_search(self) -> None:
         self.query_one("#search").display = False
-        self.query_one("#files").focus()
+        self._listing.focus()
+
+    def action_sort(self) -> None:
+        self._want(self._wanted._replace(sort=following(self._wanted.sort, SORTS), duplicates=False))
+
+    def action_state(self) -> None:
+        self._want(self._wanted._replace(state=following(self._wanted.state, STATES), duplicates=False))
 
     def action_duplicates(self) -> None:
-        wanted = self._wanted or Wanted()
-        self._want(wanted._replace(duplicates=not wanted.duplicates))
+        self._want(self._wanted._replace(duplicates=not self._wanted.duplicates))
 
     def action_repository(self) -> None:
         """The next repository; after the last, all together."""
-        names = [one.name for one in self.dashboard.snapshot.repositories]
-        circle = [None, *names]
-        wanted = self._wanted or Wanted()
-        place = circle.index(wanted.repository) if wanted.repository in circle else 0
-        self.dashboard.chosen = circle[(place + 1) % len(circle)]
-        self._want(wanted._replace(repository=self.dashboard.chosen))
+        names = ("", *(one.name for one in self.dashboard.snapshot.repositories))
+        now = self._wanted.repository or ""
+        self.dashboard.chosen = (following(now, names) if now in names else "") or None
+        self._want(self._wanted._replace(repository=self.dashboard.chosen))
+
+    def action_refresh(self) -> None:
+        wanted, self._book = self._wanted, Book()
+        self._want(wanted)
 
     def action_back(self) -> None:
+        """Ends the search, then what else was chosen, then leaves."""
         entry = self.query_one("#search", Input)
         if entry.display or entry.value:
             entry.value = ""
             self._leave_search()
+        elif self._wanted != (plain := Wanted(self._wanted.repository)):
+            self._want(plain)
         else:
             self.app.switch_mode("home")
 
 
-async def _page(client: Client, wanted: Wanted, after: str | None) -> Listed[wire.Record]:
-    ask = partial(client.get, "/api/files", Listed[wire.Record])
-    return await ask(
-        repository=wanted.repository,
-        glob=list(globs_of(wanted.text)) or None,
-        duplicates="true" if wanted.duplicates else None,
-        after=after,
-        limit=_AT_ONCE,
-    )
+def _place_of(row: Row | None, rows: Sequence[Row], otherwise: int) -> int:
+    """Where the same file is among others."""
+    if row is None:
+        return otherwise
+    key = row.repository, row.path
+    return next((place for place, one in enumerate(rows) if (one.repository, one.path) == key), otherwise)
+
+
+def _whole(snapshot: Snapshot, wanted: Wanted) -> int | None:
+    """How many files there are, where all of them are listed."""
+    found = [one for one in snapshot.repositories if wanted.repository in (None, one.name)]
+    return sum(one.files for one in found) if wanted.is_whole else None

@@ -82,13 +82,18 @@ class Listing(Toned, can_focus=True):
         if self._key != before:
             self.post_message(self.Moved(self))
 
+    def begin(self, place: int = 0) -> None:
+        """Chooses that row of what is shown next; it is where the chosen one was, unless that was on top."""
+        self._top = max(0, self._top + place - self._chosen) if place and self._top else 0
+        self._chosen, self._key = place, None
+
     def _place_of(self, key: Hashable | None) -> int:
         """Where a row is now; of one that is gone, where it was."""
         table = self._table
         if key is None or table is None:
             return self._chosen
         if self._chosen < len(table) and table.key(self._chosen) == key:
-            return self._chosen
+            return self._chosen  # as nearly always: a long table is not looked through
         return next((place for place in range(len(table)) if table.key(place) == key), self._chosen)
 
     def _choose(self, place: int) -> None:

@@ -61,6 +61,11 @@ class Toned(Widget):
         edge = ("─" * room, "not bold $frame")
         self.border_title = Content.assemble(left, " ", edge, " ", (right, "not bold $dim"))
 
+    def on_resize(self) -> None:
+        """The titles have another room."""
+        if self._entitled is not None:
+            self.entitle(*self._entitled[:2])
+
 
 @lru_cache(maxsize=64)
 def _in(colour: str) -> Style:
