@@ -231,7 +231,7 @@ class FilesPage(Page):
         self._want(self._wanted._replace(duplicates=False))
         entry = self.query_one("#search", Input)
         entry.display = True
-        entry.focus()
+        self.set_focus(entry)  # at once: the next key is a letter of it
 
     @on(Input.Changed, "#search")
     def _typed(self, event: Input.Changed) -> None:
@@ -240,7 +240,7 @@ class FilesPage(Page):
     @on(Input.Submitted, "#search")
     def _leave_search(self) -> None:
         self.query_one("#search").display = False
-        self._listing.focus()
+        self.set_focus(self._listing)
 
     def action_sort(self) -> None:
         self._want(self._wanted._replace(sort=following(self._wanted.sort, SORTS), duplicates=False))

@@ -138,7 +138,7 @@ class HomePage(Page):
     def action_filter(self) -> None:
         entry = self.query_one("#filter", Input)
         entry.display = True
-        entry.focus()
+        self.set_focus(entry)  # at once: the next key is a letter of it
 
     def action_unfilter(self) -> None:
         entry = self.query_one("#filter", Input)
