@@ -175,9 +175,9 @@ def _corrupted(found: CorruptedFiles, standing: Standing) -> Waiting:
 
 
 def _dead(found: DeadJobs) -> Waiting:
-    jobs = show_number(found.jobs, "job")
+    jobs, alone = show_number(found.jobs, "job"), "itself" if found.jobs == 1 else "themselves"
     message = (
-        f"{found.action}: {jobs} will not be tried again by themselves; the last failed: {found.error}. "
+        f"{found.action}: {jobs} will not be tried again by {alone}; the last failed: {found.error}. "
         "Nothing is lost. Once that is mended: treeledger jobs retry"
     )
     kind = WaitingKind.DEAD_JOB

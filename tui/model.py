@@ -25,6 +25,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 MOST_CHANGES: Final = 500  # of each repository: a busy one pushes nothing of a quiet one out
 MOST_OPERATIONS: Final = 200
+DECISIONS: Final = frozenset(("held", "corrupted"))
+"""The kinds of what waits for a person's word; the others wait for repair."""
 
 
 class Link(StrEnum):
@@ -74,7 +76,7 @@ class Snapshot:
     @property
     def decisions(self) -> int:
         """How much waits for a person's decision; the rest waits for repair."""
-        return sum(one.kind == "held" for one in self.waiting)
+        return sum(one.kind in DECISIONS for one in self.waiting)
 
 
 class Looked(NamedTuple):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from stage import Live, stage
+from stage import Live, showing
 from support import Tree, tree_on
 
-from treeledger.api.server import serving
-from treeledger.api.service import Service
-from treeledger.config.settings import ApiSettings
-from treeledger.daemon.attention import Attention
-from treeledger.tui.app import Dashboard
+from treeledger.daemon import attention
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is noted at once."""
+    monkeypatch.setattr(attention, "_EVERY", 0.1)
 
 
 @pytest.fixture
@@ -29,16 +30,7 @@ async def tree(tmp_path: Path) -> AsyncIterator[Tree]:
 
 @pytest.fixture
 async def live(tree: Tree, tmp_path: Path) -> AsyncIterator[Live]:
-    settings = ApiSettings(socket=str(tmp_path / "s"))
-    async with tree.watched() as engine:
-        engine.start(Attention(tree.ledger, engine).follow)
-        service = Service(tree.ledger, engine, "test", datetime.now(UTC))
-        async with serving(service, settings, tmp_path) as [address]:
-
-            async def find() -> str:
-                return address
-
-            async with stage(Dashboard(find)) as shown:
-                await tree.until_equal()
-                await shown.until(r"photos +● watching +31 ")
-                yield Live(tree, shown)
+    async with showing(tree, tmp_path) as live:
+        await tree.until_equal()
+        await live.until(r"photos +● watching +31 ")
+        yield live

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,10 @@ from support import Tree, until
 from textual.pilot import Pilot
 from values import NOW
 
+from treeledger.api.server import serving
+from treeledger.api.service import Service
+from treeledger.config.settings import ApiSettings
+from treeledger.daemon.attention import Attention
 from treeledger.tui.app import Arrived, Dashboard
 from treeledger.tui.model import News
 
@@ -54,6 +58,13 @@ class Stage(NamedTuple):
         """Has news arrive, and the screen drawn with them."""
         for one in news:
             self.app.post_message(Arrived(one))
+        await self.pilot.pause()
+
+    async def settle(self) -> None:
+        """Until what the screen asked for is answered and drawn."""
+        await self.pilot.pause()
+        for worker in [one for one in self.app.workers if one.name != "source"]:
+            await worker.wait()
         await self.pilot.pause()
 
     async def until(self, pattern: str) -> None:
@@ -100,3 +111,19 @@ def check_picture(name: str, text: str) -> None:
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
     assert text == file.read_text(), f"{file.name} shows something else now:\n{text}"
+
+
+@asynccontextmanager
+async def showing(tree: Tree, folder: Path) -> AsyncIterator[Live]:
+    """A tree that is watched by a real engine, which a dashboard shows."""
+    settings = ApiSettings(socket=str(folder / "s"))
+    async with tree.watched() as engine:
+        engine.start(Attention(tree.ledger, engine, actions=["phone"]).follow)
+        service = Service(tree.ledger, engine, "test", datetime.now(UTC))
+        async with serving(service, settings, folder) as [address]:
+
+            async def find() -> str:
+                return address
+
+            async with stage(Dashboard(find)) as shown:
+                yield Live(tree, shown)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from treeledger.api.server import serving
 from treeledger.api.service import Service
 from treeledger.config.settings import ApiSettings
 from treeledger.errors import ConfigurationError
-from treeledger.model import HoldStatus, OperationType, RecordState
+from treeledger.model import OperationType
 from treeledger.tui.app import Dashboard
 from treeledger.tui.look import Look
 
@@ -87,38 +86,6 @@ async def test_what_cannot_be_done_is_said_and_the_dashboard_goes_on(live: Live,
     await live.until("absent")
     await live.press("s")
     await live.until("a full scan begins")
-
-
-async def hold(live: Live) -> None:
-    """Has most of the files vanish, and the screen of what waits opened."""
-    shutil.rmtree(live.tree.root / "2024")
-    await live.until("■ held")
-    await live.until("4 Attention ■1")
-    await live.press("4")
-    await live.until("30 of 31 files")
-
-
-async def test_a_held_deletion_is_shown_by_folder_and_approved_by_its_number(live: Live) -> None:
-    await hold(live)
-    await live.until(r"2024/ +30 files")
-    await live.press("A", *"29", "enter")
-    await live.until("undecided")
-    [held] = await live.tree.ledger.store.holds(None, statuses=tuple(HoldStatus))
-    assert held.status is HoldStatus.OPEN
-    await live.press("backspace", "backspace", *"30", "enter")
-    await live.until("nothing waits for you")
-    await live.tree.until_state("2024/07.jpg", RecordState.DELETED)
-
-
-async def test_a_rejected_deletion_leaves_the_records(live: Live) -> None:
-    await hold(live)
-    await live.until(r"2024/ +30 files")
-    await live.press("R", "escape")
-    [held] = await live.tree.ledger.store.holds(None, statuses=tuple(HoldStatus))
-    assert held.status is HoldStatus.OPEN
-    await live.press("R", "enter")
-    await live.until("nothing waits for you")
-    assert await live.tree.state("2024/07.jpg") is RecordState.MISSING
 
 
 @asynccontextmanager

@@ -89,7 +89,7 @@ def operation(id: int, name: str = "photos", type: str = "reconciliation", **oth
 
 def waiting(kind: str, name: str | None = "archive", message: str = "") -> wire.Waiting:
     return wire.Waiting(
-        key=f"{kind}:{name}",
+        key="held:17" if kind == "held" else f"{kind}:{name or message.partition(':')[0]}",
         kind=kind,
         repository=name,
         message=message,

@@ -23,6 +23,11 @@ class Pane(Toned, can_focus=False):
         self._lines: Sequence[Line] = ()
         self._drawn_for = Size(0, 0)
 
+    @property
+    def lines(self) -> Sequence[Line]:
+        """As they are shown now."""
+        return self._lines
+
     def show(self, draw: Draw) -> None:
         """Has this drawn from now on."""
         self._draw = draw
