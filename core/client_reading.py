@@ -152,9 +152,12 @@ class Reading:
         query = {"copies": _flag(copies), "limit": limit}
         return await self.transport.ask("GET", route, HeldContents, query=query, within=_WHOLE_LEDGER)
 
-    def queue(self, *, action: str | None = None, state: JobState | None = None) -> AsyncIterator[wire.Job]:
-        """Oldest first."""
-        return self.pages("/api/queue", wire.Job, action=action, state=None if state is None else state.value)
+    def queue(
+        self, *, action: str | None = None, state: JobState | None = None, brief: bool = False
+    ) -> AsyncIterator[wire.Job]:
+        """Oldest first. `brief`: without payloads, which may be long."""
+        wanted = None if state is None else state.value
+        return self.pages("/api/queue", wire.Job, action=action, state=wanted, brief=_flag(brief))
 
     async def job(self, id: int) -> wire.Job:
         return await self.get(f"/api/queue/{id}", wire.Job)

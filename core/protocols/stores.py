@@ -422,9 +422,15 @@ class Store(Protocol):
         """Gives a job back after `retry_in` seconds; None: it is dead."""
 
     async def jobs(
-        self, *, action: str | None = None, state: JobState | None = None, limit: int, after: int = 0
+        self,
+        *,
+        action: str | None = None,
+        state: JobState | None = None,
+        limit: int,
+        after: int = 0,
+        brief: bool = False,
     ) -> list[Job]:
-        """By id; with `after`, only those with greater ids."""
+        """By id; with `after`, only those with greater ids. `brief`: without payloads, which may be long."""
 
     async def count_jobs(self) -> list[JobCount]:
         """How many jobs each action has in each state; what has none is left out."""

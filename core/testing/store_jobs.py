@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -173,6 +174,14 @@ class JobsContract:
         assert keys(await store.jobs(action="hook", limit=1)) == ["a"]
         assert keys(await store.jobs(state=JobState.WAITING, limit=9)) == ["b", "c"]
         assert keys(await store.jobs(action="hook", state=JobState.RUNNING, limit=9)) == ["a"]
+
+    async def test_brief_jobs_have_no_payload(self, store: Store) -> None:
+        await plan(store, NewJob("a", {"n": 1}), NewJob("b", {"n": 2}))
+        await claim(store, limit=1)
+        for state in (None, JobState.WAITING, JobState.RUNNING, JobState.DEAD):
+            full = await store.jobs(state=state, limit=9)
+            brief = await store.jobs(state=state, limit=9, brief=True)
+            assert brief == [replace(job, payload={}) for job in full]
 
     async def test_jobs_page_by_page_while_some_come_and_go(self, store: Store) -> None:
         await plan(store, *(NewJob(f"old{n}", {}) for n in range(5)))

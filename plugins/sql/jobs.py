@@ -40,9 +40,15 @@ class Jobs(Part):
         await self.session.write(work)
 
     async def jobs(
-        self, *, action: str | None = None, state: JobState | None = None, limit: int, after: int = 0
+        self,
+        *,
+        action: str | None = None,
+        state: JobState | None = None,
+        limit: int,
+        after: int = 0,
+        brief: bool = False,
     ) -> list[Job]:
-        return await self.session.read(_jobs(action, state, limit, after))
+        return await self.session.read(_jobs(action, state, limit, after, brief))
 
     async def count_jobs(self) -> list[JobCount]:
         return await self.session.read(_count())
@@ -114,9 +120,9 @@ def _give_back(job: Job, error: str, wait: timedelta) -> Work[None]:
         yield from run("finish_job", id=job.id, tries=job.tries)
 
 
-def _jobs(action: str | None, state: JobState | None, limit: int, after: int) -> Work[list[Job]]:
-    wanted = state.value if state else None
-    rows = yield from ask("jobs", action=action, state=wanted, limit=limit, after=after)
+def _jobs(action: str | None, state: JobState | None, limit: int, after: int, brief: bool) -> Work[list[Job]]:
+    wanted = {one.value: one is state for one in JobState}
+    rows = yield from ask("jobs", action=action, limit=limit, after=after, brief=brief, **wanted)
     return [job_from(row) for row in rows]
 
 

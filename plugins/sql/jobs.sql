@@ -83,11 +83,17 @@ WHERE id = :id AND tries = :tries AND state = 'running'
 RETURNING id
 
 -- name: jobs
--- Oldest first.
-SELECT {job} FROM jobs
+-- Oldest first. A state is written out: indexes are of one each. Payloads may be long.
+SELECT id, action, key,
+    payload,  -- unless brief
+    '{}',  -- if brief
+    state, priority, tries, not_before, lease_until, last_error, created_at
+FROM jobs
 WHERE id > :after
   AND action = :action  -- if action
-  AND state = :state  -- if state
+  AND state = 'waiting'  -- if waiting
+  AND state = 'running'  -- if running
+  AND state = 'dead'  -- if dead
 ORDER BY id LIMIT :limit
 
 -- name: count_jobs

@@ -236,7 +236,8 @@ async def test_jobs_are_told_and_handled(live: Live) -> None:
     client, store = live.client, live.tree.ledger.store
     assert await store.plan_jobs("hook", Cursor("e", 1), [NewJob("a", {"x": 1}), NewJob("b", {})], after=None)
     first, second = [one async for one in client.queue(action="hook", state=JobState.WAITING)]
-    assert (await client.job(first.id)).payload == {"x": 1}
+    assert (await client.job(first.id)).payload == first.payload == {"x": 1}
+    assert [one.payload async for one in client.queue(brief=True)] == [{}, {}]
     assert (await client.prioritize_jobs([second.id], 5)).done == 1
     [job] = await store.claim_jobs("hook", "me", limit=1, seconds=600)
     await store.fail_job(job, "no answer", retry_in=None)

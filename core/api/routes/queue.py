@@ -16,12 +16,17 @@ from treeledger.wire_asked import Jobs, JobsPriority, Number
 class QueueQuery(Paged, frozen=True, kw_only=True):
     action: str | None = None
     state: JobState | None = None
+    brief: bool = False
 
 
 async def listed(service: Service, asked: Asked) -> Page[wire.Job]:
     query: QueueQuery = asked.query
     found = await service.ledger.store.jobs(
-        action=query.action, state=query.state, limit=query.limit + 1, after=place(query, Number) or 0
+        action=query.action,
+        state=query.state,
+        limit=query.limit + 1,
+        after=place(query, Number) or 0,
+        brief=query.brief,
     )
     return page(found, query, wire.Job.of, lambda job: job.id)
 
