@@ -95,10 +95,16 @@ class LogRecord(wire.Form, frozen=True, kw_only=True):
 
 
 class LogPage(wire.Form, frozen=True, kw_only=True):
-    """Records in their order; `next` is what to ask for with `after` to go on."""
+    """Records in their order; `next` is what to ask for with `after` to go on.
+
+    `kept` is how many of the last ones the engine has in memory, 0 if it keeps none; `file` where it writes
+    all of them, None if it writes no file.
+    """
 
     items: list[LogRecord]
     next: int
+    kept: int
+    file: str | None
 
 
 FORMS: dict[str, type[msgspec.Struct]] = {

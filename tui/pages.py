@@ -32,6 +32,7 @@ PLACES: Final = (
     Place(4, "attention", "Attention", "attention:AttentionPage"),
     Place(5, "ignore", "Ignore", "ignore:IgnorePage"),
     Place(7, "jobs", "Jobs", "jobs:JobsPage"),
+    Place(8, "logs", "Logs", "logs:LogsPage"),
     Place(9, "panels", "Panels", "panels:PanelsPage"),
 )
 _ALWAYS_NAMED: Final = 6  # of the screens; the others are where there is room

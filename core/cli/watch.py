@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from math import inf
 from typing import Final
@@ -20,6 +20,7 @@ from treeledger.cli.printer import Printer
 from treeledger.cli.run import with_ledger
 from treeledger.cli.targets import targets
 from treeledger.daemon.attention import Attention
+from treeledger.daemon.logs import Ring
 from treeledger.daemon.supervision import supervised
 from treeledger.engine.farewell import end_within
 from treeledger.errors import EngineAway, EngineLocked
@@ -34,18 +35,32 @@ _AGAIN: Final = 0.5  # seconds
 
 def run(options: Options) -> int:
     outlet = Outlet()
-    logs = logging.getLogger()
-    handlers, logs.handlers = logs.handlers, [LogOutlet(outlet)]
     code = 0
-    try:
-        code = with_ledger(options, partial(_watch, outlet), patience=inf)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if not outlet.close():
-            os._exit(code)  # the ledger is closed; whatever flushes would wait for the terminal
-        logs.handlers = handlers
+    with _logging_to(outlet):
+        try:
+            code = with_ledger(options, partial(_watch, outlet), patience=inf)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            if not outlet.close():
+                os._exit(code)  # the ledger is closed; whatever flushes would wait for the terminal
     return code
+
+
+@contextmanager
+def _logging_to(outlet: Outlet) -> Iterator[None]:
+    """What was to be printed goes to the outlet, and the last records stay in memory, for a dashboard."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    printing = LogOutlet(outlet)
+    printing.setLevel(level)
+    root.handlers = [printing, Ring()]
+    root.setLevel(min(level, logging.INFO))
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
 
 
 async def _watch(outlet: Outlet, ledger: Ledger, options: Options) -> int:

@@ -8,7 +8,8 @@ import msgspec
 
 from treeledger.api.routing import MOST, Asked, Form, Route
 from treeledger.api.service import Service
-from treeledger.daemon.logs import Kept, Ring
+from treeledger.daemon.logs import KEPT, Kept, Ring
+from treeledger.names import stored_from_os
 from treeledger.wire_events import LogLevel, LogPage, LogRecord
 
 
@@ -24,8 +25,15 @@ async def logs(service: Service, asked: Asked) -> LogPage:
     """The last records that are in memory; none, where the program keeps no log."""
     query: LogQuery = asked.query
     ring = Ring.of_this_process()
-    kept = ring.page(least=query.level, after=query.after, limit=query.limit) if ring is not None else []
-    return LogPage(items=[_record(one) for one in kept], next=kept[-1].n if kept else query.after or 0)
+    if ring is None:
+        return LogPage(items=[], next=query.after or 0, kept=0, file=None)
+    found = ring.page(least=query.level, after=query.after, limit=query.limit)
+    return LogPage(
+        items=[_record(one) for one in found],
+        next=found[-1].n if found else query.after or 0,
+        kept=KEPT,
+        file=None if ring.file is None else stored_from_os(str(ring.file)),
+    )
 
 
 def _record(kept: Kept) -> LogRecord:

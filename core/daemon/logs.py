@@ -22,7 +22,7 @@ from treeledger.config.settings import LogSettings
 from treeledger.daemon.records import LEVELS, JsonFormatter, LogLine, TextFormatter
 from treeledger.errors import ConfigurationError
 
-_KEPT: Final = 2000  # records in memory
+KEPT: Final = 2000  # records in memory
 _NOISY: Final = ("watchdog", "asyncio", "httpx", "httpcore", "uvicorn")
 
 
@@ -34,11 +34,12 @@ class Kept(NamedTuple):
 
 
 class Ring(logging.Handler):
-    """The last records, for those who ask over HTTP."""
+    """The last records, for those who ask over HTTP. `file` is where all of them are, None if nowhere."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._kept: deque[Kept] = deque(maxlen=_KEPT)
+        self.file: Path | None = None
+        self._kept: deque[Kept] = deque(maxlen=KEPT)
         self._n = time.time_ns() // 1_000_000  # a run that logs less than 1,000 records a second stays below
 
     @classmethod
@@ -129,6 +130,7 @@ class Logs:
         output = _output(path, configuration)
         output.setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter())
         before, self._output, self.path, self._is_applied = self._output, output, path, True
+        self._ring.file = path
         if before in self._root.handlers:
             self._root.handlers = [self._ring, output]
         self._root.setLevel(LEVELS[self._level or settings.level])

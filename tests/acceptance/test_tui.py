@@ -59,6 +59,25 @@ def test_it_shows_a_daemon_and_leaves_it_running(tmp_path: Path) -> None:
         assert running.process.poll() is None
 
 
+def test_what_its_own_engine_logs_is_shown_and_printed_nowhere(tmp_path: Path) -> None:
+    treeledger = Executable(tmp_path)
+    folder = photos(tmp_path)
+    config = tmp_path / "plugins.toml"
+    config.write_text('[plugins.phone]\nuse = "webhook"\nurl = "http://127.0.0.1:9/"\n')
+    config.chmod(0o600)
+    with treeledger.started("--config", config, "tui", folder, **SIZE) as running:
+        running.until("● watching")
+        running.type("8")
+        running.until("In memory only")
+        running.until("phone: is new; it starts with the change after")
+        (folder / "b.jpg").write_text("two")
+        running.until("▲ warning +phone: 1-1 failed, try 1")
+        running.type("q")
+        running.until("Quit")
+        running.type("\r")
+        assert running.wait() == 0
+
+
 def test_without_a_terminal_it_says_what_to_do_instead(tmp_path: Path) -> None:
     assert "needs a terminal" in Executable(tmp_path)("tui", code=2).err
 

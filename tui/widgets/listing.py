@@ -108,23 +108,24 @@ class Listing(Toned, can_focus=True):
             self._drawn = drawn
             self.refresh()
 
-    def _move_to(self, place: int) -> None:
+    def move_to(self, place: int) -> None:
+        """Chooses the row at a place, or the one next to it that there is."""
         before = self._key
         self._choose(place)
         if self._key != before:
             self.post_message(self.Moved(self))
 
     def action_move(self, by: int) -> None:
-        self._move_to(self._chosen + by)
+        self.move_to(self._chosen + by)
 
     def action_page(self, by: int) -> None:
-        self._move_to(self._chosen + by * max(1, self.content_size.height - self._above - 1))
+        self.move_to(self._chosen + by * max(1, self.content_size.height - self._above - 1))
 
     def action_first(self) -> None:
-        self._move_to(0)
+        self.move_to(0)
 
     def action_last(self) -> None:
-        self._move_to(0 if self._table is None else len(self._table) - 1)
+        self.move_to(0 if self._table is None else len(self._table) - 1)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         self.action_move(1)
@@ -138,7 +139,7 @@ class Listing(Toned, can_focus=True):
             return
         place = self._top + offset.y - self._above
         if place < len(self._table):
-            self._move_to(place)
+            self.move_to(place)
             if event.chain == 2:
                 self.post_message(self.Opened(self))
 
