@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from treeledger import wire
-from treeledger.api.routing import Page
 from treeledger.cells import cut, fitted, spark
 from treeledger.errors import UsageError
 from treeledger.hookspecs import impl
@@ -28,11 +27,13 @@ _MOST_DEAD: Final = 1000
 
 
 class Seen(NamedTuple):
-    """What was read: `told` is None where the engine has no webhook of that name; `next` waits first."""
+    """What was read: `told` is None where the engine has no webhook of that name; `next` is sent first, and
+    `dead` is the oldest that is not tried again."""
 
     told: Told | None
     queue: Mapping[str, int]
     next: wire.Job | None
+    dead: wire.Job | None = None
 
 
 class WebhookPanel(Panel[Seen]):
@@ -46,9 +47,10 @@ class WebhookPanel(Panel[Seen]):
     async def read(self, client: Client) -> Seen:
         told = await _told(client)
         status = await client.status()
-        job = await _next(client, self.name)
         mine = next((one for one in told if one.action == self.name), None)
-        return Seen(mine, status.queue.get(self.name, {}), job)
+        coming = await _first(client, self.name, JobState.RUNNING, JobState.WAITING)
+        dead = await _first(client, self.name, JobState.DEAD)
+        return Seen(mine, status.queue.get(self.name, {}), coming, dead)
 
     def draw(self, data: Seen | None, width: int, height: int, now: datetime) -> Sequence[Line]:
         if data is None:
@@ -74,24 +76,28 @@ async def _told(client: Client) -> list[Told]:
         return []
 
 
-async def _next(client: Client, action: str) -> wire.Job | None:
-    for state in (JobState.RUNNING, JobState.WAITING):
-        page = await client.get("/api/queue", Page[wire.Job], action=action, state=state.value, limit=1)
-        if page.items:
-            return page.items[0]
+async def _first(client: Client, action: str, *states: JobState) -> wire.Job | None:
+    """The oldest job in the first of these states that has one."""
+    for state in states:
+        async for job in client.queue(action=action, state=state, brief=True):
+            return job
     return None
 
 
 def _lines(seen: Seen, width: int, now: datetime) -> Iterator[Line]:
     yield _queue(seen.queue)
+    if seen.dead is not None:
+        why = shown(seen.dead.last_error or "")
+        yield Piece(" " * _LABEL), Piece(f"■ changes {shown(seen.dead.key)}  {why}", Tone.WARN)
     yield from _coming(seen.next, now)
     if seen.told is None:
         yield ()
         text = "This engine delivers nothing for it: its table was written, or switched on, after it began."
         yield (Piece(text, Tone.WARN),)
         return
-    yield _rate(seen.told, width)
-    yield _since(seen.told, now)
+    if seen.told.last:
+        yield _rate(seen.told, width)
+        yield _since(seen.told, now)
     yield ()
     yield from _deliveries(seen.told.last, now)
 
@@ -99,9 +105,8 @@ def _lines(seen: Seen, width: int, now: datetime) -> Iterator[Line]:
 def _queue(queue: Mapping[str, int]) -> Line:
     waiting, running, dead = (queue.get(state.value, 0) for state in JobState)
     line = [Piece(fitted("Queue", _LABEL), Tone.DIM)]
-    if not any((waiting, running, dead)):
-        return (*line, Piece("empty"))
-    line += [Piece(f"{waiting + running:,}"), Piece(" to send", Tone.DIM)]
+    to_send = f"{waiting + running:,} to send" if waiting + running else "nothing to send"
+    line.append(Piece(to_send))
     if dead:
         line += [Piece("   "), Piece(f"■ {dead:,} dead", Tone.BAD)]
     return tuple(line)

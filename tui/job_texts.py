@@ -37,6 +37,7 @@ _STATES: Final = {
 _NOTHING: Final = (
     "No job: what actions have done is not kept. Each change makes new ones, if an action wants it."
 )
+_WIDEST: Final = 90  # cells over which numbers can be read with the name they belong to
 _LABEL: Final = 10  # cells for what a line is about
 _MOST_PAYLOAD: Final = 4000  # characters that are drawn
 
@@ -88,8 +89,8 @@ def _next(one: wire.Job, now: datetime) -> Piece:
 
 
 def actions_of(queue: Mapping[str, Mapping[str, int]]) -> list[str | None]:
-    """What can be chosen between: all together, then each action."""
-    return [None, *sorted(queue)]
+    """What can be chosen between: all together, and each action if there are several."""
+    return [None, *sorted(queue)] if len(queue) > 1 else [None]
 
 
 def seen_actions(queue: Mapping[str, Mapping[str, int]], wanted: Wanted, height: int) -> Sequence[str | None]:
@@ -105,6 +106,7 @@ def queue_lines(
     queue: Mapping[str, Mapping[str, int]], wanted: Wanted, width: int, height: int
 ) -> list[Line]:
     """How many jobs each action has in each state, the wanted one marked, and all together."""
+    width = min(width, _WIDEST)
     lines = [heading(_QUEUES, width)]
     for name in seen_actions(queue, wanted, height):
         counts = _counts(queue, name)

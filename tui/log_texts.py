@@ -141,16 +141,16 @@ def highlighted(text: str, search: str, tone: Tone) -> Line:
     return *(piece for piece in pieces if piece.text), Piece(text[begin:], tone)
 
 
-def where_line(tail: Tail) -> Line:
+def where_line(tail: Tail, width: int) -> Line:
     """Where the log is."""
     if tail.kept is None:
         return ()
     if not tail.kept:
-        return (Piece(" This engine keeps no log that could be shown here.", Tone.WARN),)
+        return cut((Piece(" This engine keeps no log that could be shown here.", Tone.WARN),), width)
     if tail.file is not None:
-        return (Piece(" All of it is in ", Tone.DIM), Piece(shown(tail.file)))
-    text = f" In memory only: the engine's last {tail.kept:,} records; it writes no log file."
-    return (Piece(text, Tone.DIM),)
+        return cut((Piece(" All of it is in ", Tone.DIM), Piece(shown(tail.file))), width)
+    end = "it writes no file." if tail.records else "nothing was logged yet."
+    return cut((Piece(f" In memory only, the last {tail.kept:,} records; {end}", Tone.DIM),), width)
 
 
 def facts_of(one: LogRecord) -> list[tuple[str, str]]:

@@ -68,7 +68,7 @@ def test_what_its_own_engine_logs_is_shown_and_printed_nowhere(tmp_path: Path) -
     with treeledger.started("--config", config, "tui", folder, **SIZE) as running:
         running.until("● watching")
         running.type("8")
-        running.until("In memory only")
+        running.until("In memory only, the last")
         running.until("phone: is new; it starts with the change after")
         (folder / "b.jpg").write_text("two")
         running.until("▲ warning +phone: 1-1 failed, try 1")

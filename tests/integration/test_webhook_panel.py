@@ -63,6 +63,7 @@ SEEN = [
         told(*(delivery(ODD, 10**9, ODD) for _ in range(70))),
         {"dead": 1},
         job(key=ODD, last_error=ODD, state="running"),
+        job(key=ODD, last_error=ODD, state="dead"),
     ),
 ]
 
@@ -141,9 +142,9 @@ async def live(folder: Path, table: str) -> AsyncIterator[Live]:
 @pytest.mark.anyio
 async def test_it_shows_what_arrives_what_is_tried_again_and_what_is_dead(tmp_path: Path) -> None:
     async with live(tmp_path, '[plugins.phone]\nuse = "webhook"\nurl = "URL"\n') as shown:
-        await shown.until("empty", "Nothing was sent yet", "nothing waits")
+        await shown.until("nothing to send", "Nothing was sent yet", "nothing waits")
         shown.tree.write("a.jpg")
-        await shown.until("● ", "arrived", "empty", "127.0.0.1")
+        await shown.until("● ", "arrived", "nothing to send", "127.0.0.1")
         shown.receiver.answers.append((404, {}))
         shown.tree.write("b.jpg")
         await shown.until("■ 1 dead", "▲ ", "answered 404", "1 tries failed")

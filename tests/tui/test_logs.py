@@ -93,10 +93,12 @@ def test_lines_fit_whatever_is_logged(width: int, wrap: bool) -> None:
 
 
 def test_where_the_log_is() -> None:
-    assert where_line(Tail()) == ()
-    assert "keeps no log" in text(where_line(Tail(kept=0)))
-    assert "writes no log file" in text(where_line(Tail(kept=2000)))
-    assert "/var/log/engine.log" in text(where_line(Tail(kept=2000, file="/var/log/engine.log")))
+    assert where_line(Tail(), 80) == ()
+    assert "keeps no log" in text(where_line(Tail(kept=0), 80))
+    assert "it writes no file" in text(where_line(Tail((record(1),), kept=2000), 80))
+    for tail in (Tail(kept=0), Tail(kept=2000), Tail(kept=2000, file="/var/log/" + "写" * 60)):
+        assert cell_len(text(where_line(tail, 30))) <= 30
+    assert "/var/log/engine.log" in text(where_line(Tail(kept=2000, file="/var/log/engine.log"), 80))
 
 
 # --- on a real engine ----------------------------------------------------------------------------
@@ -126,7 +128,7 @@ async def test_it_is_followed_by_level_and_frozen(live: Live, ring: Ring) -> Non
     log.info("a plain thing", extra={"repository": "photos"})
     log.warning("a strange thing")
     await live.press("8")
-    await live.until(f"In memory only: the engine's last {KEPT:,} records")
+    await live.until(f"In memory only, the last {KEPT:,} records; ")
     await live.until("info +photos: a plain thing")
     await live.until("▸ .*▲ warning +a strange thing")
     log.error("a bad thing")

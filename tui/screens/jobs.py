@@ -36,6 +36,9 @@ from treeledger.units import show_number
 _EVERY: Final = 2.0  # seconds between two readings
 _MOST_ACTIONS: Final = 6  # lines for queues
 _AROUND: Final = 3  # lines of a frame with a heading
+_DETAIL: Final = 7  # lines of the chosen job with its frame
+_SHORT_DETAIL: Final = 5  # the same where a screen has fewer lines than _HIGH
+_HIGH: Final = 22
 _HANDLED_AT_ONCE: Final = 1000  # jobs
 
 
@@ -150,13 +153,15 @@ class JobsPage(Page):
         count = f"{known:,}" if self.rows.is_whole else f"the first {known:,} of {max(known, number):,}"
         listing.entitle(job_texts.title(self._wanted), self._trouble or count)
         one, pane = self.chosen, self.query_one("#job", Pane)
+        lines = _DETAIL if self.size.height >= _HIGH else _SHORT_DETAIL
+        pane.styles.height = "100%" if self.has_class("-wide") else lines
         pane.show(lambda width: job_texts.job_lines(one, width, pane.content_size.height, now))
         pane.entitle("" if one is None else f"Job {one.id}  {shown(one.action)}  {shown(one.key)}")
         self.refresh_bindings()
 
     def _fill_queues(self) -> None:
         queue, wanted, pane = self._queue, self._wanted, self.query_one("#queues", Pane)
-        pane.styles.height = min(len(queue) + 1, _MOST_ACTIONS) + _AROUND
+        pane.styles.height = min(len(job_texts.actions_of(queue)), _MOST_ACTIONS) + _AROUND
         pane.show(lambda width: job_texts.queue_lines(queue, wanted, width, pane.content_size.height))
         pane.entitle("Queues")
 

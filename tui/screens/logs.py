@@ -115,7 +115,7 @@ class LogsPage(Page):
         if self._follows:
             listing.action_last()
         listing.entitle(self._title(records), self._trouble or self._mode())
-        self.query_one("#where", Pane).show(lambda width: (where_line(self.tail),))
+        self.query_one("#where", Pane).show(lambda width: (where_line(self.tail, width),))
 
     def _title(self, records: list[LogRecord]) -> str:
         title = "Log" if self._level == "debug" else f"Log  {self._level} and above"
