@@ -31,6 +31,7 @@ from treeledger.wire_asked import (
     Kind,
     Limits,
     NewRepository,
+    PluginChange,
     Relocation,
     RepositoryChange,
     Trigger,
@@ -165,6 +166,16 @@ class Client(Reading):
         is the `next` of the portion before."""
         body = PatternsTrial(repository=repository, of=of, patterns=tuple(patterns), after=after)
         return await self.post("/api/ignore/preview", IgnorePreview, body)
+
+    # plugins
+
+    async def switch_plugin(self, name: str, *, on: bool) -> wire.Plugin:
+        """Has plugins.toml switch a plugin on or off, from the next start of the engine on.
+
+        Raises UsageError, having written nothing, for one that the engine needs.
+        """
+        path = f"/api/plugins/{part(name)}"
+        return await self.transport.ask("PATCH", path, wire.Plugin, body=PluginChange(enabled=on))
 
     # a person's word
 

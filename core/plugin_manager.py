@@ -68,6 +68,7 @@ class PluginManager:
         self._found: dict[str, Candidate] | None = None
         self._errors: dict[str, str] = {}
         self._collectors: list[tuple[str, Collector]] | None = None
+        self.store_plugin: str | None = None  # that `store_for` has the store from
 
     # loading
 
@@ -131,9 +132,11 @@ class PluginManager:
         named = {name for name in self._candidates() if scheme.startswith(name) or name.startswith(scheme)}
         for only in (named, None):
             self.load(only)
-            answers = self._ask("stores", one_of(Store), required=named, options=options)
+            answers: list[tuple[str, Store]] = self._ask(
+                "stores", one_of(Store), required=named, options=options
+            )
             if answers:
-                store: Store = answers[0][1]
+                self.store_plugin, store = answers[0]
                 return store
             for name in named & self._errors.keys():
                 raise PluginError(self._errors[name])

@@ -83,7 +83,7 @@ def _in_folders(configuration: Configuration) -> Iterator[Candidate]:
 
 def _in_tables(configuration: Configuration) -> Iterator[Candidate]:
     tables = configuration.plugins
-    for name in tables.names():
+    for name in tables.raw():  # also of those that are switched off: they can be switched on again
         file = tables.file(name)
         if file is not None:
             yield _file(name, file)

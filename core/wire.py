@@ -16,6 +16,7 @@ import msgspec
 from treeledger import model, scheduling, waiting
 
 if TYPE_CHECKING:
+    from treeledger.config.tables import PluginTables
     from treeledger.plugin_manager import PluginStatus
     from treeledger.unlocked import SyncStatus
 
@@ -311,21 +312,27 @@ class Schedule(Form, frozen=True, kw_only=True):
 
 
 class Plugin(Form, frozen=True, kw_only=True):
-    """A plugin: where it comes from, and the error that puts it out of use."""
+    """A plugin: where it comes from, and the error that puts it out of use.
+
+    `enabled_next`: whether plugins.toml has it on now, which holds from the next start.
+    """
 
     name: str
     origin: str
     hooks: list[str]
     enabled: bool
+    enabled_next: bool
     error: str | None
 
     @classmethod
-    def of(cls, status: PluginStatus) -> Plugin:
+    def of(cls, status: PluginStatus, written: PluginTables | None = None) -> Plugin:
+        """`written`: the tables of plugins.toml as they are now."""
         return cls(
             name=status.name,
             origin=status.origin,
             hooks=list(status.hooks),
             enabled=status.enabled,
+            enabled_next=status.enabled if written is None else written.enabled(status.name),
             error=status.error,
         )
 

@@ -93,3 +93,9 @@ class JobsPriority(Form, frozen=True, kw_only=True):
 
     ids: Ids
     priority: Priority
+
+
+class PluginChange(Form, frozen=True, kw_only=True):
+    """Whether a plugin is switched on, from the next start of the engine."""
+
+    enabled: bool

@@ -104,6 +104,46 @@ def set_patterns(text: str, patterns: Sequence[str], repository: str | None = No
     return tomlkit.dumps(document)
 
 
+def switch_plugin(text: str, name: str, *, on: bool) -> str:
+    """Switches a plugin on or off. One that had no table when it was switched off has none again after.
+
+    Raises ConfigurationError for a file that is written in a way in which that cannot be done.
+    """
+    document = tomlkit.parse(text)
+    tables: Any = document.get("plugins")
+    table = None if tables is None else tables.get(name)
+    if not on and table is not None:
+        table["enabled"] = False
+    elif not on:
+        switched = tomlkit.inline_table()
+        switched["enabled"] = False
+        _table_in(document, "plugins")[name] = switched
+    elif table is not None and "enabled" in table:
+        if isinstance(table, InlineTable) and len(table) == 1:
+            del tables[name]
+        else:
+            table["enabled"] = True
+    edited = tomlkit.dumps(document)
+    if not _is_switched(text, edited, name, on):
+        what = "take enabled = false out of it" if on else "write enabled = false into it"
+        raise ConfigurationError(
+            f"[plugins.{name}] is written in a way in which it cannot be changed from here; {what} by hand"
+        )
+    return edited
+
+
+def _is_switched(before: str, after: str, name: str, on: bool) -> bool:
+    """Whether that, and nothing else, is what differs."""
+    try:
+        was, now = (tomllib.loads(text) for text in (before, after))
+    except tomllib.TOMLDecodeError:
+        return False
+    old, new = (document.pop("plugins", {}) for document in (was, now))
+    table, switched = dict(old.pop(name, {})), dict(new.pop(name, {}))
+    table.pop("enabled", None)
+    return (was, old) == (now, new) and switched.pop("enabled", True) is on and switched == table
+
+
 def edit_file(
     path: Path, change: Callable[[str], str], environ: Mapping[str, str], paste: str = ""
 ) -> Configuration:

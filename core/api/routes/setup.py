@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
+
+import anyio.to_thread
+
 from treeledger import wire
 from treeledger.answers import Setting
 from treeledger.api.routes.paging import Text, sorted_page
 from treeledger.api.routing import Asked, Page, Paged, Right, Route
 from treeledger.api.service import Service
+from treeledger.config.configuration import load
 from treeledger.config.show import repository_rows
-from treeledger.errors import TreeledgerError
+from treeledger.config.tables import PluginTables
+from treeledger.errors import ConfigurationError, TreeledgerError
+from treeledger.plugin_switch import switch
+from treeledger.wire_asked import PluginChange
 
 
 class ConfigQuery(Paged, frozen=True, kw_only=True):
@@ -19,7 +28,24 @@ class ConfigQuery(Paged, frozen=True, kw_only=True):
 
 async def plugins(service: Service, asked: Asked) -> Page[wire.Plugin]:
     found = service.ledger.plugins.plugins()
-    return sorted_page(found, asked.query, wire.Plugin.of, lambda one: one.name, Text)
+    form = partial(wire.Plugin.of, written=await _written(service))
+    return sorted_page(found, asked.query, form, lambda one: one.name, Text)
+
+
+async def switch_plugin(service: Service, asked: Asked) -> wire.Plugin:
+    name = asked.path["name"]
+    await switch(service.ledger, name, on=asked.body.enabled)
+    (found,) = [one for one in service.ledger.plugins.plugins() if one.name == name]
+    return wire.Plugin.of(found, await _written(service))
+
+
+async def _written(service: Service) -> PluginTables | None:
+    """The tables of plugins.toml as they are now; None if it is none that could be used."""
+    path = service.ledger.configuration.path
+    try:
+        return (await anyio.to_thread.run_sync(load, path, os.environ)).plugins
+    except ConfigurationError:
+        return None
 
 
 async def config(service: Service, asked: Asked) -> Page[Setting]:
@@ -48,6 +74,16 @@ ROUTES = (
         plugins,
         Page[wire.Plugin],
         query=Paged,
+        tag="setup",
+    ),
+    Route(
+        "PATCH",
+        "/api/plugins/{name}",
+        "Switches a plugin on or off in plugins.toml, from the next start on",
+        switch_plugin,
+        wire.Plugin,
+        body=PluginChange,
+        right=Right.ADMIN,
         tag="setup",
     ),
     Route(
