@@ -31,6 +31,7 @@ PLACES: Final = (
     Place(3, "files", "Files", "files:FilesPage"),
     Place(4, "attention", "Attention", "attention:AttentionPage"),
     Place(5, "ignore", "Ignore", "ignore:IgnorePage"),
+    Place(6, "plugins", "Plugins", "plugins:PluginsPage"),
     Place(7, "jobs", "Jobs", "jobs:JobsPage"),
     Place(8, "logs", "Logs", "logs:LogsPage"),
     Place(9, "panels", "Panels", "panels:PanelsPage"),

@@ -63,7 +63,7 @@ class IgnorePage(Page):
         Binding("ctrl+s", "write", "Write", key_display="^s", id="ignore.write"),
         Binding("u", "undo", "Undo", id="ignore.undo"),
         Binding("i", "ask", "Check", id="ignore.ask"),
-        Binding("r", "repository", "Other", id="ignore.repository"),
+        Binding("r", "repository", "Repository", id="ignore.repository"),
         Binding("d", "defaults", "For all", id="ignore.defaults"),
         Binding("escape", "back", "Back", show=False),
     ]
@@ -76,6 +76,7 @@ class IgnorePage(Page):
         self._rules: tuple[Rule, ...] = ()
         self._why_none = ""  # why no rules, or no patterns for all, can be shown
         self._found: Found | None = None
+        self._judged: tuple[Home, tuple[str, ...]] | None = None  # what it was found of, when it was over
         self._answer: PathRule | None = None
         self._timer: Timer | None = None
 
@@ -232,7 +233,11 @@ class IgnorePage(Page):
 
     def _judge_soon(self) -> None:
         """Has what is typed judged once it rests; what was found of another text is nothing any more."""
+        draft = self._draft
+        if draft is not None and draft.is_changed and self._judged == (self._home, draft.patterns):
+            return
         self.workers.cancel_group(self, "preview")
+        self._judged = None
         if self._timer is not None:
             self._timer.stop()
         self._found = None
@@ -266,6 +271,8 @@ class IgnorePage(Page):
                     found = replace(found, is_cut=anyio.current_time() > until)
         except TreeledgerError as error:
             found = replace(found, trouble=str(error))
+        else:
+            self._judged = home, draft.patterns
         self._show_found(replace(found, is_over=True))
 
     def _show_found(self, found: Found) -> None:
