@@ -125,7 +125,7 @@ def shown_value(key: str, value: object, hidden: bool = False) -> str:
     """
     hidden = hidden or is_secret_key(key)
     if isinstance(value, Mapping):
-        parts = (f"{name} = {shown_value(name, part, hidden)}" for name, part in value.items())
+        parts = [f"{name} = {shown_value(name, part, hidden)}" for name, part in value.items()]
         return "{ " + ", ".join(parts) + " }" if parts else "{}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(shown_value(key, part, hidden) for part in value) + "]"
