@@ -89,6 +89,7 @@ class Dashboard(App[None]):
         self.now = clock
         self.snapshot = Snapshot()
         self._is_due = False  # to be shown
+        self.unsaved: dict[str, str] = {}  # by screen, what is lost if this window is closed
         self.chosen: str | None = None  # the repository that the screens are about
         self.source = Source(find, self._tell, lambda: int(clock().timestamp()))
         for theme in THEMES:
@@ -237,14 +238,16 @@ class Dashboard(App[None]):
         self.notify("q leaves the dashboard", markup=False)
 
     async def action_quit(self) -> None:
-        if not self.is_own:
+        texts = list(self.unsaved.values())
+        if self.is_own:
+            texts.append(
+                "The engine of this window ends with it: nothing is watched until it runs again, and what"
+                " happens meanwhile is found by the next scan. treeledger daemon goes on without a window."
+            )
+        if texts:
+            self.push_screen(Confirm("Quit?", "\n\n".join(texts)), self._leave)
+        else:
             self.exit()
-            return
-        text = (
-            "The engine of this window ends with it: nothing is watched until it runs again, and what happens"
-            " meanwhile is found by the next scan. treeledger daemon goes on without a window."
-        )
-        self.push_screen(Confirm("Quit?", text), self._leave)
 
     def _leave(self, yes: bool | None) -> None:
         if yes:

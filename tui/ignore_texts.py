@@ -175,6 +175,19 @@ def progress_text(found: Found | None) -> str:
     return f"{far}, then it was left" if found.is_cut else f"{far} …"
 
 
+def summary(found: Found) -> list[str]:
+    """What would be hidden and revealed, in two lines."""
+    return [f"hides {_total(found.hides, found)}", f"reveals {_total(found.reveals, found)}"]
+
+
+def _total(effects: Sequence[RuleEffect], found: Found) -> str:
+    files, size = sum(one.files for one in effects), sum(one.bytes for one in effects)
+    if not files:
+        return "nothing"
+    least = "at least " if found.is_cut else ""
+    return f"{least}{texts.amount(files)} {'file' if files == 1 else 'files'}, {texts.size(size)}"
+
+
 def effect_lines(found: Found | None, room: tuple[int, int]) -> list[Line]:
     """What would be hidden and revealed, by rules, in a room of cells and lines."""
     width, height = room
@@ -196,14 +209,11 @@ def _side(
     verb: str, tone: Tone, effects: Sequence[RuleEffect], found: Found, room: tuple[int, int]
 ) -> Iterator[Line]:
     width, most = room
-    files, size = sum(one.files for one in effects), sum(one.bytes for one in effects)
-    least = "at least " if found.is_cut and files else ""
-    if not files:
+    if not effects:
         yield Piece(f"{verb:<8}"), Piece("nothing" if found.is_over else "nothing so far", Tone.DIM)
         return
-    total = f"{least}{texts.amount(files)} {'file' if files == 1 else 'files'}, {texts.size(size)}"
     so_far = "" if found.is_over else "  so far"
-    yield Piece(f"{verb:<8}", tone), Piece(total, Tone.STRONG), Piece(so_far, Tone.DIM)
+    yield Piece(f"{verb:<8}", tone), Piece(_total(effects, found), Tone.STRONG), Piece(so_far, Tone.DIM)
     for one in effects[:most]:
         yield _effect(one, width)
 

@@ -128,8 +128,11 @@ async def test_what_is_typed_is_there_after_other_screens_and_repositories(live:
     await shown.press("d", "r")
     await shown.until(r"^│ \*\.raw")
     await shown.until(r"^│ hides   1 file")
-    await shown.press("u")
+    await shown.press("q")
+    await shown.until("Patterns that are typed but not written are lost")
+    await shown.press("escape", "u")
     await shown.until("Enter edits")
+    assert not shown.app.unsaved
     assert live.editor.text == "*.xmp\n"
 
 

@@ -28,6 +28,7 @@ from treeledger.tui.ignore_texts import (
     differences,
     effect_lines,
     progress_text,
+    summary,
     with_origins,
 )
 from treeledger.tui.model import Snapshot
@@ -124,7 +125,17 @@ class IgnorePage(Page):
         editor.border_title = Content(title)
         editor.border_subtitle = Content("not written yet" if self._is_changed else "")
         editor.read_only = draft is None or not draft.is_plain
+        self._note_unsaved()
         self.refresh_bindings()
+
+    def _note_unsaved(self) -> None:
+        """Has the dashboard ask before it is closed over what is typed and not written."""
+        whose = [home or "all repositories" for home, draft in self._drafts.items() if draft.is_changed]
+        if whose:
+            text = f"Patterns that are typed but not written are lost: those of {shown(', '.join(whose))}."
+            self.dashboard.unsaved[self.name_of_mode] = text
+        else:
+            self.dashboard.unsaved.pop(self.name_of_mode, None)
 
     def _fill_effect(self) -> None:
         found = self._found
@@ -315,13 +326,19 @@ class IgnorePage(Page):
         draft, home = self._draft, self._home
         if draft is None or not draft.is_changed:
             return
-        text = "\n".join(differences(draft.before, draft.patterns))
+        text = "\n".join([*differences(draft.before, draft.patterns), *self._summary(draft)])
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._write(home, draft)
 
         self.app.push_screen(Confirm("Write these patterns?", f"{text}\n\nin {shown(draft.where)}"), answered)
+
+    def _summary(self, draft: Draft) -> list[str]:
+        """What they would change, as far as that is known of just these."""
+        found = self._found
+        is_known = found is not None and self._judged == (self._home, draft.patterns)
+        return ["", *summary(found)] if found is not None and is_known else []
 
     @work(group="write")
     async def _write(self, home: Home, draft: Draft) -> None:
