@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,16 @@ from treeledger.config.settings import ApiSettings
 from treeledger.ledger import Ledger
 from treeledger.protocols import FileQuery
 from treeledger.tui.app import Dashboard
-from treeledger.tui.ignore_texts import Draft, Found, Rule, differences, effect_lines, with_origins
+from treeledger.tui.ignore_texts import (
+    Draft,
+    Found,
+    Rule,
+    differences,
+    effect_lines,
+    progress_text,
+    summary,
+    with_origins,
+)
 from treeledger.tui.screens.ignore import Editor
 from treeledger.wire_ignore import IgnorePreview, RuleEffect
 
@@ -197,6 +207,18 @@ def test_portions_are_added_up_by_rules() -> None:
     assert [(one.rule, one.files, one.bytes) for one in found.hides] == [("*.a", 10, 10000), ("*.b", 5, 5000)]
     assert found.hides[0].examples == ["1.a", "photos/2.a", "photos/3.a"]
     assert found.records == 200
+
+
+def test_how_far_a_preview_is_and_that_it_was_left_is_said() -> None:
+    one = Found(expected=400).added(portion(effect("*.a", 1204, "1.a")))
+    assert progress_text(one) == "100 of 400 records …"
+    assert progress_text(replace(one, is_over=True)) == "all looked at"
+    left = replace(one, is_over=True, is_cut=True)
+    assert progress_text(left) == "100 of 400 records, then it was left"
+    assert summary(left) == ["hides at least 1,204 files, 1.2 MB", "reveals nothing"]
+    text = ["".join(piece.text for piece in line) for line in effect_lines(left, (60, 6))]
+    assert text[0] == "hides   at least 1,204 files, 1.2 MB"
+    assert progress_text(replace(one, files=7)) == "7 files on the disk …"
 
 
 @given(
