@@ -8,6 +8,7 @@
 # make soak           half an hour of a daemon with fifty readers, on each store
 # make bench          what is fast, against whom, and by how much, written into benchmarks/RESULTS.md
 # make bench-quick    in two minutes: what became slower than benchmarks/RESULTS.md says
+# make pictures       the pictures of README.md and docs/tui.md, as the program draws them now
 # make migrate-up     bring the ledger's schema up to date
 
 BIN := .venv/bin
@@ -15,7 +16,7 @@ PYTHON ?=
 TREE := build/check
 JOBS ?= 3
 
-.PHONY: install run test check reliability oracle stress soak bench bench-quick migrate-up
+.PHONY: install run test check reliability oracle stress soak bench bench-quick pictures migrate-up
 .DELETE_ON_ERROR:
 
 install: .venv/installed
@@ -67,6 +68,10 @@ bench: .venv/installed-dev
 
 bench-quick: .venv/installed-dev
 	$(BIN)/python -m benchmarks --quick
+
+pictures: .venv/installed-dev
+	$(BIN)/python docs/images/make.py
+	$(BIN)/python docs/images/dashboard.py
 
 migrate-up: .venv/installed
 	$(BIN)/treeledger migrate up
