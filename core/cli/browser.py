@@ -95,7 +95,7 @@ async def _engine(ledger: UnlockedLedger, options: Options) -> AsyncIterator[Own
 
 def _say(options: Options, listener: socket.socket, token: str | None, own: OwnEngine | None) -> None:
     address = http_address(listener)
-    print(f"dashboard: {address}/" + (f"?token={token}" if token else "   asks for the token"))
+    print(f"dashboard: {address}/" + (f"?token={token}" if token else "   asks for the token"), flush=True)
     if options.quiet:
         return
     if own is not None:

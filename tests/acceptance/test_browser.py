@@ -90,8 +90,10 @@ def test_a_page_finds_back_to_a_server_that_was_away(tmp_path: Path) -> None:
             page.evaluate("document.forms[0].submit()")
             page.until(r"photos +● watching +1 ")
             page.until("daemon on")
+            [window] = server.children()
             server.signal(signal.SIGKILL)
             server.wait()
+            until(lambda: not Path(f"/proc/{window}").exists(), "a window ends with a server that was killed")
         page.until_said("The server is away")
         with treeledger.started("tui", "--web", "--port", str(urlsplit(url).port)) as server:
             page.until(r"photos +● watching +1 ")
