@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import import_module
@@ -19,7 +19,6 @@ from treeledger.panels import panels_of
 from treeledger.unlocked import UnlockedLedger
 from treeledger.working import listening_engine
 
-Find = Callable[[], Awaitable[str | None]]
 _PLAIN: Final = ("dumb", "unknown")  # terminals that only print
 
 
@@ -56,14 +55,10 @@ def dashboard() -> Any:
 
 async def _show(module: Any, ledger: UnlockedLedger, options: Options) -> int:
     async with AsyncExitStack() as stack:
-        is_own = not await is_watched_already(ledger, options)
         own = None
-        if is_own:
+        if not await is_watched_already(ledger, options):
             own = await stack.enter_async_context(begun(ledger, options))
-        settings = ledger.configuration.tui
-        look = module.Look(settings.theme, settings.keymap)
-        panels = partial(panels_of, ledger.configuration)
-        await module.show(finder(ledger, own), is_own=is_own, look=look, panels=panels)
+        await show_window(module, ledger, own)
     return 0
 
 
@@ -76,8 +71,8 @@ async def begun(ledger: UnlockedLedger, options: Options) -> AsyncIterator[OwnEn
         yield own
 
 
-def finder(ledger: UnlockedLedger, own: OwnEngine | None = None) -> Find:
-    """Finds the address of the engine that runs. `own` is that of this window, which should be running."""
+async def show_window(module: Any, ledger: UnlockedLedger, own: OwnEngine | None) -> None:
+    """The dashboard of the engine that runs, until a person leaves it; `own` is that of this window alone."""
 
     async def find() -> str | None:
         if own is not None:
@@ -85,7 +80,10 @@ def finder(ledger: UnlockedLedger, own: OwnEngine | None = None) -> Find:
         holder = await ledger.store.engine_holder(ledger.host)
         return None if holder is None else holder.address or None
 
-    return find
+    settings = ledger.configuration.tui
+    look = module.Look(settings.theme, settings.keymap)
+    panels = partial(panels_of, ledger.configuration)
+    await module.show(find, is_own=own is not None, look=look, panels=panels)
 
 
 async def is_watched_already(ledger: UnlockedLedger, options: Options) -> bool:

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from treeledger.cli.main import complain, leaf
 from treeledger.cli.options import Options, split_globals
 from treeledger.cli.run import with_unlocked
-from treeledger.cli.tui import dashboard, finder
+from treeledger.cli.tui import dashboard, show_window
 from treeledger.errors import TreeledgerError
 from treeledger.unlocked import UnlockedLedger
 
 
 async def _show(module: Any, ledger: UnlockedLedger, options: Options) -> int:
-    await module.show(finder(ledger), is_own=False)
+    await show_window(module, ledger, None)
     return 0
 
 
 def main() -> int:
     globals_, _ = split_globals(sys.argv[1:])
-    options = Options.of(globals_, argparse.Namespace())
+    options = replace(Options.of(globals_, argparse.Namespace()), quiet=True)
     try:
         return with_unlocked(options, partial(_show, dashboard()))
     except (TreeledgerError, BaseExceptionGroup) as error:

@@ -102,6 +102,19 @@ def test_a_page_finds_back_to_a_server_that_was_away(tmp_path: Path) -> None:
     assert (tmp_path / CONFIGURATION).read_text() == settings
 
 
+def test_a_dashboard_that_cannot_begin_says_where_the_reason_is(tmp_path: Path) -> None:
+    photos(tmp_path)
+    with (
+        daemon(tmp_path, '[tui]\ntheme = "pink"\n'),
+        Executable(tmp_path).started("tui", "--web", "--port", "0") as server,
+        chromium(tmp_path / "profile") as page,
+    ):
+        page.open(address(server))
+        page.until_said("The terminal of the server says more")
+        server.until("theme: there is no 'pink'")
+        interrupt(server)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -27,15 +27,17 @@ pytestmark = pytest.mark.anyio
 TOKEN = "0123456789abcdef-web"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 DASHBOARD = """
-import os, sys
+import io, os, sys
 from textual.app import App
 from textual.widgets import Label
 class Dashboard(App):
-    BINDINGS = [("q", "quit"), ("c", "crash")]
+    BINDINGS = [("q", "quit"), ("c", "crash"), ("d", "deliver")]
     def compose(self):
         yield Label(f"pid {os.getpid()} of {self.size.width}x{self.size.height}")
     def on_resize(self, event):
         self.query_one(Label).update(f"pid {os.getpid()} of {event.size.width}x{event.size.height}")
+    def action_deliver(self):
+        self.deliver_text(io.StringIO("a picture"), save_filename="it.svg", mime_type="image/svg+xml")
     def action_crash(self):
         os._exit(1)
 Dashboard().run()
@@ -211,6 +213,22 @@ async def test_leaving_a_window_closes_it_and_says_so() -> None:
         await window.socket.send_str('["stdin", "q"]')
         assert await window.closed() == Closed.LEFT
         await until_ended(pid)
+
+
+async def test_what_a_window_saves_is_handed_out_once_to_who_has_shown_the_token() -> None:
+    async with serving() as served, served.window() as window:
+        await window.pid()
+        await window.socket.send_str('["stdin", "d"]')
+        with anyio.fail_after(30):
+            while (message := await window.socket.receive()).type is not WSMsgType.TEXT:
+                pass
+        kind, key = message.json()
+        assert kind == "deliver_file_start"
+        assert (await ask(served, path=f"/download/{key}")).status_code == HTTPStatus.UNAUTHORIZED
+        async with served.session.get(f"{served.address}/download/{key}") as answer:
+            assert await answer.text() == "a picture"
+        async with served.session.get(f"{served.address}/download/{key}") as answer:
+            assert answer.status == HTTPStatus.NOT_FOUND
 
 
 async def test_a_dashboard_that_fails_is_told_from_one_that_was_left() -> None:

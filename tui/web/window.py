@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -65,6 +66,7 @@ class Window(AppService):
     async def run(self) -> None:
         """Shows the dashboard until it ends, and closes the socket then."""
         await super().run()
+        sys.stdout.flush()  # what it said in case it failed
         await self._end(Closed.LEFT if self._has_left else Closed.FAILED)
 
     async def stop(self) -> None:
