@@ -61,12 +61,13 @@ def _work(
 ) -> list[Line]:
     scan = next((progress for progress in running if progress.type != "realtime"), None)
     return [
-        _idle_scan(one, now) if scan is None else _scan(scan, width),
+        _idle_scan(one, now) if scan is None else progress_line(scan, width),
         _hashing(one, activity, width),
     ]
 
 
-def _scan(progress: Progress, width: int) -> Line:
+def progress_line(progress: Progress, width: int) -> Line:
+    """How far an operation is: a bar where it is known how much there is, its speed, the time left."""
     label = Piece(texts.fitted(_TYPES.get(progress.type, shown(progress.type)), _LABEL))
     rate = progress.files_scanned / progress.seconds if progress.seconds else 0.0
     speed = f"{texts.rate(rate)} files/s"

@@ -1,8 +1,8 @@
-"""Operations as rows, what runs first seen by its bar, and one of them in full. Pure."""
+"""Operations as rows, what runs first and seen by its bar, and one of them in full. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,38 +11,38 @@ from treeledger import wire
 from treeledger.names import shown
 from treeledger.tui import texts
 from treeledger.tui.columns import Column, heading, row_line, widths
+from treeledger.tui.details import progress_line
 from treeledger.tui.model import Snapshot
 from treeledger.tui.texts import Line, Piece, Tone
-from treeledger.units import show_duration
+from treeledger.units import show_duration, show_number
 from treeledger.wire_events import Progress
 
+BURST: Final = "realtime"  # the type of a burst of changes
 _COLUMNS: Final = (
     Column("Began", 8),
     Column("Repository", 10, rank=1),
-    Column("What", 14),
-    Column("What came of it", 14, grows=True),
-    Column("Took", 8, right=True, rank=2),
+    Column("Operation", 16),
+    Column("Result", 14, grows=True),
+    Column("Took", 7, right=True, rank=2),
 )
 _RESULT: Final = 3  # of the columns
-_STATUSES: Final = {
-    "running": Piece("◐ running", Tone.BUSY),
-    "completed": Piece("● completed", Tone.GOOD),
-    "failed": Piece("▲ failed", Tone.BAD),
-    "cancelled": Piece("· cancelled", Tone.DIM),
-}
+_MARK: Final = 2  # cells before a row
+_MINUTE: Final = 59.5  # seconds; from there on a span is told in minutes
+_BAR: Final = 40  # cells, at most
+_GLYPHS: Final = {"running": "◐", "completed": "●", "failed": "▲", "cancelled": "·"}
+_TONES: Final = {"running": Tone.BUSY, "completed": Tone.GOOD, "failed": Tone.BAD, "cancelled": Tone.DIM}
 _COUNTS: Final = (
     ("files_added", "added"),
     ("files_updated", "updated"),
     ("files_moved", "moved"),
     ("files_removed", "removed"),
     ("files_hashed", "hashed"),
-    ("problems", "problems"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class OperationTable:
-    """The newest first."""
+    """Operations in the order that they are given in."""
 
     snapshot: Snapshot
     operations: Sequence[wire.Operation]
@@ -60,15 +60,23 @@ class OperationTable:
     def line(self, place: int, width: int, *, marked: bool) -> Line:
         one = self.operations[place]
         progress = progress_of(self.snapshot, one)
-        result = _result(one, progress, widths(_COLUMNS, width - 2)[_RESULT])
+        room = widths(_COLUMNS, width - _MARK)[_RESULT]
         cells = (
             Piece(texts.clock(one.started, self.now), Tone.DIM),
             Piece(shown(one.repository)),
-            Piece(shown(one.type)),
-            result,
+            status(one, one.type),
+            _result(one, progress, room),
             Piece(_took(one, self.now), Tone.DIM),
         )
         return row_line(_COLUMNS, cells, width, marked=marked)
+
+
+def in_order(
+    live: Iterable[wire.Operation], older: Iterable[wire.Operation], *, bursts: bool
+) -> list[wire.Operation]:
+    """What runs, then the newest; each once, as the snapshot has it. `bursts`: those of changes as well."""
+    by_id = {one.id: one for one in (*older, *live) if bursts or one.type != BURST}
+    return sorted(by_id.values(), key=lambda one: (one.ended is not None, -one.id))
 
 
 def progress_of(snapshot: Snapshot, one: wire.Operation) -> Progress | None:
@@ -76,55 +84,86 @@ def progress_of(snapshot: Snapshot, one: wire.Operation) -> Progress | None:
     return None if one.ended is not None else snapshot.running.get((one.repository, one.type))
 
 
+def status(one: wire.Operation, text: str) -> Piece:
+    """A text with the glyph of its status before it."""
+    return Piece(f"{_GLYPHS.get(one.status, '·')} {shown(text)}", _TONES.get(one.status, Tone.DIM))
+
+
 def _took(one: wire.Operation, now: datetime) -> str:
     if one.duration_ms is not None:
-        return show_duration(one.duration_ms / 1000)
+        seconds = one.duration_ms / 1000
+        return show_duration(seconds) if seconds < _MINUTE else texts.left(seconds)
     return texts.ago(one.started, now) if one.ended is None else "–"
 
 
 def _result(one: wire.Operation, progress: Progress | None, width: int) -> Piece:
     if one.error:
-        return Piece(shown(one.error), Tone.BAD)
-    if one.ended is not None or progress is None:
-        return Piece(counts(one) if one.ended is not None else "has begun", Tone.PLAIN)
+        return Piece(texts.wrapped(one.error, width, 1)[0], Tone.BAD)
+    if one.ended is None:
+        return _so_far(progress, width)
+    said = texts.wrapped(counts(one), width, 1)[0]
+    return Piece(said, Tone.WARN if one.problems else Tone.PLAIN)
+
+
+def _so_far(progress: Progress | None, width: int) -> Piece:
+    if progress is None:
+        return Piece("has begun", Tone.BUSY)
     done = texts.share(progress.files_scanned, progress.expected)
-    if done is None or width < 12:
-        return Piece(f"{texts.amount(progress.files_scanned)} files so far", Tone.BUSY)
-    full, rest = texts.bar(done, width - 6)
+    if done is None or done >= 1 or progress.type in ("scrub", BURST) or width < 12:
+        return Piece(texts.wrapped(f"so far: {counts(progress)}", width, 1)[0], Tone.BUSY)
+    full, rest = texts.bar(done, min(_BAR, width - 6))
     return Piece(f"{full.text}{rest.text} {texts.percent(done):>5}", Tone.BUSY)
 
 
 def counts(one: wire.Operation | Progress) -> str:
-    """What is not nothing, in words."""
-    said = [f"{texts.amount(number)} {word}" for name, word in _COUNTS if (number := getattr(one, name))]
-    return ", ".join(said) or f"{texts.amount(one.files_scanned)} files, nothing new"
+    """What is not nothing, in words; of a scrub what was read."""
+    if one.type == "scrub":
+        said = [f"{texts.size(one.bytes_hashed)} read"]
+    else:
+        said = _news(one) or [f"{show_number(one.files_scanned, 'file')}, nothing new"]
+    if one.problems:
+        said.append(show_number(one.problems, "problem"))
+    return ", ".join(said)
+
+
+def _news(one: wire.Operation | Progress) -> list[str]:
+    return [f"{texts.amount(number)} {word}" for name, word in _COUNTS if (number := getattr(one, name))]
 
 
 def operation_lines(
-    one: wire.Operation | None,
-    progress: Progress | None,
-    problems: Sequence[wire.Problem],
-    room: tuple[int, int],
+    one: wire.Operation | None, progress: Progress | None, width: int, now: datetime, *, is_open: bool = False
 ) -> list[Line]:
-    """An operation in full, and the problems that came with it, in a room of cells and lines."""
-    width, height = room
+    """An operation in full. `is_open`: its problems are listed beside."""
     if one is None:
         return [(Piece("Scans, scrubs and bursts of changes come here.", Tone.DIM),)]
-    now = progress or one
-    scope = f"below {shown(one.scope)}" if one.scope else "everything"
-    lines: list[Line] = [
-        (_STATUSES.get(one.status, Piece(shown(one.status))), Piece(texts.elided(f"   {scope}", width - 12))),
-        _numbers(now, width),
-    ]
+    lines: list[Line] = [_headline(one, width, now)]
+    if progress is not None and progress.type != "scrub":
+        lines.append(progress_line(progress, width))
+    lines.append((Piece(texts.wrapped(_all_counts(progress or one), width, 1)[0]),))
     if one.error:
         lines += [(Piece(line, Tone.BAD),) for line in texts.wrapped(one.error, width, 2)]
-    for problem in problems[: max(0, height - len(lines))]:
-        text = f"{shown(problem.path)}  {shown(problem.message)}"
-        lines.append((Piece("▲ ", Tone.WARN), Piece(texts.elided(text, width - 2))))
+    elif one.problems or (progress is not None and progress.problems):
+        met = show_number((progress or one).problems, "problem")
+        hint = "" if is_open else "; enter shows them, and what to do"
+        lines.append((Piece(f"▲ {met} met", Tone.WARN), Piece(hint, Tone.DIM)))
     return lines
 
 
-def _numbers(now: wire.Operation | Progress, width: int) -> Line:
-    said = f"{texts.amount(now.files_scanned)} files looked at, {counts(now)}"
-    size = f", {texts.size(now.bytes_hashed)} read" if now.bytes_hashed else ""
-    return (Piece(texts.elided(said + size, width)),)
+def _headline(one: wire.Operation, width: int, now: datetime) -> Line:
+    head = status(one, one.status)
+    began, ended = texts.clock(one.started, now), one.ended
+    until = began if ended is None else texts.clock(ended, now)
+    span = f"since {began}" if ended is None else f"{began}{f' to {until}' if until != began else ''}"
+    span += f", {_took(one, now)}"
+    scope = f"below {shown(one.scope)}" if one.scope else "everything"
+    room = max(1, width - len(head.text) - len(span) - 6)
+    return head, Piece(f"   {span}   "), Piece(texts.elided(scope, room), Tone.DIM)
+
+
+def _all_counts(one: wire.Operation | Progress) -> str:
+    size = texts.size(one.bytes_hashed)
+    if one.type == "scrub":
+        modified = f", {one.files_updated:,} modified" if one.files_updated else ""
+        return f"{show_number(one.files_hashed, 'file')} read again, {size}{modified}"
+    looked = f"{show_number(one.files_scanned, 'file')} looked at"
+    return f"{looked}: {', '.join(_news(one)) or 'nothing new'}{f', {size} read' if one.bytes_hashed else ''}"

@@ -56,7 +56,7 @@ async def test_s_scans_and_the_operation_is_listed(live: Live) -> None:
     await live.press("s")
     await live.until("photos: a full scan begins")
     await live.press("2")
-    await live.until(r"photos +manual +31 files, nothing new")
+    await live.until(r"photos +● manual +31 files, nothing new")
     kinds = [one.type for one in await live.tree.ledger.sync_operations()]
     assert OperationType.MANUAL in kinds
 

@@ -78,6 +78,29 @@ def job(id: int, error: str = "https://phone answered 400 Bad Request") -> wire.
     )
 
 
+def problem(path: str, code: str, message: str) -> wire.Problem:
+    return wire.Problem(
+        repository="photos",
+        path=path,
+        code=code,
+        is_note=False,
+        message=message,
+        first_seen=NOW - timedelta(hours=3),
+        last_seen=NOW - timedelta(hours=1),
+    )
+
+
+LISTED: dict[str, list[Any]] = {
+    "/api/queue": [job(n) for n in range(1, 15)],
+    "/api/operations": [],
+    "/api/problems": [
+        problem("2024/07/IMG_0312.jpg", "corrupted", "its content is another, though no stat told of it"),
+        problem("private", "unreadable_directory", "Permission denied"),
+        *(problem(f"private/{n:02}\x1b[1m", "unreadable", "Permission denied") for n in range(20)),
+    ],
+}
+
+
 class Telling:
     """As much of `treeledger.client.Client` as the screens of what waits read."""
 
@@ -96,6 +119,5 @@ class Telling:
         found = [corrupted("2024/07/IMG_0312.jpg", "2024/IMG_0312.jpg"), corrupted("2024/[b]\x1b.jpg")]
         return Page(items=found, next=None)
 
-    async def get(self, route: str, kind: object, **query: Any) -> Page[wire.Job]:
-        assert route == "/api/queue"
-        return Page(items=[job(n) for n in range(1, 15)], next=None)
+    async def get(self, route: str, kind: object, **query: Any) -> Page[Any]:
+        return Page(items=LISTED[route], next=None)

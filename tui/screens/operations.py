@@ -1,4 +1,4 @@
-"""Operations: what runs, what ran, and one of them with the problems that it met."""
+"""Operations: what runs, what ran, and one of them in full."""
 
 from __future__ import annotations
 
@@ -14,30 +14,35 @@ from treeledger import wire
 from treeledger.api.routing import Page as Listed
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
-from treeledger.tui.model import Snapshot
-from treeledger.tui.operation_texts import OperationTable, operation_lines, progress_of
+from treeledger.tui.model import Link, Snapshot
+from treeledger.tui.operation_texts import OperationTable, in_order, operation_lines, progress_of
+from treeledger.tui.screens.operation import OperationPage
 from treeledger.tui.screens.page import Page
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
 
-_WORK: Final = frozenset(("startup", "reconciliation", "manual", "scrub"))
+_PAGE: Final = 100
+_NEAR: Final = 20  # rows before the end at which the next page is asked for
 
 
 class OperationsPage(Page):
-    """The history, and one operation in full."""
+    """The history, without the bursts of changes unless they are asked for, and one operation in full."""
 
     name_of_mode = "operations"
     CSS_PATH = "operations.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Problems", key_display="enter", id="operations.open"),
-        Binding("b", "bursts", "Bursts too", id="operations.bursts"),
+        Binding("enter", "open", "Open", key_display="enter", id="operations.open"),
+        Binding("b", "bursts", "Bursts of changes", id="operations.bursts"),
         Binding("escape", "back", "Back", key_display="esc"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._with_bursts = True
-        self._problems: tuple[int | None, list[wire.Problem]] = (None, [])
+        self._bursts = False
+        self._older: list[wire.Operation] = []
+        self._next: str | None = None
+        self._is_read = False
+        self._rows = 0
 
     def body(self) -> Iterable[Widget]:
         yield Listing(id="operations", follows=True)
@@ -49,51 +54,62 @@ class OperationsPage(Page):
     @property
     def chosen(self) -> wire.Operation | None:
         key = self.query_one("#operations", Listing).key
-        return next((one for one in self.dashboard.snapshot.operations if one.id == key), None)
+        live = self.dashboard.snapshot.operations
+        return next((one for one in (*live, *self._older) if one.id == key), None)
 
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
-        seen = [one for one in snapshot.operations if self._with_bursts or one.type in _WORK]
+        if snapshot.link is not Link.HERE:
+            self._is_read = False  # what ran meanwhile is asked for once it is back
+        elif not self._is_read:
+            self._read(None)
         listing = self.query_one("#operations", Listing)
-        listing.show(OperationTable(snapshot, seen, now))
-        listing.entitle("Operations", "" if self._with_bursts else "without bursts of changes")
+        operations = in_order(snapshot.operations, self._older, bursts=self._bursts)
+        listing.show(OperationTable(snapshot, operations, now))
+        self._rows = len(operations)
+        running = sum(one.ended is None for one in operations)
+        title = f"Operations: {running} running" if running else "Operations"
+        listing.entitle(title, "with bursts of changes" if self._bursts else "")
         one = self.chosen
         progress = None if one is None else progress_of(snapshot, one)
-        of, problems = self._problems
-        met = problems if one is not None and of == one.id else []
         pane = self.query_one("#operation", Pane)
-        pane.show(lambda width: operation_lines(one, progress, met, (width, pane.content_size.height)))
+        pane.show(lambda width: operation_lines(one, progress, width, now))
         pane.entitle("" if one is None else f"Operation {one.id}  {shown(one.repository)}  {shown(one.type)}")
+
+    def _read(self, after: str | None) -> None:
+        """Has the history read on from there."""
+        self._is_read = True
+        self.run_worker(self._learn(after), exclusive=True, group="history")
+
+    async def _learn(self, after: str | None) -> None:
+        bursts = None if self._bursts else "false"
+        try:
+            page = await self.dashboard.source.client.get(
+                "/api/operations", Listed[wire.Operation], bursts=bursts, after=after, limit=_PAGE
+            )
+        except TreeledgerError as error:
+            self.log.warning(shown(str(error)))  # asked for again once the engine is back
+            return
+        self._older = [*(self._older if after else ()), *page.items]
+        self._next = page.next
+        self.show_again()
 
     @on(Listing.Moved, "#operations")
     def _another(self) -> None:
+        listing = self.query_one("#operations", Listing)
+        if self._next is not None and listing.place + _NEAR > self._rows:
+            after, self._next = self._next, None
+            self._read(after)
         self.show_again()
 
     @on(Listing.Opened, "#operations")
     def action_open(self) -> None:
-        """Shows the problems that were seen last while it ran."""
+        """Shows one alone, with the problems that were seen while it ran."""
         if (one := self.chosen) is not None:
-            self.run_worker(self._learn(one), exclusive=True)
-
-    async def _learn(self, one: wire.Operation) -> None:
-        try:
-            page = await self.dashboard.source.client.get(
-                "/api/problems", Listed[wire.Problem], repository=one.repository
-            )
-        except TreeledgerError as error:
-            self.notify(shown(str(error)), severity="warning", markup=False)
-            return
-        met = [
-            problem
-            for problem in page.items
-            if problem.last_seen >= one.started and (one.ended is None or problem.first_seen <= one.ended)
-        ]
-        self._problems = one.id, met
-        if not met:
-            self.notify("It met no problem that is still there.", markup=False)
-        self.show_again()
+            self.app.push_screen(OperationPage(one))
 
     def action_bursts(self) -> None:
-        self._with_bursts = not self._with_bursts
+        self._bursts = not self._bursts
+        self._older, self._next, self._is_read = [], None, False
         self.show_again()
 
     def action_back(self) -> None:
