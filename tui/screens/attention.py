@@ -28,6 +28,7 @@ class AttentionPage(Deciding):
 
     CSS_PATH = "attention.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
+        *Deciding.BINDINGS,
         Binding("escape", "back", "Back", key_display="esc"),
     ]
 

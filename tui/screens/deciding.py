@@ -34,19 +34,23 @@ _FOR: Final = {
 """The kinds that an action is for."""
 
 
+def _key(key: str, action: str, words: str, use: str) -> Binding:
+    return Binding(key, action, words, key_display=key, tooltip=use, id=f"attention.{action}")
+
+
 class Deciding(Page):
     """A screen with one matter in hand: `chosen`."""
 
     name_of_mode = "attention"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", key_display="enter", id="attention.open"),
-        Binding("A", "approve", "Approve", id="attention.approve"),
-        Binding("R", "reject", "Reject", id="attention.reject"),
-        Binding("A", "accept", "Accept", id="attention.accept"),
-        Binding("t", "retry", "Try again", id="attention.retry"),
-        Binding("C", "clear", "Clear", id="attention.clear"),
-        Binding("s", "scan", "Scan again", id="attention.scan"),
-        Binding("y", "copy", "Copy paths", id="attention.copy"),
+        _key("enter", "open", "Open", "alone, with every folder, file or job"),
+        _key("A", "approve", "Approve", "a held deletion, by the number of its files that is typed"),
+        _key("R", "reject", "Reject", "a held deletion, so the records stay; asks"),
+        _key("A", "accept", "Accept", "what corrupted files hold now, all or the chosen one; asks"),
+        _key("t", "retry", "Try again", "dead jobs, all or the chosen one"),
+        _key("C", "clear", "Clear", "dead jobs, all or the chosen one; asks"),
+        _key("s", "scan", "Scan again", "looks whether it is mended"),
+        _key("y", "copy", "Copy paths", "of all that it is about, or the chosen one's"),
     ]
 
     def __init__(self) -> None:

@@ -31,8 +31,21 @@ class OperationsPage(Page):
     name_of_mode = "operations"
     CSS_PATH = "operations.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", key_display="enter", id="operations.open"),
-        Binding("b", "bursts", "Bursts of changes", id="operations.bursts"),
+        Binding(
+            "enter",
+            "open",
+            "Open",
+            key_display="enter",
+            id="operations.open",
+            tooltip="alone, with every problem that it met, and what to do",
+        ),
+        Binding(
+            "b",
+            "bursts",
+            "Bursts of changes",
+            id="operations.bursts",
+            tooltip="lists them as well, or only what was asked for",
+        ),
         Binding("escape", "back", "Back", key_display="esc"),
     ]
 
