@@ -18,6 +18,7 @@ from treeledger.tui.matters import HeldMatter, Matter, subject
 from treeledger.tui.screens.page import Page
 from treeledger.tui.screens.questions import Confirm
 from treeledger.tui.widgets.approval import Approval
+from treeledger.units import show_number
 
 _MOST_PATHS: Final = 1000  # that are copied: terminals take little more
 _ALL: Final = ("held", "corrupted", "offline", "degraded", "dead_job")
@@ -221,7 +222,7 @@ async def _approve(client: Client, *, id: int, files: int) -> None:
     now = (await client.deletion_folders(id, limit=1)).files
     if now > files:
         raise TreeledgerError(
-            f"{now - files:,} more files went meanwhile, so it is undecided still: look again, then type"
-            f" {now}"
+            f"{show_number(now - files, 'more file')} went meanwhile, so it is undecided still: look again,"
+            f" then type {now}"
         )
     await client.approve(id)
