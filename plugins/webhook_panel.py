@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LABEL: Final = 13  # cells for what a line is about
 _MINUTES: Final = 60
+_LATELY: Final = 5  # minutes over which the rate is taken
 _MOST_DEAD: Final = 1000
 
 
@@ -129,7 +130,8 @@ def _coming(job: wire.Job | None, now: datetime) -> Iterator[Line]:
 
 
 def _rate(told: Told, width: int) -> Line:
-    number = f"  {told.minutes[-1]:,}/min"
+    lately = told.minutes[-1 - _LATELY : -1]  # the running minute is not over
+    number = f"  {sum(lately) / _LATELY:,.0f}/min"
     room = max(1, min(_MINUTES, width - _LABEL - len(number)))
     graph = spark(told.minutes, room)
     return Piece(fitted("Changes", _LABEL), Tone.DIM), Piece(graph, Tone.BUSY), Piece(number)

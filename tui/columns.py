@@ -9,6 +9,7 @@ from treeledger.tui.texts import Line, Piece, Tone, fitted
 
 GAP: Final = 2
 _MARK: Final = "▸ "
+MARK: Final = len(_MARK)  # cells before the first column
 
 
 class Column(NamedTuple):
@@ -48,8 +49,8 @@ def heading(columns: Sequence[Column], room: int) -> Line:
 
 def row_line(columns: Sequence[Column], cells: Sequence[Piece], room: int, *, marked: bool = False) -> Line:
     """A row in exactly so many cells, the first two for the mark of the one that is chosen."""
-    pieces = [Piece(_MARK if marked else " " * len(_MARK), Tone.STRONG)]
-    found = widths(columns, room - len(_MARK))
+    pieces = [Piece(_MARK if marked else " " * MARK, Tone.STRONG)]
+    found = widths(columns, room - MARK)
     placed = [place for place, width in enumerate(found) if width]
     for place in placed:
         gap = "" if place == placed[-1] else " " * GAP

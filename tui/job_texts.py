@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from treeledger import wire
 from treeledger.names import shown
 from treeledger.tui import texts
-from treeledger.tui.columns import Column, heading, row_line
+from treeledger.tui.columns import MARK, Column, heading, row_line, widths
 from treeledger.tui.texts import Line, Piece, Tone
 
 STATES: Final = ("waiting", "running", "dead")
@@ -66,7 +66,7 @@ class JobTable:
         return heading(_COLUMNS, width)
 
     def line(self, place: int, width: int, *, marked: bool) -> Line:
-        one = self.jobs[place]
+        one, room = self.jobs[place], widths(_COLUMNS, width - MARK)[-1]
         cells = (
             Piece(str(one.id), Tone.DIM),
             Piece(shown(one.action), Tone.DIM),
@@ -74,7 +74,7 @@ class JobTable:
             _STATES.get(one.state, Piece(shown(one.state))),
             Piece(str(one.tries) if one.tries else "", Tone.DIM),
             _next(one, self.now),
-            Piece(shown((one.last_error or "").partition("\n")[0]), Tone.WARN),
+            Piece(texts.wrapped(one.last_error or "", max(2, room), 1)[0], Tone.WARN),
         )
         return row_line(_COLUMNS, cells, width, marked=marked)
 
