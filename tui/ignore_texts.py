@@ -74,39 +74,6 @@ class RuleTable:
         return row_line(_COLUMNS, cells, width, marked=marked)
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """Patterns as a person edits them: those that were read from `where`, and the text that is typed."""
-
-    where: str
-    before: tuple[str, ...]
-    text: str
-
-    @classmethod
-    def of(cls, where: str, patterns: Sequence[str]) -> Draft:
-        return cls(where, tuple(patterns), "".join(f"{one}\n" for one in patterns))
-
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        """A line each; empty ones are none."""
-        return tuple(line for line in self.text.split("\n") if line.strip())
-
-    @property
-    def is_changed(self) -> bool:
-        return self.patterns != tuple(one for one in self.before if one.strip())
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether what is read can be edited as it is shown."""
-        return all(shown(one) == one for one in self.before)
-
-    def read_again(self, where: str, patterns: Sequence[str]) -> Draft:
-        """After these were read; what a person has typed meanwhile stays."""
-        if not self.is_changed:
-            return Draft.of(where, patterns)
-        return replace(self, where=where, before=tuple(patterns))
-
-
 def differences(before: Sequence[str], after: Sequence[str]) -> list[str]:
     """Lines that come and go, in their order: `+ new`, `- old`."""
     found: list[str] = []

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from stage import Stage, stage
+from stage import Live, Stage, stage
 from support import until
 
 from treeledger.answers import RepositoryRule
@@ -23,8 +23,8 @@ from treeledger.config.settings import ApiSettings
 from treeledger.ledger import Ledger
 from treeledger.protocols import FileQuery
 from treeledger.tui.app import Dashboard
+from treeledger.tui.drafts import Draft
 from treeledger.tui.ignore_texts import (
-    Draft,
     Found,
     Rule,
     differences,
@@ -52,7 +52,7 @@ root = "{root}/scans"
 """
 
 
-class Live(NamedTuple):
+class Family(NamedTuple):
     ledger: Ledger
     shown: Stage
     file: Path
@@ -64,6 +64,10 @@ class Live(NamedTuple):
     async def type(self, text: str) -> None:
         await self.shown.press(*("enter" if sign == "\n" else sign for sign in text))
 
+    def insert(self, text: str) -> None:
+        """As if it was pasted."""
+        self.editor.insert(text)
+
     async def until_present(self, *paths: str) -> None:
         async def is_so() -> bool:
             repository = await self.ledger.repository("photos")
@@ -74,7 +78,7 @@ class Live(NamedTuple):
 
 
 @pytest.fixture
-async def live(tmp_path: Path) -> AsyncIterator[Live]:
+async def family(tmp_path: Path) -> AsyncIterator[Family]:
     for path in ("photos/a.jpg", "photos/b.jpg", "photos/c.raw", "photos/d.xmp", "scans/e.pdf"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text("x" * 1000)
@@ -98,43 +102,43 @@ async def live(tmp_path: Path) -> AsyncIterator[Live]:
             await shown.until(r"photos +● watching +3 ")
             await shown.press("5")
             await shown.until(r"▸ \*\.xmp +hides +photos")
-            yield Live(ledger, shown, file)
+            yield Family(ledger, shown, file)
 
 
-async def test_what_is_typed_is_judged_at_once_and_written_once_it_is_meant(live: Live) -> None:
-    shown, before = live.shown, live.file.read_text()
+async def test_what_is_typed_is_judged_at_once_and_written_once_it_is_meant(family: Family) -> None:
+    shown, before = family.shown, family.file.read_text()
     assert re.search(r"^│   \*\.part +hides +\[defaults\]", shown.text, re.MULTILINE)
     await shown.press("enter")
-    await live.type("*.raw")
+    await family.type("*.raw")
     await shown.until(r"^│ hides   1 file, 1\.0 kB")
     await shown.until(r"\*\.raw +1 +1\.0 kB +c\.raw")
     await shown.until("reveals nothing +│")
-    assert live.file.read_text() == before
+    assert family.file.read_text() == before
 
     await shown.press("ctrl+s")
     await shown.until(r"\+ \*\.raw")
     await shown.press("escape")
     await shown.until("not written yet")
-    assert live.file.read_text() == before
+    assert family.file.read_text() == before
 
     await shown.press("ctrl+s", "enter")
     await shown.until(r"▸? *\*\.raw +hides +photos")
-    assert live.file.read_text() == before.replace('["*.xmp"]', '["*.xmp", "*.raw"]')
-    await live.until_present("a.jpg", "b.jpg")
+    assert family.file.read_text() == before.replace('["*.xmp"]', '["*.xmp", "*.raw"]')
+    await family.until_present("a.jpg", "b.jpg")
 
 
-async def test_what_is_typed_is_there_after_other_screens_and_repositories(live: Live) -> None:
-    shown = live.shown
+async def test_what_is_typed_is_there_after_other_screens_and_repositories(family: Family) -> None:
+    shown = family.shown
     await shown.press("enter")
-    await live.type("*.raw")
+    family.insert("*.raw")
     await shown.press("escape", "1", "5")
     await shown.until(r"^│ \*\.raw")
     await shown.press("escape", "5", "r")
     await shown.until("Patterns of scans")
-    assert live.editor.text == ""
+    assert family.editor.text == ""
     await shown.press("d")
     await shown.until("Patterns for all repositories")
-    assert live.editor.text == "*.part\n"
+    assert family.editor.text == "*.part\n"
     await shown.press("d", "r")
     await shown.until(r"^│ \*\.raw")
     await shown.until(r"^│ hides   1 file")
@@ -143,51 +147,65 @@ async def test_what_is_typed_is_there_after_other_screens_and_repositories(live:
     await shown.press("escape", "u")
     await shown.until("Enter edits")
     assert not shown.app.unsaved
-    assert live.editor.text == "*.xmp\n"
+    assert family.editor.text == "*.xmp\n"
 
 
-async def test_what_holds_for_all_is_judged_in_every_repository(live: Live) -> None:
-    shown = live.shown
+async def test_what_holds_for_all_is_judged_in_every_repository(family: Family) -> None:
+    shown = family.shown
     await shown.press("d", "enter")
-    await live.type("*.pdf\n*.raw")
+    family.insert("*.pdf\n*.raw")
     await shown.until(r"^│ hides   2 files")
     await shown.until("scans/e.pdf")
     await shown.until("photos/c.raw")
 
 
-async def test_a_pattern_that_cannot_be_used_is_named_and_never_written(live: Live) -> None:
-    shown, before = live.shown, live.file.read_text()
+async def test_a_pattern_that_cannot_be_used_is_named_and_never_written(family: Family) -> None:
+    shown, before = family.shown, family.file.read_text()
     await shown.press("enter")
-    await live.type("a[")
+    family.insert("a[")
     await shown.until(r"a\[ .*is not closed")
     await shown.press("ctrl+s", "enter")
     await shown.until("not written yet")
-    assert live.file.read_text() == before
+    assert family.file.read_text() == before
 
 
-async def test_what_somebody_else_writes_meanwhile_is_kept_and_so_is_what_is_typed(live: Live) -> None:
-    shown = live.shown
+async def test_what_somebody_else_writes_meanwhile_is_kept_and_so_is_what_is_typed(family: Family) -> None:
+    shown = family.shown
     await shown.press("enter")
-    await live.type("*.raw")
+    family.insert("*.raw")
     await shown.until(r"^│ hides   1 file")
-    theirs = live.file.read_text().replace('["*.xmp"]', '["*.theirs"]')
-    live.file.write_text(theirs)
+    theirs = family.file.read_text().replace('["*.xmp"]', '["*.theirs"]')
+    family.file.write_text(theirs)
     await shown.press("ctrl+s", "enter")
     await shown.until("somebody else")
-    assert live.file.read_text() == theirs
+    assert family.file.read_text() == theirs
     await shown.press("ctrl+s")
     await shown.until(r"- \*\.theirs")
     await shown.until(r"\+ \*\.raw")
 
 
-async def test_it_tells_which_rule_decides_about_a_path(live: Live) -> None:
-    await live.shown.press("i")
-    await live.type("d.xmp")
-    await live.shown.until(r"hidden by \*\.xmp")
-    await live.shown.press("backspace", "backspace", "backspace", "j")
-    await live.shown.until("recorded: no rule speaks of it")
-    await live.shown.press("escape")
-    assert "no rule speaks" not in live.shown.text
+async def test_it_tells_which_rule_decides_about_a_path(family: Family) -> None:
+    await family.shown.press("i")
+    family.insert("d.xmp")
+    await family.shown.until(r"hidden by \*\.xmp")
+    await family.shown.press("backspace", "backspace", "backspace", "j")
+    await family.shown.until("recorded: no rule speaks of it")
+    await family.shown.press("escape")
+    assert "no rule speaks" not in family.shown.text
+
+
+async def test_without_a_file_patterns_are_kept_in_the_store_and_those_of_all_nowhere(live: Live) -> None:
+    shown = live.shown
+    await shown.press("5")
+    await shown.until("Enter edits")
+    await shown.press("d")
+    await shown.until("treeledger init")
+    await shown.press("enter", "x", "escape", "d", "enter", *"*.jpg")
+    await shown.until(r"^│ hides   30 files")
+    await shown.press("ctrl+s", "enter")
+    await shown.until(r"\*\.jpg +hides +photos")
+    repository = await live.tree.ledger.repository("photos")
+    assert repository.settings["ignore"]["patterns"] == ["*.jpg"]
 
 
 # --- pure ------------------------------------------------------------------------------------------

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from contextlib import aclosing
 from datetime import datetime
 from typing import ClassVar, Final
 
-import anyio
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -19,30 +18,29 @@ from textual.widgets import Input, TextArea
 from treeledger.answers import PathRule
 from treeledger.errors import TreeledgerError, UsageError
 from treeledger.names import shown, stored_from_os
+from treeledger.tui.drafts import Draft, Drafts, Home
 from treeledger.tui.ignore_texts import (
-    Draft,
     Found,
     Rule,
     RuleTable,
-    answer_line,
     differences,
     effect_lines,
     progress_text,
     summary,
     with_origins,
 )
-from treeledger.tui.model import Snapshot
+from treeledger.tui.latest import Latest
+from treeledger.tui.model import Link, Snapshot
+from treeledger.tui.previews import previewed
 from treeledger.tui.screens.page import Page
 from treeledger.tui.screens.questions import Confirm
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
+from treeledger.tui.widgets.rule_question import RuleQuestion
 from treeledger.wire_ignore import IgnorePatterns
 
 _QUIET: Final = 0.15  # seconds without a key, after which what is typed is judged
-_PATIENCE: Final = 60.0  # seconds that a preview looks for more
-
-Home = str | None
-"""Whose patterns: of the repository of this name, or of all."""
+_NOBODY: Final = "Nothing is under care yet: press 1, then a, and choose a folder."
 
 
 class Editor(TextArea):
@@ -51,6 +49,12 @@ class Editor(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "screen.back", "Leave", key_display="esc"),
     ]
+
+    def hold(self, text: str) -> None:
+        """Edits this text from now on, from its end; what it holds already stays as it is."""
+        if self.text != text:
+            self.load_text(text)
+            self.move_cursor(self.document.end)
 
 
 class IgnorePage(Page):
@@ -66,20 +70,23 @@ class IgnorePage(Page):
         Binding("i", "ask", "Check", id="ignore.ask"),
         Binding("r", "repository", "Repository", id="ignore.repository"),
         Binding("d", "defaults", "For all", id="ignore.defaults"),
+        Binding("f5", "read", "Read again", show=False, id="ignore.read"),
         Binding("escape", "back", "Back", show=False),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._repository: str | None = None  # the repository whose rules are shown
+        self._repository: str | None = None  # whose rules are shown
         self._home: Home = None
-        self._drafts: dict[Home, Draft] = {}
+        self._drafts = Drafts()
         self._rules: tuple[Rule, ...] = ()
         self._why_none = ""  # why no rules, or no patterns for all, can be shown
         self._found: Found | None = None
         self._judged: tuple[Home, tuple[str, ...]] | None = None  # what it was found of, when it was over
-        self._answer: PathRule | None = None
+        self._began: datetime | None = None  # when the engine was started that was read from
         self._timer: Timer | None = None
+        self._reading = Latest(self, self._learn)
+        self._judging = Latest(self, self._preview)
 
     def body(self) -> Iterable[Widget]:
         yield Container(
@@ -87,8 +94,7 @@ class IgnorePage(Page):
             Container(Editor(id="patterns", soft_wrap=False), Pane(id="effect"), id="proposal"),
             id="ignore",
         )
-        yield Pane(id="answer")
-        yield Input(placeholder="a path: which rule decides about it now?", id="asked", compact=True)
+        yield RuleQuestion(self._answer)
 
     def on_mount(self) -> None:
         self.query_one("#rules").focus()
@@ -98,26 +104,34 @@ class IgnorePage(Page):
         return self._drafts.get(self._home)
 
     @property
-    def _editor(self) -> TextArea:
-        return self.query_one("#patterns", TextArea)
+    def _editor(self) -> Editor:
+        return self.query_one("#patterns", Editor)
 
     @property
     def _is_changed(self) -> bool:
-        return self._draft is not None and self._draft.is_changed
+        return self._drafts.is_changed(self._home)
 
     # what is shown
 
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
-        if self._repository is None and snapshot.repositories:
-            self._turn_to(self.dashboard.chosen or snapshot.repositories[0].name)
+        self._follow(snapshot)
         rules = self.query_one("#rules", Listing)
         rules.show(RuleTable(self._rules))
         name = "" if self._repository is None else shown(self._repository)
         rules.entitle(f"Rules  {name}", "the last that matches decides")
         self._fill_editor()
         self._fill_effect()
-        answer = self.query_one("#answer", Pane)
-        answer.show(lambda width: (answer_line(self._answer, width),))
+
+    def _follow(self, snapshot: Snapshot) -> None:
+        """Turns to a repository that there is, and reads again from an engine that was started anew."""
+        names = [one.name for one in snapshot.repositories]
+        if names and self._repository not in names:
+            chosen = self.dashboard.chosen
+            self._turn_to(chosen if chosen is not None and chosen in names else names[0])
+        began = None if snapshot.status is None else snapshot.status.started_at
+        if snapshot.link is Link.HERE and began != self._began:
+            self._began = began
+            self.action_read()
 
     def _fill_editor(self) -> None:
         editor, draft = self._editor, self._draft
@@ -125,22 +139,18 @@ class IgnorePage(Page):
         editor.border_title = Content(title)
         editor.border_subtitle = Content("not written yet" if self._is_changed else "")
         editor.read_only = draft is None or not draft.is_plain
-        self._note_unsaved()
-        self.refresh_bindings()
-
-    def _note_unsaved(self) -> None:
-        """Has the dashboard ask before it is closed over what is typed and not written."""
-        whose = [home or "all repositories" for home, draft in self._drafts.items() if draft.is_changed]
-        if whose:
-            text = f"Patterns that are typed but not written are lost: those of {shown(', '.join(whose))}."
-            self.dashboard.unsaved[self.name_of_mode] = text
+        if unsaved := self._drafts.unsaved():
+            self.dashboard.unsaved[self.name_of_mode] = unsaved
         else:
             self.dashboard.unsaved.pop(self.name_of_mode, None)
+        self.refresh_bindings()
 
     def _fill_effect(self) -> None:
         found = self._found
         if found is None and self._why_none:
             found = Found(trouble=self._why_none)
+        elif self._repository is None and self.dashboard.snapshot.link is Link.HERE:
+            found = Found(trouble=_NOBODY)
         pane = self.query_one("#effect", Pane)
         pane.show(lambda width: effect_lines(found, (width, pane.content_size.height)))
         pane.entitle("What that would change" if found is not None else "Preview", progress_text(found))
@@ -157,46 +167,40 @@ class IgnorePage(Page):
         chosen = self.dashboard.chosen  # what Page does is done, too
         if chosen is not None and chosen != self._repository and not self._is_changed:
             self._turn_to(chosen)
-        elif self._repository is not None:
-            self._read()
+        else:
+            self.action_read()
             self._judge_soon()
 
     def on_screen_suspend(self) -> None:
-        self.workers.cancel_group(self, "preview")
+        self._judging.drop()
 
     def _turn_to(self, name: str) -> None:
         """Shows another repository; what was typed for the one before is kept."""
-        self._stash()
+        self._drafts.typed(self._home, self._editor.text)
         is_of_all = self._home is None and self._repository is not None
         self._repository = name
         self._home = None if is_of_all else name
         self._rules = ()
         self._open()
-        self._read()
-
-    def _stash(self) -> None:
-        if (draft := self._draft) is not None and draft.is_plain:
-            self._drafts[self._home] = replace(draft, text=self._editor.text)
+        self.action_read()
 
     def _open(self) -> None:
         """Has the editor hold the draft that is meant now."""
-        draft, editor = self._draft, self._editor
-        text = "" if draft is None else draft.text
-        if draft is not None and not draft.is_plain:
-            text = shown(text.replace("\n", " "))
-        if editor.text != text:
-            editor.load_text(text)
-            editor.move_cursor(editor.document.end)
+        draft = self._draft
+        if draft is None or draft.is_plain:
+            self._editor.hold("" if draft is None else draft.text)
+        else:
+            self._editor.hold("".join(f"{shown(one)}\n" for one in draft.before))
         self._judge_soon()
 
-    def _read(self) -> None:
-        if (name := self._repository) is not None:
-            self._learn(name)
+    def action_read(self) -> None:
+        """Asks the engine for the rules and patterns."""
+        if self._repository is not None:
+            self._reading.wish(self._repository)
 
-    @work(group="rules", exclusive=True)
     async def _learn(self, name: str) -> None:
         """Reads the rules of a repository, its patterns, and those of all."""
-        self._why_none = ""
+        why_none = ""
         try:
             client = self.dashboard.source.client
             own = await client.ignore_patterns(name)
@@ -206,13 +210,15 @@ class IgnorePage(Page):
                 for_all = await client.ignore_patterns()
                 self._take(None, for_all)
             except UsageError as error:  # there is no file to hold them
-                self._drafts.pop(None, None)
-                self._why_none = str(error) if self._home is None else ""
+                self._drafts.drop(None)
+                why_none = str(error) if self._home is None else ""
             rules = [one async for one in client.ignore_rules(name)]
-            all_of = () if for_all is None else for_all.patterns
-            self._show_rules(with_origins(rules, all_of, own.patterns, name))
+            if not self._reading.is_outdated:
+                of_all = () if for_all is None else for_all.patterns
+                self._show_rules(with_origins(rules, of_all, own.patterns, name))
         except TreeledgerError as error:
-            self._why_none = str(error)
+            why_none = str(error)
+        self._why_none = why_none
         self.show_again()
 
     def _show_rules(self, rules: tuple[Rule, ...]) -> None:
@@ -227,10 +233,8 @@ class IgnorePage(Page):
     def _take(self, home: Home, read: IgnorePatterns) -> None:
         """Takes up what is written somewhere; what a person typed stays."""
         if home == self._home:
-            self._stash()
-        known = self._drafts.get(home)
-        fresh = Draft.of(read.where, read.patterns)
-        self._drafts[home] = fresh if known is None else known.read_again(read.where, read.patterns)
+            self._drafts.typed(home, self._editor.text)
+        self._drafts.read(home, read)
         if home == self._home:
             self._open()
 
@@ -238,7 +242,7 @@ class IgnorePage(Page):
 
     @on(TextArea.Changed, "#patterns")
     def _typed(self) -> None:
-        self._stash()
+        self._drafts.typed(self._home, self._editor.text)
         self._judge_soon()
         self._fill_editor()
 
@@ -247,44 +251,36 @@ class IgnorePage(Page):
         draft = self._draft
         if draft is not None and draft.is_changed and self._judged == (self._home, draft.patterns):
             return
-        self.workers.cancel_group(self, "preview")
-        self._judged = None
+        self._judging.drop()
+        self._judged = self._found = None
         if self._timer is not None:
             self._timer.stop()
-        self._found = None
         if self._is_changed:
             self._timer = self.set_timer(_QUIET, self._judge)
 
     def _judge(self) -> None:
-        if self._is_changed and self.is_current:
-            self._preview()
+        draft = self._draft
+        if draft is not None and draft.is_changed and self.is_current:
+            self._judging.wish((self._home, draft.patterns))
 
-    @work(group="preview", exclusive=True)
-    async def _preview(self) -> None:
-        """Adds up what the patterns would change, portion by portion, while they stay what they are."""
-        draft, home = self._draft, self._home
-        assert draft is not None
+    async def _preview(self, what: tuple[Home, tuple[str, ...]]) -> None:
+        """Adds up what patterns would change, portion by portion, while they are what is typed."""
+        home, patterns = what
         snapshot = self.dashboard.snapshot
-        meant = [one for one in snapshot.repositories if home is None or one.name == home]
-        found = Found(expected=sum(one.files for one in meant))
-        until = anyio.current_time() + _PATIENCE
+        here = None if snapshot.status is None else snapshot.status.host
+        meant = [one for one in snapshot.repositories if home in (None, one.name) and one.host == here]
         try:
-            for one in meant:
-                after: str | None = None
-                while not found.is_cut:
-                    portion = await self.dashboard.source.client.preview_ignore(
-                        one.name, draft.patterns, of="defaults" if home is None else "repository", after=after
-                    )
-                    found = found.added(portion, one.name if home is None else "")
+            client = self.dashboard.source.client
+            async with aclosing(previewed(client, meant, patterns, for_all=home is None)) as portions:
+                async for found in portions:
+                    if self._judging.is_outdated:
+                        return
                     self._show_found(found)
-                    if (after := portion.next) is None:
-                        break
-                    found = replace(found, is_cut=anyio.current_time() > until)
         except TreeledgerError as error:
-            found = replace(found, trouble=str(error))
+            if not self._judging.is_outdated:
+                self._show_found(Found(trouble=str(error), is_over=True))
         else:
-            self._judged = home, draft.patterns
-        self._show_found(replace(found, is_over=True))
+            self._judged = what
 
     def _show_found(self, found: Found) -> None:
         self._found = found
@@ -300,45 +296,38 @@ class IgnorePage(Page):
         names = [one.name for one in self.dashboard.snapshot.repositories]
         if names:
             place = names.index(self._repository) + 1 if self._repository in names else 0
-            name = names[place % len(names)]
-            self.dashboard.chosen = name
-            self._turn_to(name)
+            self.dashboard.chosen = names[place % len(names)]
+            self._turn_to(names[place % len(names)])
             self.show_again()
 
     def action_defaults(self) -> None:
         """From the patterns of a repository to those of all, and back."""
-        self._stash()
+        self._drafts.typed(self._home, self._editor.text)
         self._home = self._repository if self._home is None else None
         self._open()
-        self._read()
+        self.action_read()
         self.show_again()
 
     def action_undo(self) -> None:
-        draft = self._draft
-        if draft is not None and draft.is_changed:
-            self._drafts[self._home] = Draft.of(draft.where, draft.before)
-            self._open()
-            self.show_again()
+        self._drafts.undo(self._home)
+        self._open()
+        self.show_again()
 
     def action_write(self) -> None:
         """Shows what comes and goes, and where; writes it if that is meant."""
-        self._stash()
+        self._drafts.typed(self._home, self._editor.text)
         draft, home = self._draft, self._home
         if draft is None or not draft.is_changed:
             return
-        text = "\n".join([*differences(draft.before, draft.patterns), *self._summary(draft)])
+        is_known = self._found is not None and self._judged == (home, draft.patterns)
+        effect = ["", *summary(self._found)] if self._found is not None and is_known else []
+        text = "\n".join([*differences(draft.before, draft.patterns), *effect])
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._write(home, draft)
 
         self.app.push_screen(Confirm("Write these patterns?", f"{text}\n\nin {shown(draft.where)}"), answered)
-
-    def _summary(self, draft: Draft) -> list[str]:
-        """What they would change, as far as that is known of just these."""
-        found = self._found
-        is_known = found is not None and self._judged == (self._home, draft.patterns)
-        return ["", *summary(found)] if found is not None and is_known else []
 
     @work(group="write")
     async def _write(self, home: Home, draft: Draft) -> None:
@@ -349,41 +338,35 @@ class IgnorePage(Page):
         except TreeledgerError as error:
             self.notify(shown(str(error)), severity="error", timeout=10, markup=False)
         else:
-            self._drafts[home] = Draft.of(written.where, written.patterns)
+            self._drafts.written(home, written)
             self.notify(f"Written to {shown(written.where)}; a scan takes it up now.", markup=False)
             if home == self._home:
                 self._open()
-        self._read()
+        self.action_read()
 
     def action_ask(self) -> None:
-        entry = self.query_one("#asked", Input)
-        entry.display = self.query_one("#answer").display = True
-        entry.focus()
+        self.query_one(RuleQuestion).open()
 
-    @on(Input.Changed, "#asked")
-    def _asked(self, event: Input.Changed) -> None:
-        self._ask(event.value)
-
-    @work(group="ask", exclusive=True)
-    async def _ask(self, text: str) -> None:
+    async def _answer(self, text: str) -> PathRule | None:
+        """Which rule decides about a path below the root, or an absolute one."""
         one = self.dashboard.snapshot.repository(self._repository)
-        self._answer = None
-        if one is not None and text.strip():
-            path = stored_from_os(text).removeprefix(one.root.rstrip("/") + "/")
-            try:
-                (self._answer,) = await self.dashboard.source.client.ignore_check(one.name, [path])
-            except TreeledgerError as error:
-                self.notify(shown(str(error)), severity="warning", markup=False)
-        self.show_again()
+        if one is None:
+            return None
+        path = stored_from_os(text).removeprefix(one.root.rstrip("/") + "/")
+        try:
+            (answer,) = await self.dashboard.source.client.ignore_check(one.name, [path])
+        except TreeledgerError as error:
+            self.notify(shown(str(error)), severity="warning", markup=False)
+            return None
+        return answer
 
-    @on(Input.Submitted, "#asked")
-    def _leave_asking(self) -> None:
-        self.query_one("#asked").display = self.query_one("#answer").display = False
+    @on(RuleQuestion.Left)
+    def _asked(self) -> None:
         self.query_one("#rules").focus()
 
     def action_back(self) -> None:
-        if self.query_one("#asked").has_focus:
-            self._leave_asking()
+        if self.query_one(Input).has_focus:
+            self.query_one(RuleQuestion).close()
         elif self._editor.has_focus:
             self.query_one("#rules").focus()
         else:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
@@ -16,7 +16,8 @@ from treeledger.answers import Setting
 from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
-from treeledger.tui.model import Snapshot
+from treeledger.tui.latest import Latest
+from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.plugin_texts import PluginTable, plugin_lines, question, title
 from treeledger.tui.screens.page import Page
 from treeledger.tui.screens.questions import Confirm
@@ -40,6 +41,8 @@ class PluginsPage(Page):
         super().__init__()
         self._plugins: tuple[wire.Plugin, ...] = ()
         self._settings: tuple[Setting, ...] = ()
+        self._began: datetime | None = None  # when the engine was started that was read from
+        self._reading = Latest(self, self._learn)
 
     def body(self) -> Iterable[Widget]:
         yield Container(Listing(id="plugins"), Pane(id="plugin"), id="parts")
@@ -53,6 +56,10 @@ class PluginsPage(Page):
         return next((one for one in self._plugins if one.name == key), None)
 
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
+        began = None if snapshot.status is None else snapshot.status.started_at
+        if snapshot.link is Link.HERE and began != self._began:
+            self._began = began
+            self.action_read()
         listing = self.query_one("#plugins", Listing)
         listing.show(PluginTable(self._plugins))
         listing.entitle(title(self._plugins) if self._plugins else "Plugins")
@@ -64,9 +71,11 @@ class PluginsPage(Page):
     def on_screen_resume(self) -> None:
         self.action_read()  # what Page does is done, too
 
-    @work(group="plugins", exclusive=True)
-    async def action_read(self) -> None:
+    def action_read(self) -> None:
         """Asks the engine again."""
+        self._reading.wish(None)
+
+    async def _learn(self, _: None) -> None:
         try:
             client = self.dashboard.source.client
             plugins = [one async for one in client.plugins()]
