@@ -216,7 +216,7 @@ class Dashboard(App[None]):
         else:
             self.push_screen(Explained(facts, self.now()))
 
-    def copy(self, text: str) -> None:
+    def to_clipboard(self, text: str) -> None:
         """Gives a text to the terminal's clipboard."""
         self.copy_to_clipboard(text)
         self.notify(f"copied: {shown(text)}", markup=False)

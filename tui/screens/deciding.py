@@ -206,9 +206,9 @@ class Deciding(Page):
         except TreeledgerError as error:
             self.notify(shown(str(error)), severity="error", markup=False)
         else:
-            self.copy(one, paths, "the first ones" if len(paths) == _MOST_PATHS else "")
+            self.to_clipboard(one, paths, "the first ones" if len(paths) == _MOST_PATHS else "")
 
-    def copy(self, one: wire.Waiting, paths: Sequence[str], which: str = "") -> None:
+    def to_clipboard(self, one: wire.Waiting, paths: Sequence[str], which: str = "") -> None:
         """Puts paths on the clipboard, below the root of their repository."""
         repository = self.dashboard.snapshot.repository(one.repository)
         root = "" if repository is None else f"{repository.root.rstrip('/')}/"

@@ -70,4 +70,4 @@ class Explained(ModalScreen[None]):
 
     def action_copy(self) -> None:
         facts = self._detail.facts
-        cast("Dashboard", self.app).copy(copyable(facts.root, facts.path))
+        cast("Dashboard", self.app).to_clipboard(copyable(facts.root, facts.path))

@@ -221,7 +221,7 @@ class FilesPage(Page):
         one = self._chosen
         repository = None if one is None else self.dashboard.snapshot.repository(one.repository)
         if one is not None and repository is not None:
-            self.dashboard.copy(copyable(repository.root, one.path))
+            self.dashboard.to_clipboard(copyable(repository.root, one.path))
 
     def action_row(self, what: str, by: int) -> None:
         """Moves among the files while a text is typed."""

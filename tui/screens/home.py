@@ -123,7 +123,7 @@ class HomePage(Page):
 
     def action_copy(self) -> None:
         if (one := self._change) is not None:
-            self.dashboard.copy(one.path)
+            self.dashboard.to_clipboard(one.path)
 
     @on(Listing.Moved, "#repositories")
     def _another(self) -> None:

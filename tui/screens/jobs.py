@@ -242,7 +242,7 @@ class JobsPage(Page):
 
     def action_copy(self) -> None:
         if (one := self.chosen) is not None:
-            self.dashboard.copy(shown(one.key))
+            self.dashboard.to_clipboard(shown(one.key))
 
     def _ask(self, text: str, what: Callable[[Client], Awaitable[object]], done: str) -> None:
         def answered(yes: bool | None) -> None:

@@ -159,7 +159,7 @@ class LogsPage(Page):
 
     def action_copy(self) -> None:
         if (one := self.chosen) is not None:
-            self.dashboard.copy(
+            self.dashboard.to_clipboard(
                 f"{one.ts.astimezone():%Y-%m-%d %H:%M:%S} {one.level.upper():<7} {message(one)}"
             )
 

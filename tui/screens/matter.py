@@ -130,7 +130,7 @@ class MatterPage(Deciding):
     def action_copy(self) -> None:
         one, path = self.chosen, self._key
         if one is not None and isinstance(path, str):
-            self.copy(one, [path])
+            self.to_clipboard(one, [path])
 
 
 _ROWS: Final = {
