@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -185,12 +186,29 @@ class Still:
         )
 
 
+class Slow(Still):
+    """One that keeps its answers back, as long as the lock is held."""
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+        self.lock = anyio.Lock()
+
+    async def get(self, route: str, kind: type[Any], **query: Any) -> Page[Any]:
+        self.asked.append(query["text"])
+        async with self.lock:
+            return Page(items=[record(1, f"found for {query['text']}")])
+
+
 class StillSource(Source):
     """Of an engine where nothing happens."""
 
+    def __init__(self, client: Still) -> None:
+        super().__init__(nowhere, lambda news: None, lambda: 0)
+        self._still = client
+
     @property
     def client(self) -> Any:
-        return Still()
+        return self._still
 
     async def run(self) -> None: ...
 
@@ -205,7 +223,7 @@ async def shown_files(shown: Stage) -> None:
 @pytest.mark.parametrize("theme", [one.name for one in THEMES])
 async def test_files_look_as_they_were_drawn(theme: str, size: tuple[int, int]) -> None:
     app = Dashboard(nowhere, clock=frozen)
-    app.source = StillSource(nowhere, lambda news: None, lambda: 0)
+    app.source = StillSource(Still())
     async with stage(app, size=size) as shown:
         app.theme = theme
         await shown_files(shown)
@@ -219,6 +237,22 @@ async def test_files_look_as_they_were_drawn(theme: str, size: tuple[int, int]) 
         await shown.until("elsewhere/copy.CR3")
         await shown.until("y Copy path")
         check_picture(f"file-{size[0]}x{size[1]}", shown.text)
+
+
+async def test_what_is_typed_on_supersedes_what_was_asked_for() -> None:
+    client = Slow()
+    app = Dashboard(nowhere, clock=frozen)
+    app.source = StillSource(client)
+    async with stage(app) as shown:
+        await shown.tell(Looked(status(), [repository()], [], 0))
+        await shown.press("3")
+        await shown.until("▸ found for None")
+        async with client.lock:
+            await shown.press("slash", *"note")
+            await shown.until("Looking …")
+        await shown.until("▸ found for note")
+        assert client.asked == [None, "n", "note"]
+        assert "1 by path" in shown.text
 
 
 async def look(shown: Stage, name: str, size: tuple[int, int], keys: str) -> None:

@@ -78,6 +78,7 @@ class FilesPage(Page):
         yield Input(placeholder="a part of the path, or a glob as 2024/**/*.jpg", id="search", compact=True)
 
     def on_mount(self) -> None:
+        self._wanted = Wanted(self.dashboard.chosen)
         self.query_one("#files").focus()
 
     @property
