@@ -14,7 +14,7 @@ import anyio
 
 from treeledger.config.settings import AttentionSettings
 from treeledger.engine.engine import Engine
-from treeledger.engine.hub import Event, Finished, RepositoryState, StateChanged
+from treeledger.engine.hub import AttentionChanged, Event, Finished, RepositoryState, StateChanged
 from treeledger.engine.patience import delays, patiently, unsaid
 from treeledger.errors import RetryLater, StoreUnavailable, TreeledgerError
 from treeledger.ledger import Ledger
@@ -211,3 +211,5 @@ class Attention:
         with suppress(StoreUnavailable), anyio.move_on_after(_WRITING, shield=True):
             await self._ledger.store.note_waiting(changed, over)
             self._stored = dict(self._noted)
+            waiting = sum(one.over_at is None for one in self._stored.values())
+            self._engine.tools.hub.tell(AttentionChanged(waiting))

@@ -15,6 +15,7 @@ from support import until
 from treeledger.config.settings import AttentionSettings, Duration
 from treeledger.daemon import attention
 from treeledger.daemon.attention import Attention
+from treeledger.engine.hub import AttentionChanged
 from treeledger.errors import StoreUnavailable
 from treeledger.ledger import Ledger
 from treeledger.model import Cursor, HoldStatus, NewJob
@@ -207,10 +208,16 @@ async def test_without_receivers_it_is_listed_and_nothing_counts_as_told(
     tmp_path: Path, store_url: str
 ) -> None:
     async with running(tmp_path, store_url, {}) as ledger:
+        heard: list[int] = []
+        stop = ledger.hub.listen(
+            lambda event: heard.append(event.waiting) if isinstance(event, AttentionChanged) else None
+        )
         await buried(ledger.store, "a")
         await until_noted(ledger, 0)
         await ledger.store.clear_jobs([job.id for job in await ledger.store.jobs(limit=9)])
         await until_noted(ledger)
+        stop()
+        assert heard == [1, 0], "who looks on hears of it at once, and only of changes"
 
 
 async def test_people_are_told_though_the_store_is_away_and_it_is_noted_later(
