@@ -68,8 +68,8 @@ def words(problem: wire.Problem) -> str:
 def problem_lines(problem: wire.Problem, width: int, most: int) -> list[Line]:
     """What it says of itself, and what to do, in so many lines."""
     advice = _ADVICE.get(problem.code, "")
-    said = texts.wrapped(problem.message, width, max(1, most - 1))
-    todo = texts.wrapped(advice, width, max(1, most - len(said))) if advice else []
+    todo = texts.wrapped(advice, width, max(1, most // 2)) if advice else []
+    said = texts.wrapped(problem.message, width, max(1, most - len(todo)))
     pieces = [*(Piece(line) for line in said), *(Piece(line, Tone.DIM) for line in todo)]
     return [(piece,) for piece in pieces[:most]]
 

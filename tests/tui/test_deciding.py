@@ -87,6 +87,28 @@ async def test_what_was_decided_elsewhere_is_said_and_nothing_breaks(live: Live)
     await live.until("closed: its files|waits no longer")
 
 
+async def test_everything_is_done_by_mouse_as_well(live: Live) -> None:
+    await hold(live)
+    pilot = live.shown.pilot
+    await pilot.click("#matter", offset=offset_of(live, "R  Reject"))
+    await live.until("Reject\\?")
+    await live.press("escape")
+    await pilot.click("#waiting", offset=(10, 2), times=2)
+    await live.until("─ Folders ─")
+    await pilot.click("#about", offset=offset_of(live, "A  Approve"))
+    await live.until("type the number of files")
+    await live.press("escape", "escape")
+    await live.until("1 waits for a decision")
+
+
+def offset_of(live: Live, text: str) -> tuple[int, int]:
+    """Where it stands within the second frame of the screen, or the first one if that has it."""
+    lines = live.shown.text.splitlines()
+    row = next(place for place, line in enumerate(lines) if text in line)
+    top = max(place for place in range(row) if lines[place].startswith("╭"))
+    return 3, row - top
+
+
 def corrupt(tree: Tree, path: str, good: str) -> None:
     """Has the ledger know another content as the good one of a file that nothing was written to since."""
     with closing(sqlite3.connect(tree.ledger.store.url.partition(":")[2])) as ledger, ledger:

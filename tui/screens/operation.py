@@ -26,7 +26,7 @@ from treeledger.tui.widgets.pane import Pane
 _PAGE: Final = 1000
 _MOST: Final = 20_000  # problems that are held here
 _FRAME: Final = 2  # lines
-_ADVICE: Final = 3  # lines for one problem
+_ADVICE: Final = 4  # lines for one problem
 
 
 class OperationPage(Page):
