@@ -35,9 +35,9 @@ class LogsPage(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", key_display="enter", id="logs.open", tooltip="all of a record"),
         Binding("l", "level", "Level", id="logs.level", tooltip="info, warning, error, debug and above"),
-        Binding("slash", "search", "Search", key_display="/", id="logs.search"),
+        Binding("slash", "search", "Search", key_display="/", id="logs.search", tooltip="marks what has it"),
         Binding("n", "find(1)", "Next", id="logs.next", tooltip="record that has what is searched for"),
-        Binding("N", "find(-1)", "Previous", show=False, id="logs.previous"),
+        Binding("N", "find(-1)", "Previous", show=False, id="logs.previous", tooltip="record that has it"),
         Binding("f", "freeze", "Freeze", id="logs.freeze", tooltip="or follow"),
         Binding("w", "wrap", "Wrap", id="logs.wrap", tooltip="long lines"),
         Binding("y", "copy", "Copy", show=False, id="logs.copy", tooltip="the record's line"),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 from textual.worker import Worker
@@ -73,8 +73,17 @@ class PanelsPage(Page):
     name_of_mode = "panels"
     CSS_PATH = "panels.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right_square_bracket", "turn(1)", "Next", key_display="]", id="panels.next"),
-        Binding("left_square_bracket", "turn(-1)", "Previous", key_display="[", id="panels.previous"),
+        Binding(
+            "right_square_bracket", "turn(1)", "Next", key_display="]", id="panels.next", tooltip="panel"
+        ),
+        Binding(
+            "left_square_bracket",
+            "turn(-1)",
+            "Previous",
+            key_display="[",
+            id="panels.previous",
+            tooltip="panel",
+        ),
         Binding("escape", "app.switch_mode('home')", "Back", key_display="esc"),
     ]
 
@@ -134,8 +143,7 @@ class PanelsPage(Page):
             return
         seat.resize(pane.content_size)
         pane.show(lambda width: seat.lines)
-        keys = "  ".join(f"{shown(one.key)} {shown(one.label)}" for one in seat.panel.keys)
-        pane.entitle(shown(seat.panel.title), keys)
+        pane.entitle(shown(seat.panel.title))
 
     def action_turn(self, by: int) -> None:
         if self._panels:
@@ -147,20 +155,34 @@ class PanelsPage(Page):
     def _choose(self, place: int) -> None:
         self._chosen = place
         self.show_again()
+        self.refresh_bindings()
         self._begin()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "turn" or len(self._panels or ()) > 1
 
+    def _keys(self) -> list[PanelKey]:
+        """Those of the panel, without what the dashboard has itself."""
+        seat, own = self._seat, super().active_bindings
+        return [] if seat is None else [one for one in seat.panel.keys if one.key not in own]
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """With the keys of the panel, so that they are named where all keys are."""
+        of_panel = {
+            one.key: ActiveBinding(
+                self, Binding(one.key, f"panel_key({one.key!r})", shown(one.label)), True, ""
+            )
+            for one in self._keys()
+        }
+        return {**of_panel, **super().active_bindings}
+
     def on_key(self, event: events.Key) -> None:
-        """A key of the panel, unless the dashboard has it."""
         seat = self._seat
-        if seat is None or event.key in self.active_bindings:
-            return
-        for key in seat.panel.keys:
-            if event.key == key.key:
-                event.stop()
-                self.run_worker(self._press(seat, key), group="keys")
+        key = next((one for one in self._keys() if one.key == event.key), None)
+        if seat is not None and key is not None:
+            event.stop()
+            self.run_worker(self._press(seat, key), group="keys")
 
     async def _press(self, seat: Seat, key: PanelKey) -> None:
         try:
