@@ -186,7 +186,7 @@ async def test_what_somebody_else_writes_meanwhile_is_kept_and_so_is_what_is_typ
 
 async def test_it_tells_which_rule_decides_about_a_path(family: Family) -> None:
     await family.shown.press("i")
-    family.insert("d.xmp")
+    await family.type("d.xmp")
     await family.shown.until(r"hidden by \*\.xmp")
     await family.shown.press("backspace", "backspace", "backspace", "j")
     await family.shown.until("recorded: no rule speaks of it")
