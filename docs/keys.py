@@ -6,7 +6,7 @@ A table stands below `<!-- keys: NAME -->`, where NAME is of a screen's mode, or
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -39,7 +39,7 @@ def bindings(owner: Any) -> Iterator[Binding]:
     return (one for one in owner.BINDINGS if isinstance(one, Binding) and one.id)
 
 
-def table(used: Sequence[Binding]) -> str:
+def table(used: Iterable[Binding]) -> str:
     rows = "".join(f"| {_keys(one)} | {_use(one)} | `{one.id}` |\n" for one in used)
     return f"| key | what it does | id |\n| --- | --- | --- |\n{rows}"
 
@@ -58,7 +58,7 @@ def with_keys(text: str) -> str:
 
     def anew(found: re.Match[str]) -> str:
         name, end, before = found.groups()
-        return f"{name}{end}{table(list(bindings(known[name]))) if name in known else before}"
+        return f"{name}{end}{table(bindings(known[name])) if name in known else before}"
 
     return TABLE.sub(anew, text)
 

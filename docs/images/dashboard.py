@@ -14,9 +14,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,8 @@ import anyio
 from make import without_web_fonts
 from textual.pilot import Pilot
 
+from treeledger.config.configuration import load
+from treeledger.panels import panels_of
 from treeledger.transport import Transport
 from treeledger.tui.app import Dashboard
 from treeledger.tui.pages import PLACES
@@ -33,6 +39,7 @@ SIZE = (100, 30)
 WITHIN = 60.0  # seconds that anything may take to come
 SHOWN_AS = b"/volume1"
 MB = 10**6
+FILE = "config/treeledger/plugins.toml"
 CONFIGURATION = """\
 host = "nas"
 
@@ -55,7 +62,11 @@ root = "HOME/usb-2019"
 
 [plugins.phone]
 use = "webhook"
-url = "http://127.0.0.1:9/photos"
+url = "http://localhost:PORT/photos"
+
+[plugins.offsite]
+use = "webhook"
+url = "http://localhost:9/nobody-listens-here"
 """
 
 
@@ -124,11 +135,32 @@ async def live(home: Path) -> None:
     await anyio.sleep(3)
 
 
+class Receiver(BaseHTTPRequestHandler):
+    """What the webhook sends to."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: it would be printed."""
+
+
 @contextmanager
-def daemon(home: Path) -> Iterator[None]:
-    file = home / "config/treeledger/plugins.toml"
+def receiving() -> Iterator[int]:
+    """The port at which it does."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@contextmanager
+def daemon(home: Path, port: int) -> Iterator[None]:
+    file = home / FILE
     file.parent.mkdir(parents=True)
-    file.write_text(CONFIGURATION.replace("HOME", str(home)))
+    file.write_text(CONFIGURATION.replace("HOME", str(home)).replace("PORT", str(port)))
     file.chmod(0o600)
     environ = {
         **os.environ,
@@ -136,9 +168,9 @@ def daemon(home: Path) -> Iterator[None]:
         "XDG_STATE_HOME": str(home / "state"),
         "XDG_RUNTIME_DIR": str(home / "run"),
     }
-    running = subprocess.Popen(
-        [sys.executable, "-m", "treeledger", "--quiet", "daemon"], env=environ, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-m", "treeledger", "daemon"]
+    nowhere = subprocess.DEVNULL
+    running = subprocess.Popen(command, cwd=home, env=environ, stdout=nowhere, stderr=nowhere)
     try:
         yield
     finally:
@@ -209,7 +241,15 @@ async def choose_held(shown: Stage) -> None:
     await shown.press("down")
 
 
-DOING: dict[str, Callable[[Stage], Awaitable[Any]]] = {"attention": choose_held, "ignore": type_pattern}
+async def choose_last(shown: Stage) -> None:
+    await shown.press("end")
+
+
+DOING: dict[str, Callable[[Stage], Awaitable[Any]]] = {
+    "attention": choose_held,
+    "ignore": type_pattern,
+    "plugins": choose_last,
+}
 
 
 async def show(home: Path, folder: Path) -> None:
@@ -217,7 +257,8 @@ async def show(home: Path, folder: Path) -> None:
         socket = home / "run/treeledger/api.sock"
         return f"unix:{socket}" if socket.exists() else None
 
-    app = Dashboard(find)
+    configuration = load(home / FILE, {})
+    app = Dashboard(find, panels=partial(panels_of, configuration))
     async with app.run_test(size=SIZE) as pilot:
         await take(Stage(app, pilot, folder), home)
 
@@ -227,7 +268,7 @@ def main(folder: Path) -> None:
         home = Path(made).resolve()
         show_elsewhere(home)
         furnish(home)
-        with daemon(home):
+        with receiving() as port, daemon(home, port):
             anyio.run(show, home, folder)
 
 
