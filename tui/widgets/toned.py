@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
 
-from treeledger.tui.texts import Line
+from treeledger.tui.texts import Line, Tone
 from treeledger.tui.theme import CHOSEN, COLOURS
 
 _FRAME: Final = 6  # cells of a frame's top edge that no title takes: two corners, two edges, two spaces
@@ -45,7 +45,9 @@ class Toned(Widget):
         ground = self.own_style
         if chosen:
             ground += _on(colours[CHOSEN])
-        segments = [Segment(text, ground + _in(colours[COLOURS[tone]])) for text, tone in line]
+        segments = [
+            Segment(text, ground + _in(colours[COLOURS[tone]], tone is Tone.STRONG)) for text, tone in line
+        ]
         return Strip(segments).adjust_cell_length(width, ground)
 
     def entitle(self, left: str, right: str = "") -> None:
@@ -68,8 +70,9 @@ class Toned(Widget):
 
 
 @lru_cache(maxsize=64)
-def _in(colour: str) -> Style:
-    return Style(color=Color.parse(colour).rich_color)
+def _in(colour: str, bold: bool) -> Style:
+    """Bold as well, so that a terminal without colours shows what stands out."""
+    return Style(color=Color.parse(colour).rich_color, bold=bold)
 
 
 @lru_cache(maxsize=8)
