@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from benchmarks import hashing, live, quick, readers, resting, scans
+from benchmarks import dashboard, hashing, live, quick, readers, resting, scans
 from benchmarks.event_peers import EVENT_PEERS
 from benchmarks.lab import Lab
 from benchmarks.peers import FIND, INDEXERS, OPENSSL, SUMS, said, versions
@@ -44,6 +44,7 @@ FULL: Final[Mapping[str, Case]] = {
     "peak": scans.peak,
     "start": scans.start,
     "readers": readers.readers,
+    "tui": dashboard.tui,
 }
 QUICK: Final[Mapping[str, Case]] = {
     "start": quick.start,

@@ -98,7 +98,6 @@ def terminal(
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        start_new_session=True,
         env={**os.environ, "TERM": "xterm-256color", **(environ or {})},
     )
     os.close(theirs)

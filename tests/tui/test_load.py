@@ -36,7 +36,7 @@ SHORT, LONG = 1.5, 10.0  # seconds
 SETTLES_WITHIN = 60.0
 KEY_WITHIN = 0.1  # seconds; of the median, as what else the machine does takes its time, too
 GROWS = 30_000_000  # bytes at most, for the feeds, which are bounded
-PAGES = (("2", "─ Operations"), ("3", "Path"), ("4", "─ Attention"), ("1", "─ Repositories"))
+PAGES = (("2", "─ Operations"), ("3", "─ Files"), ("4", "─ Attention"), ("1", "─ Repositories"))
 CONFIGURATION = """\
 [api]
 socket = "{home}/s"
