@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from treeledger.ignore_patterns import PatternHome
     from treeledger.ignore_preview import Effect, Preview
 
-Pattern = Annotated[str, msgspec.Meta(max_length=4096)]
-Patterns = Annotated[tuple[Pattern, ...], msgspec.Meta(max_length=MOST)]
+Patterns = Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST)]
 Of = Literal["repository", "defaults"]
 
 

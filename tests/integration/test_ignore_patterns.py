@@ -214,6 +214,8 @@ async def test_nothing_is_written_that_cannot_be_used(live: Live) -> None:
     for patterns, reason in ((["a["], "is not closed"), (["a\nb"], "line break")):
         with pytest.raises(UsageError, match=reason):
             await live.client.change_ignore_patterns(patterns, before=[], repository="photos")
+    with pytest.raises(UsageError, match="length <= 1000"):
+        await live.client.change_ignore_patterns(["a"] * 1001, before=[], repository="photos")
     live.file.chmod(0o666)
     with pytest.raises(UsageError, match="can be written by"):
         await live.client.change_ignore_patterns(["a"], before=[], repository="photos")

@@ -210,6 +210,24 @@ def test_more_directories_than_are_kept_are_answered_alike() -> None:
     assert [n for n in (*range(5000), 0) if is_ignored(rules, f"d{n}/x")] == [0, 4999, 0]
 
 
+@given(
+    st.lists(st.sampled_from(["a", "!a", "b/", "!b/", "*.t", "!*.t", "/c", "b/*", "!b/a", "*"]), max_size=5),
+    st.lists(st.sampled_from(["a", "!a", "x.t", "!*"]), max_size=2),
+)
+def test_files_of_one_directory_are_judged_together_as_each_alone(
+    patterns: list[str], below: list[str]
+) -> None:
+    texts = {f"b/{IGNORE_FILE_NAME}": "\n".join(below)}
+    together, alone = (
+        Rules([NameRules(builtin=False, patterns=patterns)], texts.get, ["b/own.db"]) for _ in range(2)
+    )
+    names = ["a", "b", "c", "x.t", "own.db-wal"]
+    for directory in ("", "b", "b/d", "e"):
+        verdicts = {name: alone.verdict(f"{directory}/{name}".lstrip("/")) for name in names}
+        ignored = {name: one for name, one in verdicts.items() if one is not None and one.ignored}
+        assert together.ignored(directory, names) == ignored
+
+
 def test_the_root_is_never_ignored() -> None:
     assert names_only(patterns=["*"]).verdict("", True) is None
 
