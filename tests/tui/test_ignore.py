@@ -33,7 +33,7 @@ from treeledger.tui.ignore_texts import (
     summary,
     with_origins,
 )
-from treeledger.tui.screens.ignore import Editor
+from treeledger.tui.widgets.editor import Editor
 from treeledger.wire_ignore import IgnorePreview, RuleEffect
 
 pytestmark = pytest.mark.anyio

@@ -16,8 +16,8 @@ from treeledger import wire
 from treeledger.answers import PathRule, RepositoryRule, Setting
 from treeledger.client import Client
 from treeledger.tui.model import Looked
-from treeledger.tui.screens.ignore import Editor
 from treeledger.tui.theme import DARK, THEMES
+from treeledger.tui.widgets.editor import Editor
 from treeledger.wire_ignore import IgnorePatterns, IgnorePreview, RuleEffect
 
 pytestmark = pytest.mark.anyio

@@ -16,9 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from treeledger.answers import PathRule
-from treeledger.errors import TreeledgerError, UsageError
+from treeledger.errors import TreeledgerError
 from treeledger.names import shown, stored_from_os
 from treeledger.tui.drafts import Draft, Drafts, Home
+from treeledger.tui.ignore_reading import known, previewed
 from treeledger.tui.ignore_texts import (
     Found,
     Rule,
@@ -27,13 +28,12 @@ from treeledger.tui.ignore_texts import (
     effect_lines,
     progress_text,
     summary,
-    with_origins,
 )
 from treeledger.tui.latest import Latest
 from treeledger.tui.model import Link, Snapshot
-from treeledger.tui.previews import previewed
 from treeledger.tui.screens.page import Page
 from treeledger.tui.screens.questions import Confirm
+from treeledger.tui.widgets.editor import Editor
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
 from treeledger.tui.widgets.rule_question import RuleQuestion
@@ -41,20 +41,6 @@ from treeledger.wire_ignore import IgnorePatterns
 
 _QUIET: Final = 0.15  # seconds without a key, after which what is typed is judged
 _NOBODY: Final = "Nothing is under care yet: press 1, then a, and choose a folder."
-
-
-class Editor(TextArea):
-    """Patterns, one in a line."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "screen.back", "Leave", key_display="esc"),
-    ]
-
-    def hold(self, text: str) -> None:
-        """Edits this text from now on, from its end; what it holds already stays as it is."""
-        if self.text != text:
-            self.load_text(text)
-            self.move_cursor(self.document.end)
 
 
 class IgnorePage(Page):
@@ -200,26 +186,20 @@ class IgnorePage(Page):
 
     async def _learn(self, name: str) -> None:
         """Reads the rules of a repository, its patterns, and those of all."""
-        why_none = ""
         try:
-            client = self.dashboard.source.client
-            own = await client.ignore_patterns(name)
-            self._take(name, own)
-            for_all: IgnorePatterns | None = None
-            try:
-                for_all = await client.ignore_patterns()
-                self._take(None, for_all)
-            except UsageError as error:  # there is no file to hold them
-                self._drafts.drop(None)
-                why_none = str(error) if self._home is None else ""
-            rules = [one async for one in client.ignore_rules(name)]
-            if not self._reading.is_outdated:
-                of_all = () if for_all is None else for_all.patterns
-                self._show_rules(with_origins(rules, of_all, own.patterns, name))
+            found = await known(self.dashboard.source.client, name)
         except TreeledgerError as error:
-            why_none = str(error)
-        self._why_none = why_none
-        self.show_again()
+            self._why_none = str(error)
+            self.show_again()
+            return
+        self._take(name, found.own)
+        if found.for_all is None:
+            self._drafts.drop(None)
+        else:
+            self._take(None, found.for_all)
+        self._why_none = found.no_rules or (found.no_place if self._home is None else "")
+        if name == self._repository:
+            self._show_rules(found.rules)
 
     def _show_rules(self, rules: tuple[Rule, ...]) -> None:
         """Shows rules; the last ones stay in sight until another one is chosen, since they decide."""
