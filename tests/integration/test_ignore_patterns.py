@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import until
+from support import tree_on, until
 
 from treeledger import ignore_preview
 from treeledger.api.server import serving
@@ -20,7 +20,8 @@ from treeledger.client import Client
 from treeledger.config.settings import ApiSettings
 from treeledger.engine.engine import Engine
 from treeledger.errors import RepositoryNotFound, RootOffline, UsageError
-from treeledger.ignore_preview import scope
+from treeledger.ignore_patterns import proposed_settings
+from treeledger.ignore_preview import Place, preview, scope
 from treeledger.ignoring import Rules
 from treeledger.ledger import Ledger
 from treeledger.plugins.gitignore.name_rules import NameRules
@@ -220,6 +221,24 @@ async def test_nothing_is_written_that_cannot_be_used(live: Live) -> None:
     with pytest.raises(UsageError, match="can be written by"):
         await live.client.change_ignore_patterns(["a"], before=[], repository="photos")
     assert live.file.read_text() == before
+
+
+async def test_it_is_the_same_over_both_stores(tmp_path: Path, store_url: str) -> None:
+    async with tree_on(tmp_path / "photos", store_url) as tree:
+        for number in range(7):
+            tree.write(f"{number}/a.{'tmp' if number % 2 else 'jpg'}", "x" * number)
+        await tree.ledger.scan(tree.repository)
+        now = tree.ledger.settings_of(tree.repository)
+        proposed = proposed_settings(
+            tree.ledger.configuration, tree.repository, ["/2/", "!*.tmp"], for_all=False
+        )
+        looks = scope(now.ignore.patterns, proposed.ignore.patterns)
+        first = await preview(tree.ledger, tree.repository, proposed, Place("ledger"), looks)
+        assert [(one.rule, one.files, one.bytes) for one in first.hides.values()] == [("/2/", 1, 2)]
+        assert first.rest is not None
+        then = await preview(tree.ledger, tree.repository, proposed, first.rest, looks)
+        assert [(one.rule, one.files, one.bytes) for one in then.reveals.values()] == [("*.tmp", 3, 9)]
+        assert then.rest is None
 
 
 PATTERNS = st.lists(

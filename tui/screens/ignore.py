@@ -50,13 +50,26 @@ class IgnorePage(Page):
     CSS_PATH = "ignore.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,e", "edit", "Edit", key_display="enter", id="ignore.edit"),
-        Binding("ctrl+s", "write", "Write", key_display="^s", id="ignore.write"),
-        Binding("u", "undo", "Undo", id="ignore.undo"),
-        Binding("i", "ask", "Check", id="ignore.ask"),
-        Binding("r", "repository", "Repository", id="ignore.repository"),
-        Binding("d", "defaults", "For all", id="ignore.defaults"),
-        Binding("f5", "read", "Read again", show=False, id="ignore.read"),
+        Binding("enter,e", "edit", "Edit", key_display="enter", tooltip="the patterns", id="ignore.edit"),
+        Binding(
+            "ctrl+s",
+            "write",
+            "Write",
+            key_display="^s",
+            tooltip="shows what comes and goes, and where; asks",
+            id="ignore.write",
+        ),
+        Binding("u", "undo", "Undo", tooltip="all that is typed here and not written", id="ignore.undo"),
+        Binding("i", "ask", "Check", tooltip="which rule decides about a path", id="ignore.ask"),
+        Binding("r", "repository", "Repository", tooltip="the next one", id="ignore.repository"),
+        Binding(
+            "d",
+            "defaults",
+            "For all",
+            tooltip="the patterns of all repositories, and back",
+            id="ignore.defaults",
+        ),
+        Binding("f5", "read", "Read again", show=False, tooltip="from the engine", id="ignore.read"),
         Binding("escape", "back", "Back", show=False),
     ]
 

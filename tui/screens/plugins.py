@@ -32,8 +32,14 @@ class PluginsPage(Page):
     CSS_PATH = "plugins.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "switch", "On / off", id="plugins.switch"),
-        Binding("f5", "read", "Read again", key_display="f5", id="plugins.read"),
+        Binding(
+            "space",
+            "switch",
+            "On / off",
+            tooltip="in plugins.toml, from the engine's next start on; asks",
+            id="plugins.switch",
+        ),
+        Binding("f5", "read", "Read again", key_display="f5", tooltip="from the engine", id="plugins.read"),
         Binding("escape", "back", "Back", key_display="esc"),
     ]
 
