@@ -84,6 +84,7 @@ class IgnorePage(Page):
         self._judged: tuple[Home, tuple[str, ...]] | None = None  # what it was found of, when it was over
         self._began: datetime | None = None  # when the engine was started that was read from
         self._timer: Timer | None = None
+        self._was_changed = False
         self._reading = Latest(self, self._learn)
         self._judging = Latest(self, self._preview)
 
@@ -142,7 +143,9 @@ class IgnorePage(Page):
             self.dashboard.unsaved[self.name_of_mode] = unsaved
         else:
             self.dashboard.unsaved.pop(self.name_of_mode, None)
-        self.refresh_bindings()
+        if self._is_changed != self._was_changed:  # other keys do something then
+            self._was_changed = self._is_changed
+            self.refresh_bindings()
 
     def _fill_effect(self) -> None:
         found = self._found
@@ -332,7 +335,7 @@ class IgnorePage(Page):
             self.notify(shown(str(error)), severity="error", timeout=10, markup=False)
         else:
             self._drafts.written(home, written)
-            self.notify(f"Written to {shown(written.where)}; a scan takes it up now.", markup=False)
+            self.notify("Written; a scan takes it up now.", markup=False)
             if home == self._home:
                 self._open()
         self.action_read()
