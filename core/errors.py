@@ -11,6 +11,7 @@
     │   │   └── StoreRefused     no right, wrong password, no such database: it helps once a person has acted
     │   ├── StoreVersionError    the schema is newer, or older and may not be migrated here
     │   └── StoreDataError       this batch cannot be stored as it is; halve it
+    ├── Unwritable               plugins.toml cannot be written; what to put there by hand is said
     ├── LeaseLost                another engine owns the repository now
     ├── EngineLocked             another engine has this ledger
     ├── EngineAway               the engine that was asked does not answer, or stopped to
@@ -69,6 +70,18 @@ class StoreVersionError(StoreError):
 
 class StoreDataError(StoreError):
     pass
+
+
+class Unwritable(TreeledgerError):
+    """The first line says what cannot be written, and why; the others are to be put there by hand."""
+
+    @property
+    def why(self) -> str:
+        return str(self).partition("\n")[0]
+
+    @property
+    def paste(self) -> str:
+        return str(self).partition("\n")[2]
 
 
 class LeaseLost(TreeledgerError):

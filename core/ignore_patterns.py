@@ -74,7 +74,7 @@ async def write(ledger: Ledger, home: PatternHome, patterns: Sequence[str]) -> N
     """Has these patterns kept there from now on, in the place of those of `home`.
 
     Raises UsageError for a pattern that no filter can use, or if others than those of `home` are there by
-    now; `treeledger.config.edit.Unwritable` with what to paste. Then nothing is written.
+    now; Unwritable with what to paste. Then nothing is written.
     """
     await check_patterns(ledger, [one for one in patterns if one not in home.patterns])
     if home.repository is not None:

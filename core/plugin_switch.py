@@ -20,7 +20,7 @@ async def switch(ledger: Ledger, name: str, *, on: bool) -> None:
     """Has plugins.toml switch a plugin on or off, with its comments kept.
 
     Raises NotFound, UsageError for the store in use and for what the engine could not start without or with,
-    ConfigurationError, `treeledger.config.edit.Unwritable`. Then nothing is written.
+    ConfigurationError, Unwritable. Then nothing is written.
     """
     known = [status.name for status in ledger.plugins.plugins()]
     if name not in known:

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from treeledger.cli.options import Options
 from treeledger.cli.render import print_json
 from treeledger.cli.targets import chosen
-from treeledger.config.edit import Unwritable
 from treeledger.config.secrets import shown_value
-from treeledger.errors import UsageError
+from treeledger.errors import Unwritable, UsageError
 from treeledger.ignore_patterns import PatternHome, declared_in, home_of, write
 from treeledger.ledger import Ledger
 from treeledger.names import shown
@@ -28,7 +27,7 @@ async def edit(ledger: Ledger, options: Options) -> int:
     try:
         await write(ledger, home, patterns)
     except Unwritable as error:
-        print(f"treeledger: {error.why}; paste this into it:", file=sys.stderr)
+        print(f"treeledger: {error.why}", file=sys.stderr)
         print(error.paste)
         return 1
     if options.json:

@@ -16,19 +16,11 @@ import tomlkit
 from tomlkit.items import AoT, Array, InlineTable
 
 from treeledger.config.configuration import Configuration, parse
+from treeledger.config.discovery import is_trusted, trust
 from treeledger.config.files import read_safely, replace_text
-from treeledger.errors import ConfigurationError, TreeledgerError
+from treeledger.errors import ConfigurationError, Unwritable
 
 _LONGEST_LINE: Final = 80  # characters of a list that is written in one line
-
-
-class Unwritable(TreeledgerError):
-    """plugins.toml cannot be written; `paste` is what a person may put into it instead."""
-
-    def __init__(self, path: Path, reason: str, paste: str) -> None:
-        self.why = f"{path} cannot be written ({reason})"
-        self.paste = paste
-        super().__init__(f"{self.why}; paste this into it:\n{paste}")
 
 
 def add_repository(text: str, name: str, root: str, values: Mapping[str, Any] | None = None) -> str:
@@ -147,10 +139,11 @@ def _is_switched(before: str, after: str, name: str, on: bool) -> bool:
 def edit_file(
     path: Path, change: Callable[[str], str], environ: Mapping[str, str], paste: str = ""
 ) -> Configuration:
-    """Changes the text of the file, which then says what is returned.
+    """Changes the text of the file, which then says what is returned; one that was trusted still is.
 
     Raises ConfigurationError, having changed nothing, if the new text is no valid configuration, others can
-    write the file, or somebody else wrote it meanwhile; Unwritable with `paste` if this program cannot.
+    write the file, or somebody else wrote it meanwhile; Unwritable with `paste`, which a person may put
+    there instead, if this program cannot.
     """
     before = _text(path)
     after = change(before)
@@ -159,10 +152,14 @@ def edit_file(
         raise ConfigurationError(
             f"{path} was changed by somebody else just now. Nothing was written. Look again, then try again"
         )
+    was_trusted = is_trusted(path)
     try:
         replace_text(path, after)
+        if was_trusted:
+            trust(path)
     except OSError as error:
-        raise Unwritable(path, error.strerror or str(error), paste) from None
+        why = f"{path} cannot be written ({error.strerror or error}); paste this into it:"
+        raise Unwritable(f"{why}\n{paste}") from None
     return configuration
 
 

@@ -527,6 +527,20 @@ def test_what_somebody_else_wrote_meanwhile_is_not_overwritten(tmp_path: Path) -
     assert path.read_text() == "# another's\n"
 
 
+def test_a_file_that_was_trusted_still_is_after_an_edit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    path = write(tmp_path / "plugins.toml", "# mine\n", 0o600)
+    edit.edit_file(path, lambda text: text + "[store]\n", {})
+    assert not discovery.is_trusted(path)
+    discovery.trust(path)
+    edit.edit_file(path, lambda text: text + "retention = '9d'\n", {})
+    assert discovery.is_trusted(path)
+    path.write_text(path.read_text() + "# another's\n")
+    assert not discovery.is_trusted(path)
+
+
 def test_a_file_that_others_can_write_is_not_edited(tmp_path: Path) -> None:
     path = write(tmp_path / "plugins.toml", "# mine\n", 0o666)
     with pytest.raises(ConfigurationError, match="can be written by"):
