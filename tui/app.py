@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from treeledger.client import Client
-from treeledger.errors import TreeledgerError
+from treeledger.errors import TreeledgerError, Unwritable
 from treeledger.names import shown, stored_from_os
 from treeledger.protocols.panels import Panel
 from treeledger.tui.commands import commands_of, for_repositories, known_keys, places
@@ -162,11 +162,24 @@ class Dashboard(App[None]):
     async def _work(self, what: Callable[[Client], Awaitable[object]], done: str) -> None:
         try:
             await what(self.source.client)
+        except Unwritable as error:
+            self._show_what_to_paste(error)
         except TreeledgerError as error:
             self.notify(shown(str(error)), severity="error", timeout=10, markup=False)
         else:
             self.notify(shown(done), markup=False)
             self.source.look(at_once=True)
+
+    def _show_what_to_paste(self, error: Unwritable) -> None:
+        """Of a file that a person has to write: it stays until it is read, and can be copied."""
+        lines = "\n".join(shown(line) for line in error.paste.splitlines())
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.to_clipboard(error.paste)
+
+        text = f"{shown(error.why)}\n\n{lines}\n\nNothing was written. Shall this be copied?"
+        self.push_screen(Confirm("Not written", text), answered)
 
     def scan(self, repository: str) -> None:
         """Has a repository scanned in full."""

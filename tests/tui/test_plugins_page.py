@@ -96,6 +96,24 @@ async def test_the_store_in_use_stays_and_why_is_told(live: Live) -> None:
     assert live.file.read_text() == FILE
 
 
+async def test_where_the_file_cannot_be_written_what_to_paste_stays_to_be_read(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, text: str) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("treeledger.config.edit.replace_text", refuse)
+    shown = live.shown
+    await shown.press("space", "enter")
+    await shown.until("Not written")
+    await shown.until(r"│  \[plugins\.blake3\] +│")
+    await shown.until(r"│  enabled = false +│")
+    assert live.file.read_text() == FILE
+    await shown.press("enter")
+    await shown.until("copied")
+    assert shown.app.clipboard == "[plugins.blake3]\nenabled = false"
+
+
 # --- pure ------------------------------------------------------------------------------------------
 
 

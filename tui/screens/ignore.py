@@ -7,7 +7,7 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import ClassVar, Final
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from treeledger.answers import PathRule
+from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown, stored_from_os
 from treeledger.tui.drafts import Draft, Drafts, Home
@@ -325,20 +326,19 @@ class IgnorePage(Page):
 
         self.app.push_screen(Confirm("Write these patterns?", f"{text}\n\nin {shown(draft.where)}"), answered)
 
-    @work(group="write")
-    async def _write(self, home: Home, draft: Draft) -> None:
-        try:
-            written = await self.dashboard.source.client.change_ignore_patterns(
-                draft.patterns, before=draft.before, repository=home
-            )
-        except TreeledgerError as error:
-            self.notify(shown(str(error)), severity="error", timeout=10, markup=False)
-        else:
-            self._drafts.written(home, written)
-            self.notify("Written; a scan takes it up now.", markup=False)
-            if home == self._home:
-                self._open()
-        self.action_read()
+    def _write(self, home: Home, draft: Draft) -> None:
+        async def write(client: Client) -> None:
+            try:
+                written = await client.change_ignore_patterns(
+                    draft.patterns, before=draft.before, repository=home
+                )
+                self._drafts.written(home, written)
+                if home == self._home:
+                    self._open()
+            finally:
+                self.action_read()  # what is there now, whoever wrote it
+
+        self.dashboard.work(write, "Written; a scan takes it up now.")
 
     def action_ask(self) -> None:
         self.query_one(RuleQuestion).open()
