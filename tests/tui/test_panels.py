@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import pairwise
@@ -26,6 +26,14 @@ from treeledger.tui.panels import Limits, Seat
 pytestmark = pytest.mark.anyio
 BRISK = Limits(read=0.2, draw=0.2, shortest=0.05)
 SIZE = Size(60, 10)
+
+
+@pytest.fixture(autouse=True)
+def _as_usual() -> Iterator[None]:
+    """How long a thread may have the interpreter at a time, which one that hangs makes shorter."""
+    interval = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(interval)
 
 
 class Files(Panel[int]):
@@ -131,6 +139,7 @@ async def test_one_that_blocks_is_left_alone_and_asked_again_once_it_ends(part: 
         await until_said(place, "it took more than")
         await until_said(place, "has not ended yet")
         assert len(calls) == 1
+        assert sys.getswitchinterval() < 0.001
         free.set()
         await until_said(place, "drawn")
 
