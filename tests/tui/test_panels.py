@@ -171,7 +171,7 @@ async def test_an_engine_that_is_away_makes_nobody_wait_longer() -> None:
         await until_said(place, "the engine does not answer")
 
         async def is_asked() -> bool:
-            return len(calls) >= 3
+            return len(calls) >= 8
 
         await until(is_asked, "asked again", within=3)
 
