@@ -146,6 +146,22 @@ async def test_it_is_followed_by_level_and_frozen(live: Live, ring: Ring) -> Non
 
 
 @pytest.mark.anyio
+async def test_another_level_shows_what_there_is_from_the_first_record_on(live: Live, ring: Ring) -> None:
+    for number in range(12):
+        log.log(logging.WARNING if number % 2 else logging.INFO, "thing %d", number)
+    await live.press("8")
+    await live.until("▸ .*thing 11")
+    await live.press("l")
+    await live.until(r"Message +│\n│   .*thing 1 ")
+    await live.until("▸ .*thing 11")
+    await live.press("l")
+    await live.until("Log  error and above")
+    assert "thing" not in live.shown.text
+    await live.press("l", "l")
+    await live.until("▸ .*thing 11")
+
+
+@pytest.mark.anyio
 async def test_it_is_searched_and_read_where_one_is_while_more_comes(live: Live, ring: Ring) -> None:
     for number in range(50):
         log.info("thing %d is %s", number, "odd" if number % 10 == 3 else "even")
