@@ -118,15 +118,16 @@ def _coming(job: wire.Job | None, now: datetime) -> Iterator[Line]:
     if job is None:
         yield label, Piece("nothing waits", Tone.DIM)
         return
-    again = f"try {job.tries + 1}" if job.tries and job.state == "waiting" else ""
-    if job.state == "running":
-        again = f"try {job.tries}, now"
-    elif job.not_before > now:
-        again = f"{again or 'first try'} at {_clock(job.not_before, now)}"
-    text = f"changes {shown(job.key)}  {again}".rstrip()
-    yield label, Piece(text)
+    yield label, Piece(f"changes {shown(job.key)}  {_when(job, now)}")
     if job.last_error:
         yield Piece(" " * _LABEL), Piece(f"▲ {shown(job.last_error)}", Tone.WARN)
+
+
+def _when(job: wire.Job, now: datetime) -> str:
+    if job.state == "running":
+        return f"try {job.tries}, now"
+    again = f"try {job.tries + 1}" if job.tries else "first try"
+    return f"{again} at {_clock(job.not_before, now)}" if job.not_before > now else f"{again}, due now"
 
 
 def _rate(told: Told, width: int) -> Line:
