@@ -75,6 +75,10 @@ class ActionRunner:
             tasks.start_soon(self._plan_loop)
             tasks.start_soon(self._work_loop)
 
+    def wake(self) -> None:
+        """Looks for jobs at once."""
+        self._alarm.set(0.0)
+
     # planning
 
     async def _plan_loop(self) -> None:

@@ -56,6 +56,7 @@ class Engine:
         self.meter = Meter()
         self._sources = sources
         self._actions = actions
+        self._runners = [ActionRunner(tools.store, action, tools.owner) for action in actions]
         self._recorded = recorded
         self._root_check = root_check
         self._scopes: dict[UUID, anyio.CancelScope] = {}
@@ -72,8 +73,8 @@ class Engine:
             tasks.start_soon(self._heartbeat)
             if self._recorded is not None:
                 tasks.start_soon(self._tell_recorded, self._recorded)
-            for action in self._actions:
-                tasks.start_soon(ActionRunner(self.tools.store, action, self.tools.owner).run)
+            for runner in self._runners:
+                tasks.start_soon(runner.run)
             try:
                 yield self
             finally:
@@ -85,6 +86,11 @@ class Engine:
     def actions(self) -> Sequence[Action]:
         """Those that run while the engine does."""
         return self._actions
+
+    def wake_actions(self) -> None:
+        """Has every action look for jobs at once: some are to be done that nobody announced to it."""
+        for runner in self._runners:
+            runner.wake()
 
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Runs something beside the keepers, until the engine stops."""

@@ -36,7 +36,9 @@ async def one(service: Service, asked: Asked) -> wire.Job:
 
 
 async def retry_jobs(service: Service, asked: Asked) -> JobsHandled:
-    return JobsHandled.of(await retry(service.ledger.store, asked.body.ids))
+    handled = await retry(service.ledger.store, asked.body.ids)
+    service.engine.wake_actions()
+    return JobsHandled.of(handled)
 
 
 async def clear_jobs(service: Service, asked: Asked) -> JobsHandled:
