@@ -40,6 +40,7 @@ _NOTHING: Final = (
 _WIDEST: Final = 90  # cells over which numbers can be read with the name they belong to
 _LABEL: Final = 10  # cells for what a line is about
 _MOST_PAYLOAD: Final = 4000  # characters that are drawn
+_MOST_TOLD: Final = 50_000  # characters, of one that is opened
 
 
 class Wanted(NamedTuple):
@@ -201,4 +202,8 @@ def facts_of(one: wire.Job) -> list[tuple[str, str]]:
     told = one.fields()
     payload = told.pop("payload")
     facts = [(name.replace("_", " "), str(value)) for name, value in told.items() if value is not None]
-    return [*facts, ("payload", json.dumps(payload, ensure_ascii=False, indent=2))]
+    text = json.dumps(payload, ensure_ascii=False, indent=2)
+    if len(text) > _MOST_TOLD:
+        more = f"{len(text) - _MOST_TOLD:,} characters more: treeledger jobs show {one.id}"
+        text = f"{text[:_MOST_TOLD]}\n… and {more}"
+    return [*facts, ("payload", text)]

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import Live
 from support import until
+from test_work_pictures import job as made
 
 from treeledger.model import Cursor, Job, JobState, NewJob
+from treeledger.tui import job_texts
 from treeledger.tui.rows import AT_ONCE, Mark, Rows
 
 ERROR = "phone.example answered 404 Not Found\x1b[31m"
@@ -73,6 +75,12 @@ def test_going_down_reads_all_rows_and_then_knows_that_there_are_no_more() -> No
 def test_a_few_rows_are_read_by_one_question() -> None:
     rows = look(Rows[Item](), range(1, 50), 0)
     assert rows.part(20) == (Mark(0, None), 1)
+
+
+def test_a_payload_without_end_is_told_as_far_as_anybody_reads() -> None:
+    facts = dict(job_texts.facts_of(made(7, payload={"x": ["y" * 100] * 1000})))
+    assert len(facts["payload"]) < 51_000
+    assert facts["payload"].endswith("characters more: treeledger jobs show 7")
 
 
 # --- on a real engine ----------------------------------------------------------------------------
