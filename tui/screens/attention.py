@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.containers import Container
 from textual.widget import Widget
 
 from treeledger import wire
@@ -27,14 +28,14 @@ class AttentionPage(Deciding):
     """What waits, and the chosen one of it."""
 
     CSS_PATH = "attention.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         *Deciding.BINDINGS,
         Binding("escape", "back", "Back", key_display="esc"),
     ]
 
     def body(self) -> Iterable[Widget]:
-        yield Listing(id="waiting")
-        yield KeyedPane(id="matter")
+        yield Container(Listing(id="waiting"), KeyedPane(id="matter"), id="both")
         yield Approval()
 
     def on_mount(self) -> None:
@@ -50,7 +51,8 @@ class AttentionPage(Deciding):
 
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
         waiting = self.query_one("#waiting", Listing)
-        waiting.styles.height = max(1, len(snapshot.waiting)) + _AROUND
+        is_wide = self.has_class("-wide")
+        waiting.styles.height = "100%" if is_wide else max(1, len(snapshot.waiting)) + _AROUND
         waiting.show(WaitingTable(in_order(snapshot.waiting), now))
         waiting.entitle(title(snapshot.waiting))
         self.draw()

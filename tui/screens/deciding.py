@@ -14,6 +14,7 @@ from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
 from treeledger.tui import matters
+from treeledger.tui.file_details import copyable
 from treeledger.tui.matters import HeldMatter, Matter, subject
 from treeledger.tui.screens.page import Page
 from treeledger.tui.screens.questions import Confirm
@@ -211,8 +212,9 @@ class Deciding(Page):
     def to_clipboard(self, one: wire.Waiting, paths: Sequence[str], which: str = "") -> None:
         """Puts paths on the clipboard, below the root of their repository."""
         repository = self.dashboard.snapshot.repository(one.repository)
-        root = "" if repository is None else f"{repository.root.rstrip('/')}/"
-        self.app.copy_to_clipboard("\n".join(shown(root + path).rstrip("/") for path in paths))
+        if repository is None:
+            return
+        self.app.copy_to_clipboard("\n".join(copyable(repository.root, path).rstrip("/") for path in paths))
         many = "1 path is" if len(paths) == 1 else f"{len(paths):,} paths are"
         self.notify(f"{many} on the clipboard{f': {which}' if which else ''}.", markup=False)
 

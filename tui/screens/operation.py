@@ -16,6 +16,7 @@ from treeledger.api.routing import Page as Listed
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
 from treeledger.tui import texts
+from treeledger.tui.file_details import copyable
 from treeledger.tui.model import Snapshot
 from treeledger.tui.operation_texts import operation_lines, progress_of
 from treeledger.tui.problem_texts import ProblemTable, met_by, problem_lines, summary
@@ -121,7 +122,5 @@ class OperationPage(Page):
 
     def action_copy(self) -> None:
         repository = self.dashboard.snapshot.repository(self._one.repository)
-        if (problem := self.chosen) is not None:
-            root = "" if repository is None else f"{repository.root.rstrip('/')}/"
-            self.app.copy_to_clipboard(shown(root + problem.path))
-            self.notify("1 path is on the clipboard.", markup=False)
+        if (problem := self.chosen) is not None and repository is not None:
+            self.dashboard.to_clipboard(copyable(repository.root, problem.path))

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.containers import Container
 from textual.widget import Widget
 
 from treeledger import wire
@@ -30,6 +31,7 @@ class OperationsPage(Page):
 
     name_of_mode = "operations"
     CSS_PATH = "operations.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "enter",
@@ -58,8 +60,7 @@ class OperationsPage(Page):
         self._rows = 0
 
     def body(self) -> Iterable[Widget]:
-        yield Listing(id="operations", follows=True)
-        yield Pane(id="operation")
+        yield Container(Listing(id="operations", follows=True), Pane(id="operation"), id="both")
 
     def on_mount(self) -> None:
         self.query_one("#operations").focus()
