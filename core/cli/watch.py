@@ -97,7 +97,8 @@ async def _keep(ledger: Ledger, printer: Printer, only: Sequence[Repository] | N
             async with ledger.started(ids, command="watch") as engine:
                 printer.greet(None)
                 engine.start(partial(answer, ledger, engine, "watch"))
-                engine.start(partial(supervised, "attention", Attention(ledger, engine).follow))
+                waits = Attention(ledger, engine, actions=[action.name for action in engine.actions])
+                engine.start(partial(supervised, "attention", waits.follow))
                 await anyio.sleep_forever()
         except EngineLocked:
             if printer.through is None and not is_first:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from executable import Executable, Running, grown, until
+from receiver import receiving
 from test_equality import in_ledger, on_disk
 
 WATCHING = "^(tree|large): watching, "  # after the startup scan
@@ -216,6 +217,23 @@ def test_rules_added_elsewhere_hold_at_once(treeledger: Executable, tree: Path) 
         (tree / "new.txt").write_text("new")
         running.until(r"added +new\.txt")
     assert treeledger("files", "-0").out == b"new.txt\0old.txt\0"
+
+
+def test_dead_jobs_of_its_actions_wait_for_a_person(treeledger: Executable, tree: Path) -> None:
+    with receiving() as phone:
+        phone.answers.append((400, {}))
+        file = treeledger.home / "plugins.toml"
+        file.write_text(f'[plugins.phone]\nuse = "webhook"\nurl = "{phone.url}"\n')
+        file.chmod(0o600)
+        with treeledger.started("--config", file, "watch", tree) as running:
+            running.until(WATCHING)
+            until(lambda: waiting(treeledger) == ["dead_job:phone"], "noted that it waits")
+
+
+def waiting(treeledger: Executable) -> list[str]:
+    """The keys of what waits, as an engine noted it."""
+    with closing(sqlite3.connect(treeledger.ledger)) as ledger:
+        return [key for (key,) in ledger.execute("SELECT key FROM attention WHERE over_at IS NULL")]
 
 
 def test_without_a_terminal_it_prints_plain_lines(treeledger: Executable, tree: Path) -> None:
