@@ -149,7 +149,8 @@ def _rows(matter: Matter | None, width: int, room: int, now: datetime) -> list[L
         return []
     lines = [table.heading(width), *(table.line(n, width, marked=False) for n in range(shown_rows))]
     if not fits:
-        lines.append((Piece(f"  {table.rest(shown_rows)}; enter shows all", Tone.DIM),))
+        rest = texts.wrapped(f"{table.rest(shown_rows)}; enter shows all", max(1, width - 2), 1)[0]
+        lines.append((Piece(f"  {rest}", Tone.DIM),))
     return lines
 
 
