@@ -8,10 +8,8 @@ from urllib.parse import quote
 
 from treeledger import wire
 from treeledger.answers import (
-    CorruptedFile,
     Duplicates,
     FileExplanation,
-    HeldContents,
     HeldFile,
     PathRule,
     RecordDetails,
@@ -21,6 +19,7 @@ from treeledger.answers import (
     Status,
 )
 from treeledger.api.routing import Page
+from treeledger.matter_answers import CorruptedFile, HeldContents
 from treeledger.model import JobState
 from treeledger.transport import Transport
 from treeledger.wire_events import Changes, LogLevel, LogPage

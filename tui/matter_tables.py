@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from treeledger import wire
-from treeledger.answers import CorruptedFile, HeldFolder
+from treeledger.matter_answers import CorruptedFile, HeldFolder
 from treeledger.names import shown
 from treeledger.tui import texts
 from treeledger.tui.columns import Column, heading, row_line, widths

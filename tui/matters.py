@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from treeledger import wire
-from treeledger.answers import CorruptedFile, HeldContents, HeldFile
+from treeledger.answers import HeldFile
 from treeledger.api.routing import Page
 from treeledger.client import Client
 from treeledger.errors import TreeledgerError
+from treeledger.matter_answers import CorruptedFile, HeldContents
 from treeledger.model import JobState
 from treeledger.units import parse_duration, show_duration
 

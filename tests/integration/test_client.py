@@ -16,7 +16,6 @@ import anyio
 import pytest
 from support import Tree, tree_on, until
 
-from treeledger.answers import Place
 from treeledger.api.server import serving
 from treeledger.api.service import Service
 from treeledger.client import Client
@@ -31,6 +30,7 @@ from treeledger.errors import (
     TreeledgerError,
     UsageError,
 )
+from treeledger.matter_answers import Place
 from treeledger.model import Cursor, HashState, JobState, NewJob, Problem, ProblemCode
 from treeledger.names import stored_from_bytes
 from treeledger.testing.store_shelf import Shelf

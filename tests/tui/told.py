@@ -9,9 +9,10 @@ from typing import Any
 from values import NOW
 
 from treeledger import wire
-from treeledger.answers import CorruptedFile, HeldContents, HeldFolder, Place, Setting
+from treeledger.answers import Setting
 from treeledger.api.routing import Page
 from treeledger.errors import NotFound
+from treeledger.matter_answers import CorruptedFile, HeldContents, HeldFolder, Place
 
 FOLDERS = [
     HeldFolder(name="2016", files=41_022, bytes=612 * 10**9, whole=True, elsewhere=0),

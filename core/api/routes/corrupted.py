@@ -5,11 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from treeledger import corrupted
-from treeledger.answers import CorruptedFile
 from treeledger.api.routes.common import by_id, wanted_id
 from treeledger.api.routes.paging import Text, page, place
 from treeledger.api.routing import Asked, Page, Paged, Route
 from treeledger.api.service import Service
+from treeledger.matter_answers import CorruptedFile
 from treeledger.protocols import ProblemPlace
 
 

@@ -7,12 +7,13 @@ from typing import Annotated
 import msgspec
 
 from treeledger import wire
-from treeledger.answers import HeldContents, HeldFile
+from treeledger.answers import HeldFile
 from treeledger.api.routes.common import by_id, id_in
 from treeledger.api.routes.paging import page, place, sorted_page
 from treeledger.api.routing import Asked, Form, Page, Paged, Right, Route
 from treeledger.api.service import Service
 from treeledger.holds import contents_of, decide, held_deletion
+from treeledger.matter_answers import HeldContents
 from treeledger.model import HeldDeletion, HoldStatus
 from treeledger.wire_asked import Number
 
