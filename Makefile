@@ -8,7 +8,7 @@
 # make soak           half an hour of a daemon with fifty readers, on each store
 # make bench          what is fast, against whom, and by how much, written into benchmarks/RESULTS.md
 # make bench-quick    in two minutes: what became slower than benchmarks/RESULTS.md says
-# make pictures       the pictures of README.md and docs/tui.md, as the program draws them now
+# make pictures       the pictures of README.md and docs/tui.md, and its tables of keys, as the program has them now
 # make migrate-up     bring the ledger's schema up to date
 
 BIN := .venv/bin
@@ -72,6 +72,7 @@ bench-quick: .venv/installed-dev
 pictures: .venv/installed-dev
 	$(BIN)/python docs/images/make.py
 	$(BIN)/python docs/images/dashboard.py
+	$(BIN)/python docs/keys.py
 
 migrate-up: .venv/installed
 	$(BIN)/treeledger migrate up
