@@ -21,6 +21,9 @@ from executable import Executable, Running, until
 TOKEN = "0123456789abcdef-web"
 
 
+pytestmark = pytest.mark.slow
+
+
 def photos(home: Path) -> Path:
     folder = home / "photos"
     folder.mkdir()

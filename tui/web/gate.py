@@ -48,4 +48,4 @@ class Gate:
 
 
 def _are_equal(given: str, known: str) -> bool:
-    return hmac.compare_digest(given.encode(errors="surrogateescape"), known.encode())
+    return hmac.compare_digest(given.encode(errors="backslashreplace"), known.encode())
