@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const AGAIN = 1000; // milliseconds between two looks whether the server is back
+  const AGAIN = 1000; // milliseconds between two looks: whether the server is back, which ground is drawn
   const WORDS = {
     1000: "You left the dashboard. The engine goes on as it did.",
     4001: "The dashboard ended by an error. The terminal of the server says more.",
@@ -41,6 +41,14 @@
     }
   }
 
+  // The strip below the last line, which has no room for another, goes with it.
+  function blend() {
+    const drawn = terminal.querySelector("canvas.xterm-text-layer");
+    if (!drawn?.height) return;
+    const [red, green, blue, alpha] = drawn.getContext("2d").getImageData(1, drawn.height - 2, 1, 1).data;
+    if (alpha) terminal.style.background = `rgb(${red} ${green} ${blue})`;
+  }
+
   terminal.dataset.sessionWebsocketUrl = new URL("ws", location.href).href.replace(/^http/, "ws");
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
   again.addEventListener("click", () => location.reload());
@@ -52,5 +60,6 @@
   Promise.allSettled(fonts).then(() => {
     open();
     focus();
+    setInterval(blend, AGAIN);
   });
 })();
