@@ -13,11 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from warm import Server
+import warm
 
 COMMAND = (sys.executable, "-m", "treeledger")
 WITHIN = 60.0  # seconds that anything may take on a busy machine
@@ -68,11 +67,6 @@ def grown(root: Path) -> Path:
     return root
 
 
-@cache
-def _server() -> Server:
-    return Server(Executable(Path("/")).environ())
-
-
 class Executable:
     """treeledger with nothing configured, in the empty home `home`."""
 
@@ -105,35 +99,23 @@ class Executable:
         without_roots_rights: bool = False,
     ) -> Done:
         """Runs a command in `home`; fails unless the exit code is `code`, or on a traceback."""
-        run = (self._cold if without_roots_rights else self._warm)(arguments, self.environ(environ))
+        if sys.platform == "linux" and not without_roots_rights:
+            run = warm.run(warm.Program(arguments, self.home, self.environ(environ)), WITHIN)
+        else:
+            begin = (sys.executable, "-c", _WITHOUT_ROOTS_RIGHTS) if without_roots_rights else ()
+            run = subprocess.run(
+                [*begin, *COMMAND, *arguments],
+                cwd=self.home,
+                env=self.environ(environ),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=WITHIN,
+                check=False,
+            )
         done = Done(run.returncode, run.stdout, run.stderr.decode())
         assert "Traceback" not in done.err, done.err
         assert done.code == code, done
         return done
-
-    def _warm(
-        self, arguments: Sequence[str | bytes | Path], environ: dict[str, str]
-    ) -> subprocess.CompletedProcess[bytes]:
-        """In a process that need import nothing, if there can be one."""
-        if sys.platform != "linux" or not _server().can_run(environ):
-            return self._cold(arguments, environ, begin=())
-        return _server().run([os.fsdecode(one) for one in arguments], self.home, environ, WITHIN)
-
-    def _cold(
-        self,
-        arguments: Sequence[str | bytes | Path],
-        environ: dict[str, str],
-        begin: Sequence[str] = (sys.executable, "-c", _WITHOUT_ROOTS_RIGHTS),
-    ) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [*begin, *COMMAND, *arguments],
-            cwd=self.home,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=WITHIN,
-            check=False,
-        )
 
     def shell(self, script: str, **environ: str) -> Done:
         """Runs a shell script in which `treeledger` is the executable; `code` is that of the script."""

@@ -1,8 +1,8 @@
-"""Commands in processes that are forked from one that has imported treeledger already.
+"""Programs in processes that are forked from one that has imported treeledger already.
 
-A test that runs twenty commands would else spend its time on importing the same modules twenty times. A
+Tests that run hundreds of commands would else spend their time on importing the same modules again. A
 forked process has of its own what a started one has: arguments, folder, environment, streams, exit code.
-How the program starts from nothing is for those that run on: `Executable.started` starts an interpreter.
+How the program starts from nothing is for those that need a terminal: `Executable.started`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import selectors
 import signal
 import socket
@@ -21,19 +22,68 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from multiprocessing import process
 from pathlib import Path
+from typing import NamedTuple
 
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "TZ")  # variables that an interpreter reads as it begins
 _NEVER = ("treeledger.__main__", "treeledger.testing", "treeledger.tui")  # what no command imports
+_INTEGER = 4  # bytes
 
 
-class Server:
-    """The process that others are forked from, with an environment; it ends with this one."""
+class Program(NamedTuple):
+    """What is to run: treeledger, or the script of this path, with what is its own."""
+
+    arguments: Sequence[str | bytes | Path]
+    cwd: Path
+    environ: Mapping[str, str]
+    script: Path | None = None
+
+    def encoded(self) -> bytes:
+        arguments = [os.fsdecode(one) for one in self.arguments]
+        script = str(self.script) if self.script else ""
+        return json.dumps((arguments, str(self.cwd), dict(self.environ), script)).encode() + b"\n"
+
+
+class Process:
+    """As `subprocess.Popen`, of a process that is another's child."""
+
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._connection = connection  # tells the exit code; the pid is kept until it is closed
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code, negative if a signal ended it. Raises TimeoutExpired after so many seconds."""
+        if self.returncode is None:
+            if not select.select([self._connection], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+            self.returncode = _integer(self._connection)
+            self._connection.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class _Server:
+    """The process that others are forked from; it ends with this one."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._at_start = _read_at_start(environ)
         self._socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
             self._process = subprocess.Popen(
@@ -44,54 +94,59 @@ class Server:
                 pass_fds=[its.fileno()],
                 start_new_session=True,
             )
-        atexit.register(self.end)
+        atexit.register(self._end)
 
-    def end(self) -> None:
+    def _end(self) -> None:
         self._socket.close()
         self._process.communicate()
 
-    def can_run(self, environ: Mapping[str, str]) -> bool:
-        """Whether an interpreter that begins with this environment is like this one."""
-        return _read_at_start(environ) == self._at_start
-
-    def run(
-        self, arguments: Sequence[str], cwd: Path, environ: Mapping[str, str], within: float
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Runs treeledger to its end. After `within` seconds it is killed, and TimeoutExpired raised."""
-        (out, to_out), (err, to_err) = os.pipe(), os.pipe()
+    def start(self, program: Program, out: int, err: int) -> Process:
         mine, its = socket.socketpair()
-        with mine, open(out, "rb") as printed, open(err, "rb") as complained:
-            socket.send_fds(self._socket, [b"."], [its.fileno(), to_out, to_err])
-            its.close()
-            os.close(to_out)
-            os.close(to_err)
-            with mine.makefile("rw") as line:
-                line.write(json.dumps((list(arguments), str(cwd), dict(environ))) + "\n")
-                line.flush()
-                pid = int(line.readline())
-                try:
-                    texts = _read([printed.fileno(), complained.fileno()], within)
-                except TimeoutError:
-                    os.kill(pid, signal.SIGKILL)
-                    raise subprocess.TimeoutExpired(list(arguments), within) from None
-                return subprocess.CompletedProcess(list(arguments), int(line.readline()), *texts)
+        with its:
+            socket.send_fds(self._socket, [b"."], [its.fileno(), out, err])
+        mine.sendall(program.encoded())
+        return Process(_integer(mine), mine)
 
 
-def _read_at_start(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if name.startswith(_READ_AT_START)}
+@cache
+def _server(at_start: frozenset[tuple[str, str]]) -> _Server:
+    kept = ("PATH", "HOME", "TMPDIR")
+    return _Server({**{name: os.environ[name] for name in kept if name in os.environ}, **dict(at_start)})
+
+
+def start(program: Program, out: int, err: int) -> Process:
+    """Starts a program, with nothing to read; `out` and `err` are descriptors of its streams."""
+    at_start = {item for item in program.environ.items() if item[0].startswith(_READ_AT_START)}
+    return _server(frozenset(at_start)).start(program, out, err)
+
+
+def run(program: Program, within: float) -> subprocess.CompletedProcess[bytes]:
+    """Runs a program to its end. After `within` seconds it is killed, and TimeoutExpired raised."""
+    (out, to_out), (err, to_err) = os.pipe(), os.pipe()
+    with open(out, "rb") as printed, open(err, "rb") as complained:
+        started = start(program, to_out, to_err)
+        os.close(to_out)
+        os.close(to_err)
+        try:
+            texts = _read([printed.fileno(), complained.fileno()], within)
+            return subprocess.CompletedProcess(list(program.arguments), started.wait(within), *texts)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+            raise
 
 
 def _read(descriptors: Sequence[int], within: float) -> list[bytes]:
-    """All that comes from each until its end. Raises TimeoutError."""
+    """All that comes from each until its end. Raises TimeoutExpired."""
     end = time.monotonic() + within
     texts = {descriptor: bytearray() for descriptor in descriptors}
     with selectors.DefaultSelector() as selector:
         for descriptor in descriptors:
             selector.register(descriptor, selectors.EVENT_READ)
         while selector.get_map():
-            ready = selector.select(end - time.monotonic())
+            ready = selector.select(max(0.0, end - time.monotonic()))
             if not ready:
-                raise TimeoutError
+                raise subprocess.TimeoutExpired("treeledger", within)
             for key, _ in ready:
                 piece = os.read(key.fd, 65536)
                 texts[key.fd] += piece
@@ -100,23 +155,74 @@ def _read(descriptors: Sequence[int], within: float) -> list[bytes]:
     return [bytes(text) for text in texts.values()]
 
 
+def _encoded(number: int) -> bytes:
+    return number.to_bytes(_INTEGER, "big", signed=True)
+
+
+def _integer(connection: socket.socket) -> int:
+    """Raises EOFError if the server has ended."""
+    if len(told := connection.recv(_INTEGER, socket.MSG_WAITALL)) < _INTEGER:
+        raise EOFError
+    return int.from_bytes(told, "big", signed=True)
+
+
 # --- in the process that others are forked from ------------------------------------------------------
 
 
-def serve(asked: socket.socket) -> None:
-    """Forks a process for whoever asks. Returns in what is to be treeledger, and where nobody asks."""
+def serve(asked: socket.socket) -> str:
+    """Forks a process for whoever asks. Returns in that process, with its script; ends if nobody asks."""
     _import_all()
     gc.freeze()
-    while True:
-        _, given, _, _ = socket.recv_fds(asked, 1, 3)
-        _reap()
-        if not given:
-            sys.exit()
-        if os.fork() == 0:
-            asked.close()
-            return _watch_over(*given)
-        for descriptor in given:
-            os.close(descriptor)
+    with selectors.PollSelector() as selector:  # whose state is not shared with what is forked
+        selector.register(asked, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is not asked:
+                    _tell(selector, key)
+                    continue
+                _, given, _, _ = socket.recv_fds(asked, 1, 3)
+                if not given:
+                    sys.exit()
+                connection = socket.socket(fileno=given[0])
+                if pid := os.fork():
+                    connection.sendall(_encoded(pid))
+                    selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(pid, connection))
+                    os.close(given[1])
+                    os.close(given[2])
+                    continue
+                for other in list(selector.get_map().values()):
+                    _forget(selector, other)
+                    if other.data is not None:
+                        other.data.connection.close()
+                return _become(connection, *given[1:])
+
+
+class _Child(NamedTuple):
+    pid: int
+    connection: socket.socket
+
+
+def _tell(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    """Tells how a process ended; or lets it go, once nobody will send it a signal any more."""
+    child: _Child = key.data
+    _forget(selector, key)
+    if key.fileobj is child.connection:
+        os.waitpid(child.pid, 0)
+        return
+    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+    with suppress(ConnectionError):
+        child.connection.sendall(_encoded(code))
+    selector.register(child.connection, selectors.EVENT_READ, child)
+
+
+def _forget(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    selector.unregister(key.fileobj)
+    if isinstance(key.fileobj, socket.socket):
+        key.fileobj.close()
+    else:
+        os.close(key.fd)
 
 
 def _import_all() -> None:
@@ -129,36 +235,25 @@ def _import_all() -> None:
     assert len(os.listdir("/proc/self/task")) == 1, "a process with threads cannot be forked"
 
 
-def _reap() -> None:
-    """Lets those go that have watched over a command to its end."""
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-
-
-def _watch_over(answers: int, out: int, err: int) -> None:
-    """Returns in a process of its own, which has become what was asked for; the first tells how it ends."""
-    with socket.socket(fileno=answers) as connection, connection.makefile("rw") as line:
-        arguments, cwd, environ = json.loads(line.readline())
-        pid = os.fork()
-        if pid:
-            os.close(out)
-            os.close(err)
-            print(pid, file=line, flush=True)
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            with suppress(BrokenPipeError):
-                print(code, file=line, flush=True)
-            os._exit(0)
+def _become(connection: socket.socket, out: int, err: int) -> str:
+    """This process is from now on what is asked for; its script."""
+    with connection, connection.makefile("rb") as lines:
+        arguments, cwd, environ, script = json.loads(lines.readline())
     for descriptor, standard in ((out, 1), (err, 2)):
         os.dup2(descriptor, standard)
         os.close(descriptor)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environ)
+    process.ORIGINAL_DIR = cwd
+    sys.path[0] = os.path.dirname(script) or cwd
     sys.argv[1:] = arguments
-    sys.path[0] = process.ORIGINAL_DIR = cwd  # as `python -m` has it
+    return str(script)
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_module("treeledger", run_name="__main__", alter_sys=True)
+    script = serve(socket.socket(fileno=int(sys.argv[1])))
+    if script:
+        runpy.run_path(script, run_name="__main__")
+    else:
+        runpy.run_module("treeledger", run_name="__main__", alter_sys=True)

@@ -64,6 +64,16 @@ def _wrap(where: str, when: str, reached: Reached) -> None:
     setattr(owner, name, _wrapped(function, before, after))
 
 
+def _replace_imported(where: str) -> None:
+    """Puts what wraps a function to wherever the function was imported before."""
+    module, _, name = where.partition(":")
+    wrapped = getattr(sys.modules[module], name)
+    for importer in [one for name, one in sys.modules.items() if name.startswith("treeledger.")]:
+        for name, value in list(vars(importer).items()):
+            if value is wrapped.__wrapped__:
+                setattr(importer, name, wrapped)
+
+
 def _wrapped(function: Any, before: Reached, after: Reached) -> Any:
     if inspect.iscoroutinefunction(function):
 
@@ -109,6 +119,8 @@ def _act(action: str) -> None:
 def main() -> None:
     where, when, nth, action, *arguments = sys.argv[1:]
     arm(where, when, int(nth), lambda: _act(action))
+    if not where.startswith("sql:") and "." not in where.partition(":")[2]:
+        _replace_imported(where)
     from treeledger.cli.main import main as treeledger
 
     sys.argv = ["treeledger", *arguments]

@@ -52,7 +52,7 @@ async def test_no_memory_to_write(victim: Victim, how: str, stage: Stage) -> Non
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("spare", [0, 2**21, 2**24])
 async def test_no_memory_to_hash(victim: Victim, spare: int) -> None:
-    with victim.live(before(APPLY), "SIGCONT") as running:
+    with victim.live(before(APPLY), "SIGCONT", cold=True) as running:
         limit_memory(running, spare)
         for n in range(6):
             victim.write(f"large{n}", str(n) * (17 * 2**20))

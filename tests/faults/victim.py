@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import warm
 from support import WITHIN, Tree, assert_true, on_disk
 
 from treeledger.ledger import Ledger
@@ -19,6 +20,7 @@ from treeledger.model import FileRecord, HashState, SyncOperation
 
 FAILPOINT = Path(__file__).parent / "failpoint.py"
 KILLED = -9
+Process = subprocess.Popen[bytes] | warm.Process
 
 
 class Stage(NamedTuple):
@@ -99,10 +101,10 @@ class Victim:
         assert running.ended.code == KILLED
 
     @contextmanager
-    def live(self, stage: Stage, action: str) -> Iterator[Running]:
+    def live(self, stage: Stage, action: str, *, cold: bool = False) -> Iterator[Running]:
         """A running `watch`, to which something happens when what the body does leads to a stage."""
         armed = self.home / "armed"
-        with self.started(stage, action, "watch", self.root, armed=armed) as running:
+        with self.started(stage, action, "watch", self.root, armed=armed, cold=cold) as running:
             running.until("watching, ")
             armed.touch()
             yield running
@@ -115,28 +117,34 @@ class Victim:
         *arguments: str | Path,
         armed: Path | None = None,
         begin: Callable[[], None] | None = None,
+        cold: bool = False,
     ) -> Iterator[Running]:
         """A command that is waited for after the body.
 
         `armed`: the stage counts once this file exists. `begin` is called in the process before it starts.
+        `cold`: it imports what it needs itself, as it does with `begin`.
         """
         reached = self.home / "reached"
         reached.unlink(missing_ok=True)
-        command = [sys.executable, FAILPOINT, stage.where, stage.when, str(stage.nth), action, *arguments]
+        given = [stage.where, stage.when, str(stage.nth), action, *arguments]
         environ = {**self.environ, "FAILPOINT_REACHED": str(reached)}
         if armed is not None:
             armed.unlink(missing_ok=True)
             environ["FAILPOINT_ARMED"] = str(armed)
         with (self.home / "said").open("w+") as said:
-            process = subprocess.Popen(
-                command,
-                cwd=self.home,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                preexec_fn=begin,
-            )
+            if cold or begin is not None or sys.platform != "linux":
+                process: Process = subprocess.Popen(
+                    [sys.executable, FAILPOINT, *given],
+                    cwd=self.home,
+                    env=environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                    preexec_fn=begin,
+                )
+            else:
+                program = warm.Program(given, self.home, environ, FAILPOINT)
+                process = warm.start(program, said.fileno(), said.fileno())
             running = Running(process, self.home / "said", reached)
             try:
                 yield running
@@ -171,7 +179,7 @@ class Ended(NamedTuple):
 class Running:
     """A process on its way to its stage."""
 
-    def __init__(self, process: subprocess.Popen[bytes], said: Path, reached: Path) -> None:
+    def __init__(self, process: Process, said: Path, reached: Path) -> None:
         self.process = process
         self.ended: Ended
         self._said = said
