@@ -4,7 +4,7 @@
 # make check          linters, types, import contracts
 # make reliability    the fault matrix, written into docs/reliability.md
 # make oracle         2,000 random sequences of file operations on each store; then all must be equal
-# make stress         ten minutes of faults and full speed on each store
+# make stress         ten minutes of faults and full speed on each store; what `make test` tries, many times over
 # make soak           half an hour of a daemon with fifty readers, on each store
 # make bench          what is fast, against whom, and by how much, written into benchmarks/RESULTS.md
 # make bench-quick    in two minutes: what became slower than benchmarks/RESULTS.md says
@@ -57,6 +57,8 @@ oracle: .venv/installed-dev
 	done; for pid in $$pids; do wait $$pid || status=1; done; exit $$status
 
 stress: .venv/installed-dev
+	$(BIN)/python -m pytest tests/contracts/test_gitignore.py -m stress
+	TREELEDGER_FUZZ=100 $(BIN)/python -m pytest tests/acceptance/test_api_fuzz.py
 	$(BIN)/python -m pytest tests/faults/test_stress.py -m stress -s
 
 soak: .venv/installed-dev
