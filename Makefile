@@ -14,7 +14,7 @@
 BIN := .venv/bin
 PYTHON ?=
 TREE := build/check
-JOBS ?= 3
+JOBS ?= 4
 
 .PHONY: install run test check reliability oracle stress soak bench bench-quick pictures migrate-up
 .DELETE_ON_ERROR:
@@ -28,7 +28,7 @@ run: .venv/installed
 
 # The tests wait more than they work, so there are more workers than cores.
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not stress and not machine'
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not stress and not machine'
 	$(BIN)/python -m pytest -m machine
 
 check: .venv/installed-dev
