@@ -79,7 +79,7 @@ async def test_duplicates_are_told_by_what_they_waste(live: Live) -> None:
     await live.until("31 by path")
     for name in ("a", "b", "c"):
         live.tree.write(f"copies/{name}", "the same " * 100)
-    await live.tree.until_equal()
+        await live.tree.until_equal()
     await live.press("d")
     await live.until(r"1 by waste(.|\n)*▸ +1.8 kB +3 +900 B +copies/a")
     await live.press("enter")
