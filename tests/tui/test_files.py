@@ -44,6 +44,7 @@ async def test_files_are_found_as_one_types(live: Live) -> None:
     await opened(live)
     await live.press("slash", *"NOTES")
     await live.until(r"▸ notes.txt(.|\n)*NOTES")
+    await live.until(r"^ esc Back$")  # all other keys are letters now
     assert ".jpg" not in live.shown.text
     await live.press("enter", "slash", *["backspace"] * 5, *"2024/2?.jpg", "down")
     await live.until(r"10 by path")

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len
 from textual import events
 from textual.screen import Screen
+from textual.widgets import Input
 
 from treeledger.tui.texts import Line, Piece, Tone
 from treeledger.tui.widgets.pane import Pane
@@ -70,9 +71,10 @@ class Keys(Pane):
         if not (self.is_attached and screen is self.screen and screen.app.app_focus):
             return
         by_action: dict[str, Key] = {}
+        is_typed = isinstance(screen.focused, Input)
         for _, binding, enabled, _ in screen.active_bindings.values():
-            if binding.show and enabled:
-                label = screen.app.get_key_display(binding)
+            label = screen.app.get_key_display(binding)
+            if binding.show and enabled and not (is_typed and len(label) == 1):  # that one is a letter now
                 by_action.setdefault(binding.action, Key(binding.key, label, binding.description))
         self._keys = list(by_action.values())
         self.show(lambda width: (keys_line(fitting(self._keys, width)),))
