@@ -7,15 +7,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from treeledger.errors import StoreDataError, StoreError, StoreUnavailable, StoreVersionError, UsageError
 from treeledger.migrations import Scripted, scripts
+from treeledger.plugins.sql.work import Work
 from treeledger.plugins.sqlite import stores
 from treeledger.plugins.sqlite.place import path_of, refuse_network
 from treeledger.plugins.sqlite.reader import SqliteReader
@@ -233,6 +236,62 @@ async def test_reading_does_not_wait_for_a_writer(store: SqliteStore, path: Path
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("DELETE FROM file_records")
         assert await shelf.paths() == ["a"]
+
+
+@pytest.mark.anyio
+async def test_reading_does_not_wait_for_who_looks_at_much(store: SqliteStore) -> None:
+    shelf = await Shelf.new(store)
+    await shelf.add("a", "b")
+    is_over = threading.Event()
+
+    def at_length() -> Work[str]:
+        assert is_over.wait(60)
+        return "over"
+        yield  # nothing is asked
+
+    found: list[str] = []
+
+    async def browse() -> None:
+        found.append(await store.session.browse(at_length()))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(browse)
+        try:
+            with anyio.fail_after(30):
+                assert len(await store.files(FileQuery())) == 2
+                await shelf.put("c")
+            assert found == []
+        finally:
+            is_over.set()
+    assert found == ["over"]
+
+
+@pytest.mark.anyio
+async def test_who_looks_at_much_does_not_hold_up_the_end(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    begun = threading.Event()
+
+    def at_length() -> Work[None]:
+        connection = store.session._browser._connection
+        assert connection is not None
+        connection.set_progress_handler(begun.set, 1000)  # while the statement runs
+        connection.execute(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT count(*) FROM n"
+        )
+        return
+        yield  # nothing is asked
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_interrupted, store, at_length)
+        await anyio.to_thread.run_sync(begun.wait)
+        with anyio.fail_after(30):
+            await store.aclose()
+
+
+async def _interrupted(store: SqliteStore, work: Callable[[], Work[None]]) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        await store.session.browse(work())
 
 
 @pytest.mark.anyio
