@@ -200,6 +200,20 @@ class Slow(Still):
             return Page(items=[record(1, f"found for {query['text']}")])
 
 
+class Paged(Still):
+    """One of two pages, that keeps the second one back."""
+
+    def __init__(self) -> None:
+        self.is_asked, self.may_answer = anyio.Event(), anyio.Event()
+
+    async def get(self, route: str, kind: type[Any], **query: Any) -> Page[Any]:
+        if query["after"] is None:
+            return Page(items=[record(1, "first")], next="first")
+        self.is_asked.set()
+        await self.may_answer.wait()
+        return Page(items=[record(2, "second")])
+
+
 class StillSource(Source):
     """Of an engine where nothing happens."""
 
@@ -254,6 +268,20 @@ async def test_what_is_typed_on_supersedes_what_was_asked_for() -> None:
         await shown.until("▸ found for note")
         assert client.asked == [None, "n", "note"]
         assert "1 by path" in shown.text
+
+
+async def test_the_page_of_a_listing_of_before_is_none_of_the_same_listing_begun_anew() -> None:
+    client = Paged()
+    app = Dashboard(nowhere, clock=frozen)
+    app.source = StillSource(client)
+    async with stage(app) as shown:
+        await shown.tell(Looked(status(), [repository()], [], 0))
+        await shown.press("3")
+        await client.is_asked.wait()
+        await shown.press(*"mmmm")
+        client.may_answer.set()
+        await shown.until("▸ first .*\n.* second .*")
+        await shown.until("2 by path")
 
 
 async def look(shown: Stage, name: str, size: tuple[int, int], keys: str) -> None:

@@ -121,13 +121,16 @@ class FilesPage(Page):
     # what is listed
 
     def on_screen_resume(self) -> None:
+        self._trouble = ""
         self._want(self._wanted._replace(repository=self.dashboard.chosen))  # that of Page is called, too
 
     def _want(self, wanted: Wanted) -> None:
-        """Lists other files from the first one on. What is being read is waited for, as the store would go on
-        with it anyway; only the comparison of all contents is not."""
-        if wanted == self._wanted and self._book.is_begun:
-            return
+        if wanted != self._wanted:
+            self._begin(wanted)
+
+    def _begin(self, wanted: Wanted) -> None:
+        """Lists files from the first one on. What is being read is waited for, as the store would go on with
+        it anyway; only the comparison of all contents is not."""
         if self._is_reading and self._read_for.duplicates and self._reader is not None:
             self._reader.cancel()
             self._reader = None
@@ -147,16 +150,17 @@ class FilesPage(Page):
     async def _read(self) -> None:
         try:
             while (gap := self._gap()) is not None:
-                wanted = self._read_for = self._wanted
+                wanted, book = self._wanted, self._book
+                self._read_for = wanted
                 if gap.number == 0:
                     self._head = self.dashboard.snapshot.head
                 page = await page_of(self.dashboard.source.client, wanted, gap)
-                if wanted != self._wanted:
-                    continue
+                if book is not self._book:
+                    continue  # what was asked for is not listed any more, or begun anew
                 if gap.rows is None:
-                    self._book = self._book.with_next(page.items, page.next)
+                    self._book = book.with_next(page.items, page.next)
                 else:
-                    self._book = self._book.with_page(gap.number, page.items)
+                    self._book = book.with_page(gap.number, page.items)
                 self.show_again()
         except TreeledgerError as error:
             self._trouble = shown(str(error))
@@ -260,8 +264,7 @@ class FilesPage(Page):
         self._want(self._wanted._replace(repository=self.dashboard.chosen))
 
     def action_refresh(self) -> None:
-        wanted, self._book = self._wanted, Book()
-        self._want(wanted)
+        self._begin(self._wanted)
 
     def action_back(self) -> None:
         """Ends the search, then what else was chosen, then leaves."""
