@@ -50,7 +50,7 @@ Matter = HeldMatter | CorruptedMatter | DeadMatter
 
 def subject(one: wire.Waiting) -> str:
     """The repository that it is about, else the action."""
-    return one.repository or one.key.rpartition(":")[2]
+    return one.repository or one.key.partition(":")[2].removeprefix("journal:")
 
 
 async def learnt(client: Client, one: wire.Waiting, before: Matter | None) -> AsyncGenerator[Matter, None]:

@@ -37,6 +37,10 @@ async def test_a_held_deletion_is_approved_by_its_number_and_by_nothing_else(liv
     live.tree.write("copies/07.jpg", "photo 7")
     await live.tree.until_present("copies/07.jpg")
     await hold(live, copies=1)
+    await live.press("y")
+    await live.until("30 paths are on the clipboard")
+    gone = {str(live.tree.root / f"2024/{number:02}.jpg") for number in range(30)}
+    assert set(live.shown.app.clipboard.splitlines()) == gone
     await live.press("A", *"30", "escape")
     await live.until("enter Open +A Approve")
     await live.press("A", *"29", "enter")
