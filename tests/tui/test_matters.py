@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from test_attention import WAITING
+from test_what_waits import WAITING
 from told import FOLDERS, contents, corrupted, hold, job, problem
 from values import NOW
 

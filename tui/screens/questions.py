@@ -106,7 +106,9 @@ class ChooseFolder(ModalScreen[str | None]):
     @on(Folders.NodeHighlighted)
     def _picked(self, event: Folders.NodeHighlighted[DirEntry]) -> None:
         if self.query_one(Folders).has_focus and event.node.data is not None:
-            self.query_one("#path", Input).value = str(event.node.data.path)
+            entry = self.query_one("#path", Input)
+            entry.value = str(event.node.data.path)
+            entry.action_end()  # of a path that is longer than the line, the end tells most
 
     @on(Input.Submitted, "#path")
     def action_take(self) -> None:
