@@ -34,8 +34,8 @@ CHECKS: Final = (
     "allow_header_conformance",
     "ignored_auth",
 )
-EXAMPLES: Final = int(os.environ.get("TREELEDGER_FUZZ", "10"))
-WITHIN: Final = 240.0 + 10 * EXAMPLES  # seconds that it may take on a busy machine
+EXAMPLES: Final = int(os.environ.get("TREELEDGER_FUZZ", "25"))
+WITHIN: Final = 140.0 + 4 * EXAMPLES  # seconds that it may take on a busy machine
 CONFIGURATION: Final = """\
 [dictionaries]
 names = { values = ["photos"] }
