@@ -237,8 +237,9 @@ async def type_pattern(shown: Stage) -> None:
 
 
 async def choose_held(shown: Stage) -> None:
-    await shown.until("held deletion")
-    await shown.press("down")
+    await shown.press("home")
+    await shown.until("Held deletion")
+    await shown.until("elsewhere")
 
 
 async def choose_last(shown: Stage) -> None:
