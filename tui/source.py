@@ -25,6 +25,7 @@ _EVERY: Final = 0.1  # seconds between two pieces of news
 _LOOK_EVERY: Final = 10.0  # seconds between two looks at the state of all, where nothing calls for one
 _SOON: Final = 0.5  # seconds from what calls for a look to the next, at least
 _SHARE: Final = 10  # times as long as a look took, the next one waits: many repositories take long
+_LONGEST: Final = 2.0  # seconds that it waits for that
 _AGAIN: Final = 0.5  # seconds between two tries to find the engine
 _READY: Final = 0.05  # seconds between two looks whether it is ready
 _NEWEST: Final = 200  # entries that the feed of all begins with, and that of one repository
@@ -111,7 +112,7 @@ class Source:
             took = anyio.current_time() - begun
             with anyio.move_on_after(_LOOK_EVERY):
                 await self._wanted.wait()
-            with anyio.move_on_after(max(_SOON, min(_SHARE * took, _LOOK_EVERY))):
+            with anyio.move_on_after(max(_SOON, min(_SHARE * took, _LONGEST))):
                 await self._asked.wait()
 
     async def _hear(self, client: Client) -> None:

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len
 from textual import events
 from textual.screen import Screen
-from textual.widgets import Input
 
 from treeledger.tui.texts import Line, Piece, Tone
 from treeledger.tui.widgets.pane import Pane
@@ -71,10 +70,12 @@ class Keys(Pane):
         if not (self.is_attached and screen is self.screen and screen.app.app_focus):
             return
         by_action: dict[str, Key] = {}
-        is_typed = isinstance(screen.focused, Input)
+        focused = screen.focused
         for _, binding, enabled, _ in screen.active_bindings.values():
             label = screen.app.get_key_display(binding)
-            if binding.show and enabled and not (is_typed and len(label) == 1):  # that one is a letter now
+            letter = label if len(label) == 1 else None
+            is_typed = focused is not None and focused.check_consume_key(binding.key, letter)
+            if binding.show and enabled and not is_typed:  # such a key is a letter now
                 by_action.setdefault(binding.action, Key(binding.key, label, binding.description))
         self._keys = list(by_action.values())
         self.show(lambda width: (keys_line(fitting(self._keys, width)),))
