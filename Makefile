@@ -82,7 +82,7 @@ migrate-up: .venv/installed
 # The installs are editable: new modules are found at once, only pyproject.toml calls for a new one.
 
 .venv/installed: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[tui]'
 	@touch $@
 
 .venv/installed-dev: pyproject.toml | $(BIN)/python
