@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, ClassVar, Final
 
 from textual.app import App, ScreenStackError, SystemCommand
@@ -29,7 +29,7 @@ from treeledger.tui.screens.help import Help
 from treeledger.tui.screens.page import Page
 from treeledger.tui.screens.questions import ChooseFolder, Confirm
 from treeledger.tui.source import Find, Source
-from treeledger.tui.theme import THEMES, derived
+from treeledger.tui.theme import STYLES, THEMES, derived
 
 Clock = Callable[[], datetime]
 Panels = Callable[[], Sequence[Panel[Any]]]
@@ -56,7 +56,7 @@ class Dashboard(App[None]):
     """
 
     TITLE = "treeledger"
-    CSS_PATH = "dashboard.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath] | None] = list(STYLES)
     ENABLE_COMMAND_PALETTE = True
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**modes()}
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from textual.color import Color
@@ -40,6 +41,10 @@ LIGHT: Final = Theme(
     variables={"dim": "#59636e", "frame": "#a9b0b8", "chosen": "#dde6f1"},
 )
 THEMES: Final = (DARK, LIGHT)
+STYLES: Final = tuple(
+    sorted(Path(__file__).parent.rglob("*.tcss"), key=lambda file: (len(file.parts), file.name))
+)
+"""All style sheets, those of all screens first: one that came with its screen would have all parsed anew."""
 
 COLOURS: Final = {
     Tone.PLAIN: "foreground",

@@ -46,7 +46,6 @@ class JobsPage(Page):
     """Queues, the jobs of one or of all, and the chosen one."""
 
     name_of_mode = "jobs"
-    CSS_PATH = "jobs.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", key_display="enter", id="jobs.open", tooltip="all of it"),

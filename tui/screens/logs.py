@@ -31,7 +31,6 @@ class LogsPage(Page):
     """The last records, the newest at the end; asked for while this is on the screen, and only then."""
 
     name_of_mode = "logs"
-    CSS_PATH = "logs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", key_display="enter", id="logs.open", tooltip="all of a record"),
         Binding("l", "level", "Level", id="logs.level", tooltip="info, warning, error, debug and above"),

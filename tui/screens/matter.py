@@ -34,7 +34,6 @@ _FRAME: Final = 2  # lines
 class MatterPage(Deciding):
     """`one` is what it is about. Files and jobs are decided one by one, by the chosen row."""
 
-    CSS_PATH = "attention.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back", key_display="esc"),
     ]

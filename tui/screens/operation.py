@@ -34,7 +34,6 @@ class OperationPage(Page):
     """`one` is as it was when it was opened; as long as it runs, it is shown as it is."""
 
     name_of_mode = "operations"
-    CSS_PATH = "operations.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "copy", "Copy path", id="operation.copy"),
         Binding("escape", "app.pop_screen", "Back", key_display="esc"),
@@ -49,7 +48,7 @@ class OperationPage(Page):
         self._is_reading = False
 
     def body(self) -> Iterable[Widget]:
-        yield Pane(id="about")
+        yield Pane(id="ran")
         yield Listing(id="problems")
         yield Pane(id="advice")
 
@@ -65,7 +64,7 @@ class OperationPage(Page):
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
         self._one = next((one for one in snapshot.operations if one.id == self._one.id), self._one)
         one, progress = self._one, progress_of(snapshot, self._one)
-        about = self.query_one("#about", Pane)
+        about = self.query_one("#ran", Pane)
         draw = partial(operation_lines, one, progress, now=now, is_open=True)
         about.styles.height = len(draw(max(20, self.size.width - 4))) + _FRAME
         about.show(draw)

@@ -71,7 +71,6 @@ class PanelsPage(Page):
     """One panel at a time, read and drawn while it is on the screen and only then."""
 
     name_of_mode = "panels"
-    CSS_PATH = "panels.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "right_square_bracket", "turn(1)", "Next", key_display="]", id="panels.next", tooltip="panel"
