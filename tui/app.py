@@ -23,7 +23,7 @@ from treeledger.protocols.panels import Panel
 from treeledger.tui.commands import commands_of, for_repositories, known_keys, places
 from treeledger.tui.look import USUAL, Look, check
 from treeledger.tui.model import News, Second, Snapshot, reduced
-from treeledger.tui.pages import PLACES, modes
+from treeledger.tui.pages import PLACES, Place, opened
 from treeledger.tui.screens.explained import Explained
 from treeledger.tui.screens.help import Help
 from treeledger.tui.screens.page import Page
@@ -58,7 +58,6 @@ class Dashboard(App[None]):
     TITLE = "treeledger"
     CSS_PATH: ClassVar[list[str | PurePath] | None] = list(STYLES)
     ENABLE_COMMAND_PALETTE = True
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**modes()}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
@@ -92,11 +91,20 @@ class Dashboard(App[None]):
         self.unsaved: dict[str, str] = {}  # by screen, what is lost if this window is closed
         self.chosen: str | None = None  # the repository that the screens are about
         self.source = Source(find, self._tell, lambda: int(clock().timestamp()))
+        for place in PLACES:
+            self.add_mode(place.name, partial(self._opened, place))
         for theme in THEMES:
             self.register_theme(theme)
         check(look, self.available_themes)
         self.set_keymap(look.keymap)
         self.theme = look.theme
+
+    def _opened(self, place: Place) -> Screen[Any]:
+        """A new screen. It takes the styles as they are: Textual would parse all of them anew, twice, for a
+        screen of which it does not know that it has them."""
+        screen: Screen[Any] = opened(place)
+        screen._css_update_count = self._css_update_count
+        return screen
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {**super().get_theme_variable_defaults(), **derived(self.current_theme)}

@@ -5,8 +5,7 @@ A screen is imported when it is opened first: the first picture waits for one of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
@@ -48,11 +47,6 @@ def page_class(place: Place) -> Any:
 def opened(place: Place) -> Any:
     """A new screen."""
     return page_class(place)()
-
-
-def modes() -> dict[str, Callable[[], Any]]:
-    """What opens each screen, by the name of its mode."""
-    return {place.name: partial(opened, place) for place in PLACES}
 
 
 class Tab(NamedTuple):
