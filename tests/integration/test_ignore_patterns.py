@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from configured import configured
 from hypothesis import given
 from hypothesis import strategies as st
 from support import tree_on, until
 
 from treeledger import ignore_preview
-from treeledger.api.server import serving
-from treeledger.api.service import Service
 from treeledger.client import Client
-from treeledger.config.settings import ApiSettings
 from treeledger.engine.engine import Engine
 from treeledger.errors import RepositoryNotFound, RootOffline, UsageError
 from treeledger.ignore_patterns import proposed_settings
@@ -87,16 +84,8 @@ async def live(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
         (root / path).write_bytes(b"x" * size)
     (root / ".hidden").mkdir()
     file = tmp_path / "plugins.toml"
-    file.write_text(FILE.format(root=root, startup=request.param))
-    file.chmod(0o600)
     async with (
-        Ledger.open(store=f"sqlite:{tmp_path / 'ledger.db'}", config=file) as ledger,
-        ledger.started(command="test") as engine,
-        serving(
-            Service(ledger, engine, "test", datetime.now(UTC)),
-            ApiSettings(socket=str(tmp_path / "s")),
-            tmp_path,
-        ) as [address],
+        configured(file, FILE.format(root=root, startup=request.param)) as [ledger, engine, address],
         Client(address) as client,
     ):
         live = Live(ledger, engine, client, file, root)

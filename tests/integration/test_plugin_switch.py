@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from configured import configured
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treeledger.api.server import serving
-from treeledger.api.service import Service
 from treeledger.client import Client
 from treeledger.config.edit import switch_plugin
-from treeledger.config.settings import ApiSettings
 from treeledger.errors import ConfigurationError, NotFound, UsageError
 from treeledger.ledger import Ledger
 
@@ -57,20 +54,10 @@ class Live(NamedTuple):
 
 @pytest.fixture
 async def live(tmp_path: Path) -> AsyncIterator[Live]:
-    for name, text in (("plugins.toml", FILE), ("mine.py", PLUGIN)):
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o600)
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    (tmp_path / "mine.py").chmod(0o600)
     file = tmp_path / "plugins.toml"
-    async with (
-        Ledger.open(store=f"sqlite:{tmp_path / 'ledger.db'}", config=file) as ledger,
-        ledger.started(command="test") as engine,
-        serving(
-            Service(ledger, engine, "test", datetime.now(UTC)),
-            ApiSettings(socket=str(tmp_path / "s")),
-            tmp_path,
-        ) as [address],
-        Client(address) as client,
-    ):
+    async with configured(file, FILE) as [ledger, _, address], Client(address) as client:
         yield Live(ledger, client, file)
 
 

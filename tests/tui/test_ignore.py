@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from configured import configured
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -17,9 +17,6 @@ from stage import Live, Stage, stage
 from support import until
 
 from treeledger.answers import RepositoryRule
-from treeledger.api.server import serving
-from treeledger.api.service import Service
-from treeledger.config.settings import ApiSettings
 from treeledger.ledger import Ledger
 from treeledger.protocols import FileQuery
 from treeledger.tui.app import Dashboard
@@ -83,17 +80,7 @@ async def family(tmp_path: Path) -> AsyncIterator[Family]:
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text("x" * 1000)
     file = tmp_path / "plugins.toml"
-    file.write_text(FILE.format(root=tmp_path))
-    file.chmod(0o600)
-    async with (
-        Ledger.open(store=f"sqlite:{tmp_path / 'ledger.db'}", config=file) as ledger,
-        ledger.started(command="test") as engine,
-        serving(
-            Service(ledger, engine, "test", datetime.now(UTC)),
-            ApiSettings(socket=str(tmp_path / "s")),
-            tmp_path,
-        ) as [address],
-    ):
+    async with configured(file, FILE.format(root=tmp_path)) as [ledger, _, address]:
 
         async def find() -> str:
             return address

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from configured import configured
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -15,10 +15,6 @@ from stage import Stage, stage
 
 from treeledger import wire
 from treeledger.answers import Setting
-from treeledger.api.server import serving
-from treeledger.api.service import Service
-from treeledger.config.settings import ApiSettings
-from treeledger.ledger import Ledger
 from treeledger.tui.app import Dashboard
 from treeledger.tui.plugin_texts import PluginTable, plugin_lines, state, tables_of
 
@@ -42,17 +38,7 @@ class Live(NamedTuple):
 @pytest.fixture
 async def live(tmp_path: Path) -> AsyncIterator[Live]:
     file = tmp_path / "plugins.toml"
-    file.write_text(FILE)
-    file.chmod(0o600)
-    async with (
-        Ledger.open(store=f"sqlite:{tmp_path / 'ledger.db'}", config=file) as ledger,
-        ledger.started(command="test") as engine,
-        serving(
-            Service(ledger, engine, "test", datetime.now(UTC)),
-            ApiSettings(socket=str(tmp_path / "s")),
-            tmp_path,
-        ) as [address],
-    ):
+    async with configured(file, FILE) as [_, _, address]:
 
         async def find() -> str:
             return address

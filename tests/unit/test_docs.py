@@ -328,7 +328,8 @@ def test_every_example_is_shown() -> None:
 
 
 def test_the_contract_suites_of_the_examples_pass(folder: Path) -> None:
-    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "examples/tests", folder=folder)
+    own = f"--basetemp={folder / 'temporary'}"  # else it clears away what other runs of tests left behind
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", own, "examples/tests", folder=folder)
     assert " passed" in done
 
 

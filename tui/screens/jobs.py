@@ -8,32 +8,29 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, Final
 
-import anyio
 import msgspec
 from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
-from textual.worker import Worker
 
 from treeledger import wire
 from treeledger.api.routing import Page as Listed
 from treeledger.client import Client
-from treeledger.errors import EngineAway, NotFound, TreeledgerError
+from treeledger.errors import NotFound
 from treeledger.model import JobState
 from treeledger.names import shown
 from treeledger.tui import job_texts
 from treeledger.tui.job_texts import STATES, JobTable, Wanted
 from treeledger.tui.model import Snapshot
 from treeledger.tui.rows import AT_ONCE, Mark, Rows
-from treeledger.tui.screens.page import Page
+from treeledger.tui.screens.following import FollowingPage
 from treeledger.tui.screens.questions import Confirm
 from treeledger.tui.screens.told import Told
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
 from treeledger.units import show_number
 
-_EVERY: Final = 2.0  # seconds between two readings
 _MOST_ACTIONS: Final = 6  # lines for queues
 _AROUND: Final = 3  # lines of a frame with a heading
 _DETAIL: Final = 7  # lines of the chosen job with its frame
@@ -42,10 +39,11 @@ _HIGH: Final = 22
 _HANDLED_AT_ONCE: Final = 1000  # jobs
 
 
-class JobsPage(Page):
+class JobsPage(FollowingPage):
     """Queues, the jobs of one or of all, and the chosen one."""
 
     name_of_mode = "jobs"
+    every = 2.0
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", key_display="enter", id="jobs.open", tooltip="all of it"),
@@ -82,9 +80,6 @@ class JobsPage(Page):
         self._wanted = Wanted()
         self.rows: Rows[wire.Job] = Rows()
         self._payload: tuple[int, Mapping[str, Any]] = (0, {})  # of the chosen one, with its id
-        self._trouble = ""
-        self._asked = anyio.Event()
-        self._worker: Worker[None] | None = None
 
     def body(self) -> Iterable[Widget]:
         yield Pane(id="queues")
@@ -93,32 +88,7 @@ class JobsPage(Page):
     def on_mount(self) -> None:
         self.query_one("#jobs").focus()
 
-    def on_screen_resume(self) -> None:
-        if self._worker is None or self._worker.is_finished:
-            self._worker = self.run_worker(self._follow, exclusive=True)
-
-    def on_screen_suspend(self) -> None:
-        if self._worker is not None:
-            self._worker.cancel()
-
-    # what is read
-
-    async def _follow(self) -> None:
-        """Keeps what is around the chosen row true while it is looked at."""
-        while True:
-            self._asked = anyio.Event()
-            try:
-                await self._read()
-                self._trouble = ""
-            except EngineAway:  # as the line of the engine's state tells
-                self._trouble = ""
-            except TreeledgerError as error:
-                self._trouble = shown(str(error))
-            self.show_again()
-            with anyio.move_on_after(_EVERY):
-                await self._asked.wait()
-
-    async def _read(self) -> None:
+    async def read(self) -> None:
         client, wanted = self.dashboard.source.client, self._wanted
         begin, pages = self.rows.part(self.query_one("#jobs", Listing).place)
         for _ in range(pages):
@@ -137,12 +107,12 @@ class JobsPage(Page):
 
     @on(Listing.Moved, "#jobs")
     def _another(self) -> None:
-        self._asked.set()
+        self.ask()
         self.show_again()
 
     def _want(self, wanted: Wanted) -> None:
         self._wanted, self.rows = wanted, Rows()
-        self._asked.set()
+        self.ask()
         self.show_again()
 
     # what is shown
@@ -166,7 +136,7 @@ class JobsPage(Page):
         listing.show(JobTable(self.rows.items, now))
         known, number = len(self.rows.items), job_texts.how_many(self._queue, self._wanted)
         count = f"{known:,}" if self.rows.is_whole else f"the first {known:,} of {max(known, number):,}"
-        listing.entitle(job_texts.title(self._wanted), self._trouble or count)
+        listing.entitle(job_texts.title(self._wanted), self.trouble or count)
         one, pane = self.chosen, self.query_one("#job", Pane)
         lines = _DETAIL if self.size.height >= _HIGH else _SHORT_DETAIL
         pane.styles.height = "100%" if self.has_class("-wide") else lines
@@ -269,7 +239,7 @@ class JobsPage(Page):
     def _work(self, what: Callable[[Client], Awaitable[object]], done: str) -> None:
         async def work(client: Client) -> None:
             await what(client)
-            self._asked.set()
+            self.ask()
 
         self.dashboard.work(work, done)
 

@@ -6,31 +6,28 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar, Final
 
-import anyio
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input
-from textual.worker import Worker
 
-from treeledger.errors import EngineAway, TreeledgerError
 from treeledger.names import shown
 from treeledger.tui.log_texts import LEVELS, LogTable, Tail, facts_of, hits, message, of_level, where_line
 from treeledger.tui.model import Snapshot
-from treeledger.tui.screens.page import Page
+from treeledger.tui.screens.following import FollowingPage
 from treeledger.tui.screens.told import Told
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
 from treeledger.wire_events import LogRecord
 
-_EVERY: Final = 1.0  # seconds between two questions
 _AT_ONCE: Final = 1000  # records
 
 
-class LogsPage(Page):
+class LogsPage(FollowingPage):
     """The last records, the newest at the end; asked for while this is on the screen, and only then."""
 
     name_of_mode = "logs"
+    every = 1.0
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", key_display="enter", id="logs.open", tooltip="all of a record"),
         Binding("l", "level", "Level", id="logs.level", tooltip="info, warning, error, debug and above"),
@@ -52,8 +49,6 @@ class LogsPage(Page):
         self._is_wrapped = False
         self._follows = True  # the newest is chosen, and stays so
         self._table = LogTable((), (), "", False, datetime.max)
-        self._trouble = ""
-        self._worker: Worker[None] | None = None
 
     def body(self) -> Iterable[Widget]:
         yield Listing(id="log")
@@ -63,27 +58,7 @@ class LogsPage(Page):
     def on_mount(self) -> None:
         self.query_one("#log").focus()
 
-    def on_screen_resume(self) -> None:
-        if self._worker is None or self._worker.is_finished:
-            self._worker = self.run_worker(self._follow, exclusive=True)
-
-    def on_screen_suspend(self) -> None:
-        if self._worker is not None:
-            self._worker.cancel()
-
-    async def _follow(self) -> None:
-        while True:
-            try:
-                await self._read()
-                self._trouble = ""
-            except EngineAway:  # as the line of the engine's state tells
-                self._trouble = ""
-            except TreeledgerError as error:
-                self._trouble = shown(str(error))
-            self.show_again()
-            await anyio.sleep(_EVERY)
-
-    async def _read(self) -> None:
+    async def read(self) -> None:
         """Whatever came since it was asked last."""
         while True:
             client = self.dashboard.source.client
@@ -113,7 +88,7 @@ class LogsPage(Page):
         listing.show(self._table)
         if self._follows:
             listing.action_last()
-        listing.entitle(self._title(records), self._trouble or self._mode())
+        listing.entitle(self._title(records), self.trouble or self._mode())
         self.query_one("#where", Pane).show(lambda width: (where_line(self.tail, width),))
 
     def _title(self, records: list[LogRecord]) -> str:
