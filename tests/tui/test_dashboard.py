@@ -83,7 +83,7 @@ async def test_what_cannot_be_done_is_said_and_the_dashboard_goes_on(live: Live,
     await live.press("a")
     live.shown.app.screen.query_one("#path").value = str(tmp_path / "absent")  # type: ignore[attr-defined]
     await live.press("enter")
-    await live.until("absent")
+    await live.until("spelling")
     await live.press("s")
     await live.until("a full scan begins")
 
