@@ -18,7 +18,7 @@ from treeledger.client import Happened
 from treeledger.tui.model import History, Looked, Told
 from treeledger.tui.operation_texts import counts, in_order
 from treeledger.tui.screens import operations
-from treeledger.tui.theme import DARK, LIGHT
+from treeledger.tui.theme import THEMES
 
 pytestmark = pytest.mark.anyio
 SECOND = int(NOW.timestamp())
@@ -59,7 +59,7 @@ NEWS = [
 
 
 @pytest.mark.parametrize(
-    ("theme", "size"), [(DARK.name, size) for size in SIZES] + [(LIGHT.name, SIZES[0])], ids=str
+    ("theme", "size"), [(theme.name, size) for theme in THEMES for size in SIZES], ids=str
 )
 async def test_operations_look_as_they_were_drawn(theme: str, size: tuple[int, int]) -> None:
     async with stage(size=size) as shown:

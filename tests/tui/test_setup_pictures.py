@@ -16,7 +16,7 @@ from treeledger import wire
 from treeledger.answers import PathRule, RepositoryRule, Setting
 from treeledger.client import Client
 from treeledger.tui.model import Looked
-from treeledger.tui.theme import DARK, THEMES
+from treeledger.tui.theme import THEMES
 from treeledger.tui.widgets.editor import Editor
 from treeledger.wire_ignore import IgnorePatterns, IgnorePreview, RuleEffect
 
@@ -104,9 +104,7 @@ def check(shown: Stage, name: str, size: tuple[int, int]) -> None:
         assert_readable(shown)
 
 
-@pytest.mark.parametrize(
-    ("theme", "size"), [*((DARK.name, size) for size in SIZES), *((one.name, SIZES[0]) for one in THEMES[1:])]
-)
+@pytest.mark.parametrize(("theme", "size"), [(theme.name, size) for theme in THEMES for size in SIZES])
 async def test_rules_and_plugins_look_as_they_were_drawn(theme: str, size: tuple[int, int]) -> None:
     async with stage(size=size) as shown:
         shown.app.theme = theme

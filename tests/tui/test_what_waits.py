@@ -14,7 +14,7 @@ from values import NOW, status, waiting
 
 from treeledger import wire
 from treeledger.tui.model import Looked
-from treeledger.tui.theme import DARK, LIGHT
+from treeledger.tui.theme import THEMES
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +55,7 @@ WAITING = [
 
 
 @pytest.mark.parametrize(
-    ("theme", "size"), [(DARK.name, size) for size in SIZES] + [(LIGHT.name, SIZES[0])], ids=str
+    ("theme", "size"), [(theme.name, size) for theme in THEMES for size in SIZES], ids=str
 )
 async def test_what_waits_looks_as_it_was_drawn(theme: str, size: tuple[int, int]) -> None:
     async with stage(size=size) as shown:
