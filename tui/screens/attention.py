@@ -27,7 +27,6 @@ _AROUND: Final = 3  # lines of a frame with a heading
 class AttentionPage(Deciding):
     """What waits, and the chosen one of it."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         *Deciding.BINDINGS,
         Binding("escape", "back", "Back", key_display="esc"),

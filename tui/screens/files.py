@@ -37,7 +37,6 @@ class FilesPage(Page):
     """The records of one repository, or of all, and beside them, where there is room, all about one."""
 
     name_of_mode = "files"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "enter,e", "explain", "Details", key_display="enter", id="files.explain", tooltip="all about it"

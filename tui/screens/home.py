@@ -31,7 +31,6 @@ class HomePage(Page):
     """Repositories, detail, feed."""
 
     name_of_mode = "home"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", key_display="enter", id="home.open", tooltip="its files"),
         Binding("s", "scan", "Scan", id="home.scan", tooltip="lists all of it anew"),

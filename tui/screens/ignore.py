@@ -48,7 +48,6 @@ class IgnorePage(Page):
     """Rules, patterns, preview."""
 
     name_of_mode = "ignore"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,e", "edit", "Edit", key_display="enter", tooltip="the patterns", id="ignore.edit"),
         Binding(

@@ -44,7 +44,6 @@ class JobsPage(FollowingPage):
 
     name_of_mode = "jobs"
     every = 2.0
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", key_display="enter", id="jobs.open", tooltip="all of it"),
         Binding("a", "next_action", "Action", id="jobs.action", tooltip="lists those of the next one"),

@@ -30,7 +30,6 @@ class OperationsPage(Page):
     """The history, without the bursts of changes unless they are asked for, and one operation in full."""
 
     name_of_mode = "operations"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "enter",

@@ -40,6 +40,7 @@ class Tabs(Pane):
 class Page(Screen[None]):
     """A screen that is a function of the snapshot."""
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     name_of_mode: ClassVar[str]
 
     @property

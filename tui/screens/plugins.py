@@ -29,7 +29,6 @@ class PluginsPage(Page):
     """Every plugin, and one of them in full."""
 
     name_of_mode = "plugins"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "space",
