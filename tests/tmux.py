@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,9 +80,10 @@ class Terminal:
         children = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
         return int(children[-1])
 
-    def until(self, pattern: str) -> None:
-        """Until it shows it, a regular expression of lines."""
+    def until(self, wanted: str | Callable[[], object], what: str = "") -> None:
+        """Until it shows it, a regular expression of lines, or until a condition holds."""
+        holds = (lambda: re.search(wanted, self.shown, re.MULTILINE)) if isinstance(wanted, str) else wanted
         try:
-            until(lambda: re.search(pattern, self.shown, re.MULTILINE), pattern)
+            until(holds, what or str(wanted))
         except AssertionError as error:
             raise AssertionError(f"{error}\nIt shows:\n{self.shown}") from None
