@@ -75,6 +75,27 @@ def pair_moves(
     return _side_by_side(_rewritten(changes, moves, kept, doubt))
 
 
+def exchanged(
+    changes: Iterable[Change], candidates: Iterable[FileRecord], holds: Mapping[str, Held]
+) -> list[str]:
+    """The paths to be looked at with the changes, since another file is there by now: the files that came to
+    paths of others may have changed places with those, though nobody told of all of it yet."""
+    came = {_likeness(change.after.stat) for change in arrivals(changes) if _is_occupied(change)}
+    told = {change.after.path for change in changes}
+    return [
+        record.path
+        for record in candidates
+        if record.state in (RecordState.PRESENT, RecordState.MISSING)
+        and record.path not in told
+        and holds.get(record.path) not in (None, held(record.stat))
+        and _likeness(record.stat) in came
+    ]
+
+
+def _is_occupied(change: Change) -> bool:
+    return change.before is not None and change.before.state is not RecordState.DELETED
+
+
 def _sources(
     candidates: Iterable[FileRecord], holds: Mapping[str, Held]
 ) -> dict[_Likeness, list[FileRecord]]:
@@ -94,7 +115,7 @@ def _without_overwrites(changes: Iterable[Change], moves: Mapping[str, FileRecor
     occupied = {
         change.after.path: change.before.id
         for change in changes
-        if change.before is not None and change.before.state is not RecordState.DELETED
+        if change.before is not None and _is_occupied(change)
     }
     kept = dict(moves)
     while True:

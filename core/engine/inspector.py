@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 import anyio
@@ -33,7 +34,7 @@ from treeledger.model import (
     RecordState,
     Unknown,
 )
-from treeledger.moves import Held, arrivals, held, pair_moves
+from treeledger.moves import Held, arrivals, exchanged, held, pair_moves
 from treeledger.pacing import Pace
 from treeledger.reading import OVERTAKEN, Outcome, Read, ReadLimits
 from treeledger.worker import Look
@@ -117,7 +118,9 @@ class Inspector:
         sights = [self._sight(look, record) for look, record in zip(looks, records, strict=True)]
         return {sight.path for sight in sights if isinstance(sight, Absent)}
 
-    async def _once(self, paths: Mapping[str, bool], run: Run, manner: _Manner, looking: Looking) -> _Left:
+    async def _once(
+        self, paths: Mapping[str, bool], run: Run, manner: _Manner, looking: Looking, rounds: int = 1
+    ) -> _Left:
         context = self._context
         wanted = sorted(paths)
         records = await context.store.records_at(context.repository.id, wanted)
@@ -131,8 +134,13 @@ class Inspector:
             if (change := self._change(records.get(path), sight, manner, paths[path])) is not None
         ]
         alike = await self._alike(changes, manner)
+        candidates, holds = await self._sources(changes, alike, looks, looking)
+        also = exchanged(changes, candidates, holds)
+        if also and rounds < _TRIES:
+            return await self._once(dict.fromkeys(also, True) | dict(paths), run, manner, looking, rounds + 1)
         twins = {} if manner.found_by_scan else await changed_twins(context, changes, alike, paths)
-        changes = await self._paired(changes, alike, looks, paths, manner, looking)
+        if candidates:
+            changes = pair_moves(changes, candidates, holds, doubt=partial(_may_be_another, paths, manner))
         to_read = {
             change.after.path: change.after.stat
             for change in changes
@@ -207,31 +215,19 @@ class Inspector:
             return []
         return await self._context.store.records_by_inode(self._context.repository.id, inodes)
 
-    async def _paired(
-        self,
-        changes: list[Change],
-        alike: Iterable[FileRecord],
-        looks: Iterable[Look],
-        paths: Mapping[str, bool],
-        manner: _Manner,
-        looking: Looking,
-    ) -> list[Change]:
-        """The changes with moves paired. What was written to, or left its place otherwise, may be no move."""
-        context = self._context
+    async def _sources(
+        self, changes: list[Change], alike: Iterable[FileRecord], looks: Iterable[Look], looking: Looking
+    ) -> tuple[list[FileRecord], dict[str, Held]]:
+        """The records of which the files that arrived may be, and what is at their paths now."""
         arrived = {held(change.after.stat) for change in arrivals(changes)}
         candidates = [record for record in alike if held(record.stat) in arrived]
-        if not candidates:
-            return changes
         known = {look.path: look for look in looks}
         others = sorted({record.path for record in candidates} - known.keys())
         if others:
             looking.also(others)
-            known.update((look.path, look) for look in await context.workers.look(context.spec, others))
-
-        def doubt(source: str, target: str) -> bool:
-            return manner.found_by_scan or paths.get(source, True) or paths.get(target, True)
-
-        return pair_moves(changes, candidates, _holds(known.values()), doubt=doubt)
+            looks = await self._context.workers.look(self._context.spec, others)
+            known.update((look.path, look) for look in looks)
+        return candidates, _holds(known.values())
 
     async def _with_content(
         self, changes: list[Change], wanted: Mapping[str, FileStat], run: Run, manner: _Manner
@@ -307,6 +303,11 @@ def _is_doubtful(record: FileRecord) -> bool:
 
 def _is_corrupted(record: FileRecord) -> bool:
     return record.hash_state is HashState.CORRUPTED and record.state is RecordState.PRESENT
+
+
+def _may_be_another(paths: Mapping[str, bool], manner: _Manner, source: str, target: str) -> bool:
+    """Whether what seems to have moved was written to, or left its place otherwise: it may be no move."""
+    return manner.found_by_scan or paths.get(source, True) or paths.get(target, True)
 
 
 def _holds(looks: Iterable[Look]) -> dict[str, Held]:

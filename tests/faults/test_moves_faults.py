@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,9 @@ import pytest
 from matrix import fault
 from support import Tree, until
 
+from treeledger.engine.workers import Workers
 from treeledger.model import ChangeKind
+from treeledger.worker import Look, WorkSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -166,3 +168,25 @@ async def test_rename_onto_a_deleted_path(tree: Tree, how: str) -> None:
     assert told[-1] == (ChangeKind.DELETED, "b")
     assert not [entry for entry in await tree.journal() if entry.kind is ChangeKind.RESTORED]
     await tree.check_sound()
+
+
+@fault("two files change names while the first of their three renames is looked at", "both records follow")
+async def test_a_swap_is_heard_in_parts(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ab":
+        tree.write(name, f"content of {name}")
+    look = Workers.look
+    heard: list[str] = []
+
+    async def late(self: Workers, spec: WorkSpec, paths: Sequence[str]) -> list[Look]:
+        if "parked" in paths and not heard:
+            heard.extend(paths)
+            (tree.root / "b").rename(tree.root / "a")
+            (tree.root / "parked").rename(tree.root / "b")
+        return await look(self, spec, paths)
+
+    async with seen(tree, "watch"):
+        before = await ids(tree)
+        monkeypatch.setattr(Workers, "look", late)
+        (tree.root / "a").rename(tree.root / "parked")
+    assert heard == ["a", "parked"]
+    assert await ids(tree) == before

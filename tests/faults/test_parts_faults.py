@@ -122,12 +122,16 @@ async def test_deletion_refused(tree: Tree, monkeypatch: pytest.MonkeyPatch, fil
         await tree.until_present("last")
         (tree.root / "last").unlink()
         await tree.until_state("poison", RecordState.DELETED)
-    assert await problems(tree) == {}
+        await until(lambda: is_healed(tree), "no problem left")
     await tree.check_sound()
 
 
 async def is_problem(tree: Tree) -> bool:
     return await problems(tree) == {"poison": ProblemCode.REJECTED_BY_STORE}
+
+
+async def is_healed(tree: Tree) -> bool:
+    return await problems(tree) == {}
 
 
 class Strange:
@@ -247,9 +251,6 @@ async def test_strange_filter_under_watch(tree: Tree, monkeypatch: pytest.Monkey
     async def is_told() -> bool:
         return "bad" in await problems(tree)
 
-    async def is_well() -> bool:
-        return await problems(tree) == {}
-
     tree.write("bad")
     tree.write("good/f")
     async with tree.watched():
@@ -270,7 +271,7 @@ async def test_strange_filter_under_watch(tree: Tree, monkeypatch: pytest.Monkey
         await tree.until_present("bad", size=4)
         await tree.ledger.trigger_reconciliation(tree.repository.id)
         await tree.until_present("good/bad/f", size=11)
-        await until(is_well, "no problem left")
+        await until(lambda: is_healed(tree), "no problem left")
 
 
 @fault(

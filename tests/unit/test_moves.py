@@ -6,7 +6,7 @@ import pytest
 
 from treeledger.diff import Absent, Sight, apply, change_of
 from treeledger.model import Change, ChangeKind, File, FileRecord, FileStat, HashState, RecordState
-from treeledger.moves import Held, pair_moves
+from treeledger.moves import Held, exchanged, pair_moves
 
 REPOSITORY = UUID(int=1)
 # A tree is a line such as "a:1 b:2": path a holds inode 1. Size and mtime follow the inode.
@@ -102,3 +102,23 @@ def test_a_rename_over_a_file_of_equal_size_and_mtime_is_told() -> None:
         [change], [records["a"], target], {"a": None, "b": (1, 1)}, doubt=lambda source, target: False
     )
     assert (told.kind, told.after.id, told.after.content_hash) == (ChangeKind.MODIFIED, 2, "h1")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told", "also"),
+    [
+        pytest.param("a:1 b:2", "a:2 b:1", "a", ["b"], id="half of a swap"),
+        pytest.param("a:1 b:2", "a:2 b:1", "a b", [], id="a swap"),
+        pytest.param("a:1 b:2", "a:2", "a", [], id="a rename over another"),
+        pytest.param("a:1 b:2", "a:1 b:9 c:2", "c", [], id="to a free path"),
+        pytest.param("a:1 b:2", "a:2 b:2", "a", [], id="another name of it"),
+        pytest.param("a:1 b:2 c:3", "a:3 b:1 c:2", "a", ["c"], id="a third of a cycle"),
+    ],
+)
+def test_what_may_have_changed_places_is_looked_at_with_it(
+    before: str, now: str, told: str, also: list[str]
+) -> None:
+    records, tree = ledger(before), parse(now)
+    found = [change_of(REPOSITORY, records.get(path), File(path, stat(tree[path]))) for path in told.split()]
+    holds: dict[str, Held] = {path: (1, tree[path]) if path in tree else None for path in records}
+    assert exchanged([one for one in found if one is not None], records.values(), holds) == also
