@@ -150,6 +150,24 @@ class Executable:
             running.end()
 
 
+def _begun(
+    arguments: Sequence[str | Path], home: Path, environ: dict[str, str], stream: int, terminal: bool
+) -> warm.Process | subprocess.Popen[bytes]:
+    """treeledger in a session of its own, which prints to `stream`; that is its terminal if it has one."""
+    if sys.platform == "linux":
+        program = warm.Program(arguments, home, environ, session=True)
+        return warm.start(program, stream, stream, stream if terminal else None)
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=home,
+        env=environ,
+        stdin=stream if terminal else subprocess.DEVNULL,
+        stdout=stream,
+        stderr=stream,
+        start_new_session=True,
+    )
+
+
 class Running:
     """A process and what it printed so far, stdout and stderr together."""
 
@@ -157,15 +175,7 @@ class Running:
         self, arguments: Sequence[str | Path], home: Path, environ: dict[str, str], terminal: bool
     ) -> None:
         ours, theirs = pty.openpty() if terminal else os.pipe()
-        self.process = subprocess.Popen(
-            [*COMMAND, *arguments],
-            cwd=home,
-            env=environ,
-            stdin=theirs if terminal else subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
+        self.process = _begun(arguments, home, environ, theirs, terminal)
         os.close(theirs)
         self._ours = ours
         self._raw = bytearray()

@@ -1,8 +1,8 @@
 """Programs in processes that are forked from one that has imported treeledger already.
 
 Tests that run hundreds of commands would else spend their time on importing the same modules again. A
-forked process has of its own what a started one has: arguments, folder, environment, streams, exit code.
-How the program starts from nothing is for those that need a terminal: `Executable.started`.
+forked process has of its own what a started one has: arguments, folder, environment, streams, session,
+exit code. How the program starts from nothing is for those that are typed in a terminal: `tmux.Terminal`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from io import TextIOWrapper
 from multiprocessing import process
 from pathlib import Path
 from typing import NamedTuple
@@ -40,11 +41,13 @@ class Program(NamedTuple):
     cwd: Path
     environ: Mapping[str, str]
     script: Path | None = None
+    session: bool = False  # of its own, as `start_new_session` of subprocess.Popen
 
     def encoded(self) -> bytes:
         arguments = [os.fsdecode(one) for one in self.arguments]
         script = str(self.script) if self.script else ""
-        return json.dumps((arguments, str(self.cwd), dict(self.environ), script)).encode() + b"\n"
+        told = (arguments, str(self.cwd), dict(self.environ), script, self.session)
+        return json.dumps(told).encode() + b"\n"
 
 
 class Process:
@@ -100,10 +103,10 @@ class _Server:
         self._socket.close()
         self._process.communicate()
 
-    def start(self, program: Program, out: int, err: int) -> Process:
+    def start(self, program: Program, streams: Sequence[int]) -> Process:
         mine, its = socket.socketpair()
         with its:
-            socket.send_fds(self._socket, [b"."], [its.fileno(), out, err])
+            socket.send_fds(self._socket, [b"."], [its.fileno(), *streams])
         mine.sendall(program.encoded())
         return Process(_integer(mine), mine)
 
@@ -114,10 +117,11 @@ def _server(at_start: frozenset[tuple[str, str]]) -> _Server:
     return _Server({**{name: os.environ[name] for name in kept if name in os.environ}, **dict(at_start)})
 
 
-def start(program: Program, out: int, err: int) -> Process:
-    """Starts a program, with nothing to read; `out` and `err` are descriptors of its streams."""
+def start(program: Program, out: int, err: int, read: int | None = None) -> Process:
+    """Starts a program; `out` and `err` are descriptors of its streams. It has nothing to read by default."""
     at_start = {item for item in program.environ.items() if item[0].startswith(_READ_AT_START)}
-    return _server(frozenset(at_start)).start(program, out, err)
+    streams = (out, err) if read is None else (out, err, read)
+    return _server(frozenset(at_start)).start(program, streams)
 
 
 def run(program: Program, within: float) -> subprocess.CompletedProcess[bytes]:
@@ -180,21 +184,21 @@ def serve(asked: socket.socket) -> str:
                 if key.fileobj is not asked:
                     _tell(selector, key)
                     continue
-                _, given, _, _ = socket.recv_fds(asked, 1, 3)
+                _, given, _, _ = socket.recv_fds(asked, 1, 4)
                 if not given:
                     sys.exit()
                 connection = socket.socket(fileno=given[0])
                 if pid := os.fork():
                     connection.sendall(_encoded(pid))
                     selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(pid, connection))
-                    os.close(given[1])
-                    os.close(given[2])
+                    for stream in given[1:]:
+                        os.close(stream)
                     continue
                 for other in list(selector.get_map().values()):
                     _forget(selector, other)
                     if other.data is not None:
                         other.data.connection.close()
-                return _become(connection, *given[1:])
+                return _become(connection, given[1:])
 
 
 class _Child(NamedTuple):
@@ -235,13 +239,17 @@ def _import_all() -> None:
     assert len(os.listdir("/proc/self/task")) == 1, "a process with threads cannot be forked"
 
 
-def _become(connection: socket.socket, out: int, err: int) -> str:
+def _become(connection: socket.socket, streams: Sequence[int]) -> str:
     """This process is from now on what is asked for; its script."""
     with connection, connection.makefile("rb") as lines:
-        arguments, cwd, environ, script = json.loads(lines.readline())
-    for descriptor, standard in ((out, 1), (err, 2)):
+        arguments, cwd, environ, script, session = json.loads(lines.readline())
+    for descriptor, standard in zip(streams, (1, 2, 0), strict=False):
         os.dup2(descriptor, standard)
         os.close(descriptor)
+    if session:
+        os.setsid()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environ)
