@@ -56,7 +56,7 @@ class Transport:
         is_local = path != address
         try:
             self._http = httpx.AsyncClient(
-                transport=httpx.AsyncHTTPTransport(uds=path) if is_local else None,
+                transport=_local(path) if is_local else None,
                 base_url="http://localhost" if is_local else address,
                 headers={} if token is None else {"Authorization": f"Bearer {token}"},
                 timeout=httpx.Timeout(_ANSWER_WITHIN),
@@ -161,6 +161,13 @@ class Transport:
             f"what answers at {self.address} is no engine of this version of treeledger ({what}). Start it"
             " again with this version"
         )
+
+
+def _local(path: str) -> httpx.AsyncBaseTransport:
+    """Loads what speaks HTTP only where it is to be spoken."""
+    from treeledger.local_transport import LocalTransport
+
+    return LocalTransport(path)
 
 
 def error_from(status: int, content: bytes) -> errors.TreeledgerError:

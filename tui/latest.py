@@ -13,8 +13,8 @@ T = TypeVar("T")
 class Latest(Generic[T]):
     """Does one wish at a time, in a worker of a widget. Of those that come meanwhile only the last is done.
 
-    Nothing is broken off, so what is done asks `is_outdated` where it can stop: a request that is cancelled
-    while its answer comes over a Unix socket has the event loop report an error of anyio.
+    Nothing is broken off, as the engine would go on with it anyway; what is done asks `is_outdated` where it
+    can stop.
     """
 
     def __init__(self, widget: DOMNode, do: Callable[[T], Awaitable[None]]) -> None:
