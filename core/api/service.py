@@ -16,6 +16,7 @@ from treeledger.engine.engine import Engine
 from treeledger.ledger import Ledger
 
 if TYPE_CHECKING:
+    from treeledger.api.job_counts import JobCounts
     from treeledger.api.news import News
     from treeledger.api.tail import Tail
 
@@ -38,6 +39,13 @@ class Service:
         else:
             path = self.ledger.configuration.path
             await self.ledger.reconfigure(await anyio.to_thread.run_sync(load, path, os.environ))
+
+    @cached_property
+    def job_counts(self) -> JobCounts:
+        """How many jobs there are, for whoever looks often."""
+        from treeledger.api.job_counts import JobCounts
+
+        return JobCounts(self.ledger.store.count_jobs)
 
     @cached_property
     def tail(self) -> Tail:

@@ -175,6 +175,24 @@ class JobsContract:
         assert keys(await store.jobs(state=JobState.WAITING, limit=9)) == ["b", "c"]
         assert keys(await store.jobs(action="hook", state=JobState.RUNNING, limit=9)) == ["a"]
 
+    async def test_jobs_of_one_kind_are_those_among_all(self, store: Store) -> None:
+        actions = ("hook", "other", "third")
+        for number in range(12):
+            await plan(store, NewJob(f"{number}", {}), action=actions[number % 3])
+        for action in actions:
+            running = await store.claim_jobs(action, "me", limit=3, seconds=LONG)
+            await store.fail_job(running[1], "x", retry_in=None)
+        everyone = await store.jobs(limit=99)
+        assert len(everyone) == 12
+        for of in (None, *actions):
+            for state in (None, *JobState):
+                kind = [job for job in everyone if of in (None, job.action) and state in (None, job.state)]
+                assert kind
+                assert await store.jobs(action=of, state=state, limit=99) == kind
+                assert await store.jobs(action=of, state=state, limit=2) == kind[:2]
+                assert await store.jobs(action=of, state=state, limit=2, after=kind[0].id) == kind[1:3]
+        assert await store.jobs(action="unknown", limit=9) == []
+
     async def test_brief_jobs_have_no_payload(self, store: Store) -> None:
         await plan(store, NewJob("a", {"n": 1}), NewJob("b", {"n": 2}))
         await claim(store, limit=1)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import chain
+from operator import itemgetter
 
 from treeledger.model import Cursor, Job, JobState, NewJob
 from treeledger.plugins.sql.values import job_from, json_text
-from treeledger.plugins.sql.work import Part, Row, Work, ask, each, run
+from treeledger.plugins.sql.work import Part, Query, Row, Work, ask, ask_together, each, run
 from treeledger.protocols import JobCount
 
 
@@ -121,14 +123,20 @@ def _give_back(job: Job, error: str, wait: timedelta) -> Work[None]:
 
 
 def _jobs(action: str | None, state: JobState | None, limit: int, after: int, brief: bool) -> Work[list[Job]]:
-    wanted = {one.value: one is state for one in JobState}
-    rows = yield from ask("jobs", action=action, limit=limit, after=after, brief=brief, **wanted)
-    return [job_from(row) for row in rows]
+    given = {"limit": limit, "after": after, "brief": brief}
+    if state is None:
+        rows = yield from ask("jobs", action=action, in_any_state=action is not None, **given)
+        return [job_from(row) for row in rows]
+    actions = [action] if action is not None else [name for (name,) in (yield from ask("actions"))]
+    # those of each action: that is what there are indexes of
+    queries = [Query("jobs", {"action": one, state.value: True, **given}) for one in actions]
+    found = (yield from ask_together(*queries)) if queries else ()
+    return [job_from(row) for row in sorted(chain.from_iterable(found), key=itemgetter(0))[:limit]]
 
 
 def _count() -> Work[list[JobCount]]:
     rows = yield from ask("count_jobs")
-    return [JobCount(action, JobState(state), count) for action, state, count in rows]
+    return sorted(JobCount(action, JobState(state), count) for action, state, count in rows)
 
 
 def _retry(ids: Sequence[int]) -> Work[int]:

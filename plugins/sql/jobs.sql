@@ -82,23 +82,42 @@ WHERE id = :id AND tries = :tries AND state = 'running'
                   WHERE newer.action = :action AND newer.key = :key AND newer.state = 'waiting')
 RETURNING id
 
+-- name: actions
+-- All that ever planned.
+SELECT action FROM action_cursors ORDER BY action
+
+-- fragment: in_any_state
+-- The ids of an action's jobs: one index has those that are dead in this order, another one the rest.
+SELECT id FROM (
+    SELECT id FROM jobs WHERE action = :action AND state <> 'dead' AND id > :after
+    ORDER BY id LIMIT :limit) AS living
+UNION ALL
+SELECT id FROM (
+    SELECT id FROM jobs WHERE action = :action AND state = 'dead' AND id > :after
+    ORDER BY id LIMIT :limit) AS dead
+
 -- name: jobs
--- Oldest first. A state is written out: indexes are of one each. Payloads may be long.
+-- Oldest first: all, or those of one action, in any state or in one. A state is written out: indexes are of
+-- one each, or of all that is not dead. Payloads may be long.
 SELECT id, action, key,
     payload,  -- unless brief
     '{}',  -- if brief
     state, priority, tries, not_before, lease_until, last_error, created_at
 FROM jobs
 WHERE id > :after
-  AND action = :action  -- if action
-  AND state = 'waiting'  -- if waiting
-  AND state = 'running'  -- if running
-  AND state = 'dead'  -- if dead
+  AND id IN ({in_any_state})  -- if in_any_state
+  AND action = :action AND state = 'waiting' AND state <> 'dead'  -- if waiting
+  AND action = :action AND state = 'running'  -- if running
+  AND action = :action AND state = 'dead'  -- if dead
 ORDER BY id LIMIT :limit
 
 -- name: count_jobs
--- How many there are of each kind.
-SELECT action, state, count(*) FROM jobs GROUP BY action, state ORDER BY action, state
+-- How many there are of each kind. Indexes of one state each are read, and no row.
+SELECT action, 'dead', count(*) FROM jobs WHERE state = 'dead' GROUP BY action
+UNION ALL
+SELECT action, 'running', count(*) FROM jobs WHERE state = 'running' GROUP BY action
+UNION ALL
+SELECT action, 'waiting', count(*) FROM jobs WHERE state = 'waiting' GROUP BY action
 
 -- name: prioritize_jobs
 -- Those that wait.

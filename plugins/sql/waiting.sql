@@ -29,10 +29,12 @@ SELECT repository_id, count(*), min(path), min(first_seen) FROM problems
 WHERE code = 'corrupted' GROUP BY repository_id ORDER BY repository_id
 
 -- name: dead_jobs
--- Of each action: how many, why the newest failed, since when.
-SELECT action, many, last_error, since FROM (
-    SELECT action, last_error, count(*) OVER (PARTITION BY action) AS many,
-        min(created_at) OVER (PARTITION BY action) AS since,
-        row_number() OVER (PARTITION BY action ORDER BY id DESC) AS place
-    FROM jobs WHERE state = 'dead') AS dead
-WHERE place = 1 ORDER BY action
+-- Of each action: how many, why the newest failed, since when. They are counted in their index.
+WITH dead AS (
+    SELECT action, count(*) AS many, min(id) AS oldest, max(id) AS newest
+    FROM jobs WHERE state = 'dead' GROUP BY action)
+SELECT dead.action, dead.many, newest.last_error, oldest.created_at
+FROM dead
+JOIN jobs AS newest ON newest.id = dead.newest
+JOIN jobs AS oldest ON oldest.id = dead.oldest
+ORDER BY dead.action

@@ -245,6 +245,38 @@ async def test_nothing_is_read_through_or_sorted_in_a_large_ledger(planner: Plan
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("name", "params", "indexes"),
+    [
+        (
+            "count_jobs",
+            {},
+            {"INDEX jobs_dead", "INDEX jobs_leases", "INDEX jobs_due"},
+        ),
+        ("dead_jobs", {}, {"INDEX jobs_dead", "SEARCH newest USING INTEGER PRIMARY KEY"}),
+        ("jobs", {"waiting": True}, {"INDEX jobs_order (action=? AND id>?)"}),
+        ("jobs", {"running": True}, {"INDEX jobs_leases (action=?)"}),
+        ("jobs", {"dead": True}, {"INDEX jobs_dead (action=? AND id>?)"}),
+        (
+            "jobs",
+            {"in_any_state": True},
+            {"INDEX jobs_order (action=? AND id>?)", "INDEX jobs_dead (action=? AND id>?)"},
+        ),
+    ],
+)
+async def test_jobs_are_found_and_counted_in_their_indexes(
+    tmp_path: Path, name: str, params: dict[str, Any], indexes: set[str]
+) -> None:
+    store = SqliteStore(tmp_path / "ledger.db")
+    await store.open()
+    await store.aclose()
+    given = {"action": "hook", "after": 0, "limit": 9, **params}
+    plan = _explain_sqlite(tmp_path / "ledger.db", name, given)
+    assert all(index in plan for index in indexes), plan
+    assert not re.search(r"SCAN jobs$", plan, re.MULTILINE), plan
+
+
+@pytest.mark.anyio
 async def test_what_is_to_be_read_is_counted_in_indexes_that_hold_nothing_else(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "ledger.db")
     await store.open()

@@ -21,7 +21,7 @@ class SchedulesQuery(Paged, frozen=True, kw_only=True):
 async def status(service: Service, asked: Asked) -> Status:
     ledger = service.ledger
     queue: dict[str, dict[str, int]] = {}
-    for action, state, count in await ledger.store.count_jobs():
+    for action, state, count in await service.job_counts.now():
         queue.setdefault(action, {})[state.value] = count
     repositories = await told(service, await ledger.repositories())
     return Status(

@@ -37,12 +37,15 @@ async def one(service: Service, asked: Asked) -> wire.Job:
 
 async def retry_jobs(service: Service, asked: Asked) -> JobsHandled:
     handled = await retry(service.ledger.store, asked.body.ids)
+    service.job_counts.forget()
     service.engine.wake_actions()
     return JobsHandled.of(handled)
 
 
 async def clear_jobs(service: Service, asked: Asked) -> JobsHandled:
-    return JobsHandled.of(await clear(service.ledger.store, asked.body.ids))
+    handled = await clear(service.ledger.store, asked.body.ids)
+    service.job_counts.forget()
+    return JobsHandled.of(handled)
 
 
 async def prioritize(service: Service, asked: Asked) -> JobsHandled:
