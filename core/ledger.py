@@ -40,6 +40,7 @@ from treeledger.engine.session import Session, Tools, open_session
 from treeledger.engine.workers import Workers
 from treeledger.errors import StoreUnavailable, TreeledgerError, UsageError
 from treeledger.model import OperationType, Repository, SyncOperation
+from treeledger.plugin_check import check_all
 from treeledger.plugin_manager import PluginManager
 from treeledger.protocols import Store
 from treeledger.repositories import stored_root
@@ -83,9 +84,7 @@ class Ledger(UnlockedLedger):
         Raises PluginError, ConfigurationError, also for a table or a part that no plugin knows: what
         was configured must not be left out in silence.
         """
-        self.plugins.load()
-        declared = [self.configuration.settings_for(one.settings) for one in self.configuration.repositories]
-        self.plugins.check([self.configuration.settings_for(), *declared])
+        check_all(self.configuration, self.plugins)
 
     @asynccontextmanager
     async def started(

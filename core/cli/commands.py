@@ -78,6 +78,10 @@ def _repo_name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("repo", metavar="REPO", help="name or folder")
 
 
+def _plugin_name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="as treeledger plugins list tells it")
+
+
 def _repo_remove(parser: argparse.ArgumentParser) -> None:
     _repo_name(parser)
     parser.add_argument("--purge", action="store_true", help="its records too")
@@ -266,11 +270,15 @@ COMMANDS: Final = (
     ),
     Command(
         "plugins",
-        "what is loaded, and from where",
+        "what is loaded, and from where; switched on and off",
         "plugins",
         aliases=("plugin",),
         default="list",
-        subcommands=(Command("list", "all plugins", "plugins", None, _LIST),),
+        subcommands=(
+            Command("list", "all plugins", "plugins", None, _LIST),
+            Command("enable", "switch one on, in plugins.toml", "plugins", _plugin_name),
+            Command("disable", "switch one off, in plugins.toml", "plugins", _plugin_name),
+        ),
     ),
     Command(
         "config",

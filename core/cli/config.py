@@ -19,6 +19,7 @@ from treeledger.config.show import Row, repository_rows, rows
 from treeledger.errors import ConfigurationError
 from treeledger.ledger import Ledger
 from treeledger.names import shown
+from treeledger.plugin_check import check_all
 from treeledger.plugin_manager import PluginManager
 from treeledger.units import show_number
 
@@ -72,11 +73,8 @@ def _check(options: Options) -> int:
         configuration_of(options) if options.given.file is None else _named(Path(options.given.file))
     )
     plugins = PluginManager(configuration)
-    plugins.load()
+    check_all(configuration, plugins)
     declared = configuration.repositories
-    plugins.check(
-        [configuration.settings_for(), *(configuration.settings_for(one.settings) for one in declared)]
-    )
     _warn()
     loaded = [status for status in plugins.plugins() if status.enabled and status.error is None]
     if options.json:

@@ -19,7 +19,7 @@ from treeledger.api.probe import why_not_ready
 from treeledger.api.sockets import socket_path
 from treeledger.cli.options import Options
 from treeledger.cli.render import has_colour, paint, print_json
-from treeledger.cli.unopened import configuration_of, load_each, unopened_store
+from treeledger.cli.unopened import configuration_of, unopened_store
 from treeledger.config.configuration import Configuration
 from treeledger.config.discovery import state_folder
 from treeledger.config.environment import unread_variables
@@ -28,6 +28,7 @@ from treeledger.errors import TreeledgerError
 from treeledger.fs.mounts import host_id
 from treeledger.model import Repository
 from treeledger.names import shown, successor
+from treeledger.plugin_check import load_each
 from treeledger.plugin_manager import PluginManager
 from treeledger.protocols import Store
 

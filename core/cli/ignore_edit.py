@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from treeledger.cli.options import Options
-from treeledger.cli.render import print_json
+from treeledger.cli.render import paste, print_json
 from treeledger.cli.targets import chosen
 from treeledger.config.secrets import shown_value
 from treeledger.errors import Unwritable, UsageError
@@ -27,9 +26,7 @@ async def edit(ledger: Ledger, options: Options) -> int:
     try:
         await write(ledger, home, patterns)
     except Unwritable as error:
-        print(f"treeledger: {error.why}", file=sys.stderr)
-        print(error.paste)
-        return 1
+        return paste(error)
     if options.json:
         print_json({"where": home.label, "patterns": list(patterns)})
     elif not options.quiet:

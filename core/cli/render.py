@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from treeledger.config.secrets import mask
+from treeledger.errors import Unwritable
 from treeledger.model import ChangeKind, JournalEntry
 from treeledger.names import shown
 from treeledger.units import show_duration, show_size
@@ -36,6 +37,13 @@ def tell(message: str) -> None:
     lines = mask(message).expandtabs(4).split("\n")
     with suppress(OSError):
         print("treeledger:", "\n".join(map(shown, lines)), file=sys.stderr, flush=True)
+
+
+def paste(error: Unwritable) -> int:
+    """Tells why a file cannot be written, and prints what a person may put there; the exit code for that."""
+    tell(error.why)
+    print(error.paste)
+    return error.exit_code
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -12,7 +12,6 @@ from treeledger.cli.render import tell
 from treeledger.config.configuration import Configuration, load
 from treeledger.config.discovery import find
 from treeledger.config.stores import store_options
-from treeledger.errors import TreeledgerError
 from treeledger.plugin_manager import PluginManager
 from treeledger.protocols import Store
 
@@ -35,17 +34,3 @@ async def unopened_store(
         yield store
     finally:
         await store.aclose()
-
-
-def load_each(plugins: PluginManager) -> list[TreeledgerError]:
-    """Loads every plugin; returns the errors of those that the configuration needs.
-
-    Why one could not be loaded, needed or not, is in its status.
-    """
-    errors = []
-    for name in [status.name for status in plugins.plugins()]:
-        try:
-            plugins.load((name,))
-        except TreeledgerError as error:
-            errors.append(error)
-    return errors

@@ -77,6 +77,10 @@ class Configuration:
         merged = nested((path, origin.value) for path, origin in values.items())
         return read_table(RepositorySettings, merged, Place(self.label, label))
 
+    def every_settings(self) -> list[RepositorySettings]:
+        """Those of a repository that says nothing of its own, and of each that is declared."""
+        return [self.settings_for(), *(self.settings_for(one.settings) for one in self.repositories)]
+
     def origins(
         self, overrides: Mapping[str, Any] | None = None, *, label: str = "repository"
     ) -> dict[KeyPath, Origin]:
@@ -116,10 +120,7 @@ class Configuration:
     def named_parts(self) -> set[str]:
         """The event sources, walkers and hashers that the configuration names: they must load."""
         names: set[str] = set()
-        for settings in (
-            self.settings_for(),
-            *(self.settings_for(declared.settings) for declared in self.repositories),
-        ):
+        for settings in self.every_settings():
             names |= {settings.file_watcher.source, settings.walker, *settings.reconciliation.hashers}
         return names - {"auto"}
 

@@ -6,6 +6,8 @@ what to paste.
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from difflib import SequenceMatcher
@@ -21,6 +23,10 @@ from treeledger.config.files import read_safely, replace_text
 from treeledger.errors import ConfigurationError, Unwritable
 
 _LONGEST_LINE: Final = 80  # characters of a list that is written in one line
+_TEXT_OR_COMMENT: Final = re.compile(
+    r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\])*"|\'[^\']*\'|#[^\n]*', re.DOTALL
+)
+_UNIX_END: Final = re.compile(r"(?<!\r)\n")
 
 
 def add_repository(text: str, name: str, root: str, values: Mapping[str, Any] | None = None) -> str:
@@ -78,7 +84,8 @@ def remove_repository(text: str, name: str) -> str:
 def set_patterns(text: str, patterns: Sequence[str], repository: str | None = None) -> str:
     """Sets `ignore.patterns` of a repository, without one those of `[defaults]`.
 
-    Raises ConfigurationError if the file declares no such repository.
+    Raises ConfigurationError if the file declares no such repository, or is written in a way in which that
+    cannot be done.
     """
     document = tomlkit.parse(text)
     if repository is None:
@@ -88,12 +95,30 @@ def set_patterns(text: str, patterns: Sequence[str], repository: str | None = No
         if "ignore" not in above:
             above["ignore"] = tomlkit.inline_table()
         ignore = above["ignore"]
-    if not _set_items(ignore.get("patterns"), patterns):
-        ignore["patterns"] = list(patterns)
+    kept = _with_items(ignore.get("patterns"), patterns)
+    ignore["patterns"] = list(patterns) if kept is None else kept
     written: Array = ignore["patterns"]
     if len(written.as_string()) > _LONGEST_LINE and "\n" not in written.as_string():
         written.multiline(True)
-    return tomlkit.dumps(document)
+    edited = tomlkit.dumps(document)
+    if not _has_patterns(text, edited, patterns, repository):
+        whose = "[defaults]" if repository is None else f"the repository {repository}"
+        raise ConfigurationError(
+            f"the patterns of {whose} are written in a way in which they cannot be changed from here; write "
+            f"them by hand: patterns = {json.dumps(list(patterns), ensure_ascii=False)}"
+        )
+    return edited
+
+
+def _has_patterns(before: str, after: str, patterns: Sequence[str], repository: str | None) -> bool:
+    """Whether those patterns, and nothing else, are what differs."""
+    try:
+        was, now = (tomllib.loads(text) for text in (before, after))
+    except tomllib.TOMLDecodeError:
+        return False
+    above = was.setdefault("defaults", {}) if repository is None else _repository(was, repository)
+    above.setdefault("ignore", {})["patterns"] = list(patterns)
+    return was == now
 
 
 def switch_plugin(text: str, name: str, *, on: bool) -> str:
@@ -141,12 +166,16 @@ def edit_file(
 ) -> Configuration:
     """Changes the text of the file, which then says what is returned; one that was trusted still is.
 
-    Raises ConfigurationError, having changed nothing, if the new text is no valid configuration, others can
-    write the file, or somebody else wrote it meanwhile; Unwritable with `paste`, which a person may put
-    there instead, if this program cannot.
+    `change` is given the text of a configuration that is right, as far as can be told without its plugins.
+
+    Raises ConfigurationError, having changed nothing, if the text is no valid configuration, before or
+    after, others can write the file, or somebody else wrote it meanwhile; Unwritable with `paste`, which a
+    person may put there instead, if this program cannot. If only the trust cannot be kept, it is written, and
+    ConfigurationError says so.
     """
     before = _text(path)
-    after = change(before)
+    parse(before, path, environ)
+    after = _ended_alike(before, change(before))
     configuration = parse(after, path, environ)
     if _text(path) != before:
         raise ConfigurationError(
@@ -155,12 +184,29 @@ def edit_file(
     was_trusted = is_trusted(path)
     try:
         replace_text(path, after)
-        if was_trusted:
-            trust(path)
     except OSError as error:
         why = f"{path} cannot be written ({error.strerror or error}); paste this into it:"
         raise Unwritable(f"{why}\n{paste}") from None
+    if was_trusted:
+        _trust_again(path)
     return configuration
+
+
+def _trust_again(path: Path) -> None:
+    try:
+        trust(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} was written, but that it is trusted cannot be kept ({error.strerror or error}); until "
+            "you say so again it is not read in its folder: treeledger config trust"
+        ) from None
+
+
+def _ended_alike(before: str, after: str) -> str:
+    """The text with lines that end as those of the text before, if they all ended as on Windows."""
+    if _UNIX_END.search(before) or "\r\n" not in before:
+        return after
+    return _UNIX_END.sub("\r\n", after)
 
 
 def _text(path: Path) -> str:
@@ -185,25 +231,41 @@ def _table_in(above: MutableMapping[str, Any], key: str) -> MutableMapping[str, 
     return below
 
 
-def _set_items(array: object, wanted: Sequence[str]) -> bool:
-    """Has a list hold these texts; those that stay keep their lines, and the comments beside them.
+def _with_items(array: object, wanted: Sequence[str]) -> Array | None:
+    """The list with these texts; those that stay keep their lines, and the comments beside them.
 
-    False where there is nothing to keep, or it is written in a shape that cannot be edited so, as with commas
+    None where there is nothing to keep, or it is written in a shape that cannot be edited so, as with commas
     before the entries.
     """
     if not isinstance(array, Array) or (not array and "#" not in array.as_string()):
-        return False
-    steps = SequenceMatcher(None, [str(one) for one in array], wanted, autojunk=False).get_opcodes()
+        return None
+    written = array.as_string()
+    tried = (_edited(text, wanted) for text in (written, _with_last_comma(written)))
+    return next((one for one in tried if one is not None), None)
+
+
+def _edited(array: str, wanted: Sequence[str]) -> Array | None:
+    kept: Any = tomlkit.parse(f"list = {array}")["list"]
+    steps = SequenceMatcher(None, [str(one) for one in kept], wanted, autojunk=False).get_opcodes()
     for kind, low, high, first, last in reversed(steps):
         if kind != "equal":
             for place in reversed(range(low, high)):
-                del array[place]
+                del kept[place]
             for one in reversed(wanted[first:last]):
-                array.insert(low, one)
+                kept.insert(low, one)
     try:
-        return bool(tomllib.loads(f"list = {array.as_string()}")["list"] == list(wanted))
+        is_right = tomllib.loads(f"list = {kept.as_string()}")["list"] == list(wanted)
     except tomllib.TOMLDecodeError:
-        return False
+        return None
+    return kept if is_right else None
+
+
+def _with_last_comma(array: str) -> str:
+    """A list of texts over several lines with a comma after the last one: without it tomlkit puts what is
+    added behind a comment that follows, with a comma that belongs to the comment."""
+    *_, end = [0, *(one.end() for one in _TEXT_OR_COMMENT.finditer(array) if one[0][0] != "#")]
+    rest = _TEXT_OR_COMMENT.sub("", array[end:])
+    return array if not end or "\n" not in array or "," in rest else f"{array[:end]},{array[end:]}"
 
 
 def _item(value: Any) -> Any:

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from treeledger.errors import ConfigurationError
 from treeledger.fs.safety import weakness
 
 _LONGEST: Final = 2**22  # bytes
+_WRITABLE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_safely(path: Path) -> bytes:
@@ -60,13 +62,16 @@ def check_way(path: Path) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Writes a file as a whole or not at all, keeping its mode and owner; a new one has mode 0600.
 
-    A symlink is followed. Raises OSError if the file or its folder cannot be written.
+    A symlink is followed. Raises OSError if the file or its folder cannot be written, and for a file that
+    nobody may write by its mode: whoever made it so meant that, though the folder would let it be replaced.
     """
     target = path.resolve()
     try:
         before = target.stat()
     except FileNotFoundError:
         before = None
+    if before is not None and not before.st_mode & _WRITABLE:
+        raise OSError(errno.EACCES, f"its mode is {stat.S_IMODE(before.st_mode):04o}: read-only")
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with open(descriptor, "w", encoding="utf-8", newline="") as file:
@@ -84,8 +89,10 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Has a new name outlast a power cut, where the file system can; it is there already."""
+    with suppress(OSError):  # some network file systems cannot, nor can who may not list the folder
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -144,6 +144,38 @@ def test_plugins_list_tells_what_each_gives_and_what_is_broken(treeledger: Comma
     assert "failed" in treeledger("--config", str(file), "plugins").text
 
 
+def test_plugins_are_switched_off_and_on_in_the_file(treeledger: CommandLine) -> None:
+    file = treeledger.home / "plugins.toml"
+    file.write_text("# mine\n")
+    at = ("--config", str(file), "plugins")
+    said = treeledger(*at, "disable", "blake3").text
+    assert said == f"blake3: off from the engine's next start, by {file}\n"
+    [told] = treeledger(*at, "enable", "blake3", "--json").json
+    assert (told["name"], told["enabled"], told["enabled_next"]) == ("blake3", False, True)
+    assert file.read_text().startswith("# mine\n")
+    assert "holds this ledger" in treeledger(*at, "disable", "sqlite", code=2).err
+    assert "did you mean 'blake3'?" in treeledger(*at, "disable", "blake", code=2).err
+    assert "treeledger init" in treeledger("plugins", "disable", "blake3", code=2).err
+    file.write_text("[plugins.phone]\nuse = 'webhook'\nurl = 'http://127.0.0.1:9/'\n")
+    assert "an instance of webhook" in treeledger(*at, "disable", "phone", code=2).err
+    file.chmod(0o400)
+    printed = treeledger(*at, "disable", "blake3", code=1)
+    assert "paste this into it" in printed.err
+    assert printed.text == "[plugins.blake3]\nenabled = false\n"
+
+
+def test_of_two_broken_plugins_each_can_be_switched_off(treeledger: CommandLine) -> None:
+    for name in ("one", "two"):
+        (treeledger.home / f"{name}.py").write_text("import no_such_module\n")
+    file = treeledger.home / "plugins.toml"
+    file.write_text("[plugins.one]\nfile = 'one.py'\n[plugins.two]\nfile = 'two.py'\n")
+    at = ("--config", str(file), "plugins")
+    assert "does not start yet: plugin 'two'" in treeledger(*at, "disable", "one").err
+    assert treeledger(*at, "disable", "two").err == ""
+    assert "cannot be switched on: plugin 'two'" in treeledger(*at, "enable", "two", code=2).err
+    treeledger("--config", str(file), "config", "check")
+
+
 # --- migrate, store ------------------------------------------------------------------------------
 
 

@@ -111,7 +111,14 @@ async def test_without_a_file_it_is_told_how_to_begin_one(tmp_path: Path) -> Non
 
     async with Ledger.open(store=f"sqlite:{tmp_path / 'ledger.db'}", environ={}) as ledger:
         with pytest.raises(UsageError, match="treeledger init"):
-            await switch(ledger, "blake3", on=False)
+            switch(ledger.configuration, ledger.plugins, "blake3", on=False)
+
+
+async def test_a_file_that_is_broken_by_now_is_named(live: Live) -> None:
+    live.file.write_text("[plugins\n")
+    with pytest.raises(ConfigurationError, match=r"plugins.toml: .*line 1"):
+        await live.client.switch_plugin("blake3", on=False)
+    assert live.file.read_text() == "[plugins\n"
 
 
 def without_switches(text: str) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any, get_args
@@ -19,7 +21,7 @@ from treeledger.config.layers import PROFILES, leaves, nested
 from treeledger.config.secrets import MASK, is_reference, mask, resolve_secret
 from treeledger.config.show import repository_rows, rows
 from treeledger.config.stores import store_options, store_url
-from treeledger.errors import ConfigurationError
+from treeledger.errors import ConfigurationError, Unwritable
 from treeledger.units import parse_duration, write_duration
 
 TOP = Path(__file__).parents[2]
@@ -576,6 +578,61 @@ def test_comments_beside_patterns_that_stay_are_kept() -> None:
     assert edited == (
         '[defaults.ignore]\npatterns = [\n    "*.raw",  # old\n    # why\n    "new/",\n    "tmp/" # last\n]\n'
     )
+
+    text = '[defaults.ignore]\npatterns = [\n  # first\n  "a", # why\n  \'b"\'\n  # end\n]\n'
+    added = edit.set_patterns(text, ["a", 'b"', "c"])
+    assert [line for line in text.splitlines() if "#" in line and line not in added.splitlines()] == []
+    assert read(added).settings_for().ignore.patterns == ("a", 'b"', "c")
+
+
+def test_lines_end_as_they_did(tmp_path: Path) -> None:
+    path = write(tmp_path / "plugins.toml", "")
+    path.write_bytes(b'[defaults.ignore]\r\npatterns = [\r\n  "a", # why\r\n]\r\n')
+    edit.edit_file(path, lambda text: edit.set_patterns(text, ["a", "b" * 90, "c"]), {})
+    edit.edit_file(path, lambda text: edit.switch_plugin(text, "links", on=False), {})
+    written = path.read_bytes()
+    assert b"# why\r\n" in written
+    assert b"\n" not in written.replace(b"\r\n", b"")
+
+
+def test_a_file_that_nobody_may_write_is_not_replaced(tmp_path: Path) -> None:
+    path = write(tmp_path / "plugins.toml", "# mine\n", 0o400)
+    with pytest.raises(Unwritable, match=r"mode is 0400: read-only.*\n\[store]"):
+        edit.edit_file(path, lambda text: "[store]\n", {}, "[store]")
+    assert path.read_text() == "# mine\n"
+
+
+def test_a_broken_file_is_not_edited(tmp_path: Path) -> None:
+    path = write(tmp_path / "plugins.toml", "[store\n", 0o600)
+    with pytest.raises(ConfigurationError, match=r"plugins.toml: .*line 1"):
+        edit.edit_file(path, lambda text: edit.switch_plugin(text, "links", on=False), {})
+
+
+def test_what_is_written_is_not_told_to_be_unwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    path = write(tmp_path / "plugins.toml", "# mine\n", 0o600)
+    discovery.trust(path)
+    memory = tmp_path / "state/treeledger/trusted.json"
+    memory.chmod(0o400)
+    with pytest.raises(ConfigurationError, match=r"was written, but .* treeledger config trust"):
+        edit.edit_file(path, lambda text: "[store]\n", {})
+    assert path.read_text() == "[store]\n"
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "plugins.toml", "# mine\n", 0o600)
+    real = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "as CIFS says")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    edit.edit_file(path, lambda text: "[store]\n", {})
+    assert path.read_text() == "[store]\n"
 
 
 @given(st.text(max_size=12))

@@ -33,8 +33,9 @@ async def plugins(service: Service, asked: Asked) -> Page[wire.Plugin]:
 
 
 async def switch_plugin(service: Service, asked: Asked) -> wire.Plugin:
-    name = asked.path["name"]
-    await switch(service.ledger, name, on=asked.body.enabled)
+    ledger, name = service.ledger, asked.path["name"]
+    change = partial(switch, ledger.configuration, ledger.plugins, name, on=asked.body.enabled)
+    await anyio.to_thread.run_sync(partial(change, store=ledger.store.url))
     (found,) = [one for one in service.ledger.plugins.plugins() if one.name == name]
     return wire.Plugin.of(found, await _written(service))
 
