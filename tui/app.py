@@ -21,7 +21,7 @@ from treeledger.errors import TreeledgerError, Unwritable
 from treeledger.names import shown, stored_from_os
 from treeledger.protocols.panels import Panel
 from treeledger.tui.commands import commands_of, for_repositories, known_keys, places
-from treeledger.tui.look import USUAL, Look, check
+from treeledger.tui.look import USUAL, Look, checked
 from treeledger.tui.model import News, Second, Snapshot, reduced
 from treeledger.tui.pages import PLACES, Place, opened
 from treeledger.tui.screens.explained import Explained
@@ -95,7 +95,7 @@ class Dashboard(App[None]):
             self.add_mode(place.name, partial(self._opened, place))
         for theme in THEMES:
             self.register_theme(theme)
-        check(look, self.available_themes)
+        look = checked(look, self.available_themes)
         self.set_keymap(look.keymap)
         self.theme = look.theme
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
-from textual.binding import Binding
-
 from treeledger.errors import ConfigurationError
+from treeledger.tui import keymap
+from treeledger.tui.keymap import uses
 from treeledger.tui.pages import PLACES, page_class
 from treeledger.tui.theme import DARK
 
@@ -26,25 +26,17 @@ class Look:
 USUAL: Final = Look()
 
 
-def check(look: Look, themes: Collection[str]) -> None:
-    """Raises ConfigurationError for what there is not."""
-    _check("theme", look.theme, themes)
-    if look.keymap:
-        known = set(key_ids())
-        for id in look.keymap:
-            _check("keymap", id, known)
+def checked(look: Look, themes: Collection[str]) -> Look:
+    """The same with keys as Textual takes them.
 
-
-def key_ids() -> Iterator[str]:
-    """The ids of all uses of keys."""
-    app = import_module("treeledger.tui.app").Dashboard
-    for owner in (app, *(page_class(place) for place in PLACES)):
-        for binding in owner.BINDINGS:
-            if isinstance(binding, Binding) and binding.id:
-                yield binding.id
-
-
-def _check(key: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        near = get_close_matches(value, known, 3, 0.5) or sorted(known)
-        raise ConfigurationError(f"[tui] {key}: there is no {value!r}; there is {', '.join(near)}")
+    Raises ConfigurationError for what there is not, and for a key that would do two things.
+    """
+    if look.theme not in themes:
+        near = get_close_matches(look.theme, themes, 3, 0.5) or sorted(themes)
+        raise ConfigurationError(f"[tui] theme: there is no {look.theme!r}; there is {', '.join(near)}")
+    if not look.keymap:
+        return look
+    app = uses(import_module("treeledger.tui.app").Dashboard.BINDINGS)
+    lists = uses(import_module("treeledger.tui.widgets.listing").Listing.BINDINGS)
+    screens = [uses(page_class(place).BINDINGS) for place in PLACES]
+    return replace(look, keymap=keymap.checked(look.keymap, app, screens, lists))

@@ -222,11 +222,30 @@ async def test_keys_do_what_the_keymap_says(tree: Tree, tmp_path: Path) -> None:
         await shown.until("Files  all repositories")
 
 
+async def test_other_keys_take_none_from_another_use() -> None:
+    look = Look(keymap={"attention.approve": "Z", "home.scan": "p", "home.pause": "s", "app.help": "f2, ?"})
+    async with stage(Dashboard(nowhere, look=look)) as shown:
+        await shown.until("p Scan  s Pause")
+        await shown.press("question_mark")
+        await shown.until("Keys of Home")
+        await shown.press("escape", "4")
+        await shown.until("╭─ Attention")
+        bindings = shown.app.screen._modal_binding_chain
+        keys = {one.id: key for _, found in bindings for key, one in found if one.id}
+        assert (keys["attention.approve"], keys["attention.accept"]) == ("Z", "A")
+
+
 @pytest.mark.parametrize(
     ("look", "message"),
     [
         (Look(theme="treeledger-drak"), "theme: there is no 'treeledger-drak'; there is treeledger-dark"),
         (Look(keymap={"home.scam": "x"}), "keymap: there is no 'home.scam'; there is home.scan"),
+        (Look(keymap={"home.scan": "F5"}), "keymap: home.scan: no key is called 'F5'"),
+        (Look(keymap={"home.scan": ""}), "keymap: home.scan: no key is called ''"),
+        (Look(keymap={"home.scan": "p"}), "'p' would be both home.scan and home.pause"),
+        (Look(keymap={"logs.open": "q"}), "'q' would be both logs.open and app.quit"),
+        (Look(keymap={"home.scan": "j"}), "'j' would be both home.scan and Down"),
+        (Look(keymap={"home.scan": "escape"}), "'escape' would be both home.scan and Show all"),
     ],
 )
 def test_a_look_that_there_is_not_is_refused(look: Look, message: str) -> None:
