@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from treeledger.cells import wrapped
 from treeledger.config.configuration import Configuration
@@ -14,6 +15,9 @@ from treeledger.protocols import Line, Panel, PanelKey, Piece, Tone
 
 if TYPE_CHECKING:
     from treeledger.client import Client
+
+_KEY: Final = re.compile(r"((ctrl|shift|alt)\+)*(\S|[a-z][a-z0-9_]+)")
+"""What a key may be called."""
 
 
 class Absent(Panel[None]):
@@ -52,7 +56,7 @@ def _sound(panel: Panel[Any]) -> Panel[Any]:
             ("name", isinstance(panel.name, str)),
             ("title", isinstance(panel.title, str)),
             ("every", isinstance(panel.every, int | float)),
-            ("keys", all(isinstance(one, PanelKey) for one in panel.keys)),
+            ("keys", all(isinstance(one, PanelKey) and _KEY.fullmatch(one.key) for one in panel.keys)),
         )
         if not is_right
     ]

@@ -30,6 +30,7 @@ from treeledger.tui.screens.page import Page
 from treeledger.tui.screens.questions import ChooseFolder, Confirm
 from treeledger.tui.source import Find, Source
 from treeledger.tui.theme import STYLES, THEMES, derived
+from treeledger.tui.undisturbed import undisturbed
 
 Clock = Callable[[], datetime]
 Panels = Callable[[], Sequence[Panel[Any]]]
@@ -277,4 +278,6 @@ class Dashboard(App[None]):
 
 async def show(find: Find, *, is_own: bool, look: Look = USUAL, panels: Panels = tuple) -> None:
     """Runs the dashboard on this terminal until a person leaves it. Raises as `Dashboard`."""
-    await Dashboard(find, is_own=is_own, look=look, panels=panels).run_async()
+    app = Dashboard(find, is_own=is_own, look=look, panels=panels)
+    with undisturbed():
+        await app.run_async()

@@ -50,6 +50,7 @@ def _settle(future: Future[T], work: Callable[[], T]) -> None:
     except Exception as error:
         future.set_exception(error)
     except BaseException as error:  # a plugin that exits ends itself, and no more
-        future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
+        ended = RuntimeError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
+        future.set_exception(ended)
     else:
         future.set_result(result)

@@ -6,12 +6,12 @@ again after a while, each time a longer one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import anyio
 from textual.geometry import Size
@@ -20,11 +20,13 @@ from treeledger.cells import cut, wrapped
 from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
+from treeledger.plugin_answers import WrongAnswer
 from treeledger.plugin_files import where
 from treeledger.protocols.panels import Line, Panel, PanelKey, Piece, Tone
 from treeledger.tui.beside import Beside, Stuck
 
 _TICK: Final = 1.0  # seconds between two drawings, as the time goes on
+_MOST_TOLD: Final = 60  # characters of what is none of our lines
 
 
 class Limits(NamedTuple):
@@ -44,6 +46,14 @@ class Trouble(NamedTuple):
     again: datetime
 
 
+class Picture(NamedTuple):
+    """What a panel shows, and what it said of itself then: a plugin may compute that, too."""
+
+    lines: Sequence[Line]
+    title: str
+    keys: Sequence[PanelKey]
+
+
 class Seat:
     """Where a panel is shown.
 
@@ -59,7 +69,7 @@ class Seat:
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
     ) -> None:
         self.panel = panel
-        self.lines: Sequence[Line] = ()
+        self.shown = Picture([(Piece("reading …", Tone.DIM),)], panel.title, tuple(panel.keys))
         self._address = address
         self._drawn = drawn
         self._now = now
@@ -71,6 +81,10 @@ class Seat:
         self._due = 0.0
         self._size = Size(0, 0)
         self._asked = anyio.Event()
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        return self.shown.lines
 
     def resize(self, size: Size) -> None:
         """Draws in so many cells and lines from now on."""
@@ -84,7 +98,7 @@ class Seat:
             self._asked = anyio.Event()
             await self._go_on()
             if self._trouble is not None:
-                self.lines = _trouble_lines(self._trouble, self._size)
+                self.shown = self.shown._replace(lines=_trouble_lines(self._trouble, self._size))
             self._drawn()
             with anyio.move_on_after(min(_TICK, max(0.0, self._due - monotonic()))):
                 await self._asked.wait()
@@ -106,7 +120,7 @@ class Seat:
                 self._due = monotonic() + self._every
             if self._size:
                 draw = partial(_drawn, self.panel, self._data, self._size, self._now())
-                self.lines = await self._beside.do(draw, self._limits.draw)
+                self.shown = await self._beside.do(draw, self._limits.draw)
             self._trouble, self._failures = None, 0
         except Exception as error:  # the plugin's own code ran: anything may come out
             self._fail(error)
@@ -136,18 +150,28 @@ async def _asked(ask: Callable[[Client], Any], address: str, within: float) -> A
     raise Stuck(f"it took more than {within:g} s")
 
 
-def _drawn(panel: Panel[Any], data: Any, size: Size, now: datetime) -> Sequence[Line]:
+def _drawn(panel: Panel[Any], data: Any, size: Size, now: datetime) -> Picture:
     """Its lines, made sure to be such, and to have room."""
     lines = panel.draw(data, size.width, size.height, now)
-    return [
-        cut(tuple(Piece(shown(text), Tone(tone)) for text, tone in line), size.width)
-        for line in islice(lines, size.height)
-    ]
+    if not isinstance(lines, Iterable):
+        raise WrongAnswer(f"draw gave {repr(lines)[:_MOST_TOLD]}, which are no lines")
+    seen = [cut(_sound(line), size.width) for line in islice(lines, size.height)]
+    return Picture(seen, str(panel.title), tuple(panel.keys))
+
+
+def _sound(line: object) -> Line:
+    """A line that a panel gave. Raises WrongAnswer for what is none."""
+    try:
+        return tuple(Piece(shown(text), Tone(tone)) for text, tone in cast(Line, line))
+    except (TypeError, ValueError, AttributeError) as error:
+        given = repr(line)[:_MOST_TOLD]
+        why = f"draw gave {given}, which is no line, a tuple of Piece(text, tone): {error}"
+        raise WrongAnswer(why) from None
 
 
 def said_of(error: Exception) -> str:
     """What is wrong, and where in a plugin's file it was."""
-    if isinstance(error, TreeledgerError | Stuck):
+    if isinstance(error, TreeledgerError | Stuck | WrongAnswer):
         return shown(str(error))
     place = where(error)
     text = f"{type(error).__name__}: {error}"

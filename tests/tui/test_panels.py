@@ -111,12 +111,12 @@ def fails() -> None:
     [
         (Odd(read=fails), "ValueError: no \\x1b[31m disk, "),
         (Odd(read=anyio.sleep_forever), "it took more than 0.2 s"),
-        (Odd(read=lambda: sys.exit(3)), "SystemExit: 3"),
+        (Odd(read=lambda: sys.exit(3)), "SystemExit: 3, " + __file__),
         (Odd(draw=fails), "ValueError: no \\x1b[31m disk, "),
-        (Odd(draw=lambda: ["text"]), "ValueError"),
+        (Odd(draw=lambda: ["text"]), "draw gave 'text', which is no line"),
         (Odd(draw=lambda: [(Piece("text", "pink"),)]), "'pink' is not a valid Tone"),
-        (Odd(draw=lambda: 7), "TypeError"),
-        (Odd(draw=lambda: [[(7, Tone.GOOD)]]), "AttributeError"),
+        (Odd(draw=lambda: 7), "draw gave 7, which are no lines"),
+        (Odd(draw=lambda: [[(7, Tone.GOOD)]]), "which is no line"),
     ],
 )
 async def test_what_is_wrong_with_a_panel_is_said_in_its_place(panel: Panel[Any], words: str) -> None:
@@ -124,6 +124,31 @@ async def test_what_is_wrong_with_a_panel_is_said_in_its_place(panel: Panel[Any]
         await until_said(place, "This panel cannot be shown")
         assert words in text(place)
         assert "It is asked again at 14:02:3" in text(place)
+
+
+async def test_a_title_that_fails_is_trouble_of_its_panel_alone() -> None:
+    class Counting(Odd):
+        number = 0
+
+        @property
+        def title(self) -> str:
+            self.number += 1
+            return f"number {1 // (self.number < 3)}"
+
+        @title.setter
+        def title(self, _: str) -> None: ...
+
+    async with placed(Counting()) as place:
+        await until_said(place, "ZeroDivisionError")
+        assert place.shown.title == "number 1"
+
+
+async def test_it_is_said_that_a_panel_is_read_at_first() -> None:
+    free = threading.Event()
+    async with placed(Odd(read=lambda: free.wait(30))) as place:
+        await until_said(place, "reading …")
+        free.set()
+        await until_said(place, "drawn")
 
 
 @pytest.mark.parametrize("part", ["read", "draw"])

@@ -450,7 +450,12 @@ def test_a_panel_that_cannot_be_had_says_why_in_its_place_even_if_its_table_stan
 
 @pytest.mark.parametrize(
     ("what", "wrong"),
-    [("keys = [('t', 'Try')]", "keys"), ("every = 'often'", "every"), ("name = 7", "name")],
+    [
+        ("keys = [('t', 'Try')]", "keys"),
+        ("from treeledger.protocols import PanelKey\n    keys = [PanelKey('two words', 'Try', len)]", "keys"),
+        ("every = 'often'", "every"),
+        ("name = 7", "name"),
+    ],
 )
 def test_a_panel_that_says_wrong_things_of_itself_is_named(folder: Folder, what: str, wrong: str) -> None:
     source = (PANEL % ("one", "one")).replace("    def __init__", f"    {what}\n    def __init__")

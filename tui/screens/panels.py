@@ -142,7 +142,7 @@ class PanelsPage(Page):
             return
         seat.resize(pane.content_size)
         pane.show(lambda width: seat.lines)
-        pane.entitle(shown(seat.panel.title))
+        pane.entitle(shown(seat.shown.title))
 
     def action_turn(self, by: int) -> None:
         if self._panels:
@@ -163,7 +163,7 @@ class PanelsPage(Page):
     def _keys(self) -> list[PanelKey]:
         """Those of the panel, without what the dashboard has itself."""
         seat, own = self._seat, super().active_bindings
-        return [] if seat is None else [one for one in seat.panel.keys if one.key not in own]
+        return [] if seat is None else [one for one in seat.shown.keys if one.key not in own]
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
