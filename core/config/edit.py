@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import tomlkit
-from tomlkit.items import AoT, Array, InlineTable
+from tomlkit.items import Array, InlineTable
 
 from treeledger.config.configuration import Configuration, parse
 from treeledger.config.discovery import is_trusted, trust
@@ -27,58 +27,6 @@ _TEXT_OR_COMMENT: Final = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\])*"|\'[^\']*\'|#[^\n]*', re.DOTALL
 )
 _UNIX_END: Final = re.compile(r"(?<!\r)\n")
-
-
-def add_repository(text: str, name: str, root: str, values: Mapping[str, Any] | None = None) -> str:
-    """Declares a repository; `values` are further keys of its table, tables in it as mappings."""
-    document = tomlkit.parse(text)
-    table = tomlkit.table()
-    for key, value in {"name": name, "root": root, **(values or {})}.items():
-        table[key] = _item(value)
-    declared = document.get("repositories")
-    if isinstance(declared, AoT):
-        if len(declared):
-            declared[-1].add(tomlkit.nl())
-        declared.append(table)
-    elif isinstance(declared, Array):
-        inline = tomlkit.inline_table()
-        inline.update(table.unwrap())
-        declared.append(inline)
-    else:
-        if text.strip():
-            document.add(tomlkit.nl())
-        tables = tomlkit.aot()
-        tables.append(table)
-        document["repositories"] = tables
-    return tomlkit.dumps(document)
-
-
-def repository_block(name: str, root: str, values: Mapping[str, Any] | None = None) -> str:
-    """The lines that declare a repository, to paste where the file cannot be written."""
-    return add_repository("", name, root, values)
-
-
-def set_repository(text: str, name: str, values: Mapping[str, Any]) -> str:
-    """Sets keys of a declared repository (`paused`, `root`, ...); None takes a key away.
-
-    Raises ConfigurationError if the file declares no such repository.
-    """
-    document = tomlkit.parse(text)
-    table = _repository(document, name)
-    for key, value in values.items():
-        if value is not None:
-            table[key] = _item(value)
-        elif key in table:
-            del table[key]
-    return tomlkit.dumps(document)
-
-
-def remove_repository(text: str, name: str) -> str:
-    """Takes a declared repository out of the file. Raises ConfigurationError if it is not there."""
-    document = tomlkit.parse(text)
-    declared: Any = document.get("repositories")
-    declared.remove(_repository(document, name))
-    return tomlkit.dumps(document)
 
 
 def set_patterns(text: str, patterns: Sequence[str], repository: str | None = None) -> str:
@@ -266,12 +214,3 @@ def _with_last_comma(array: str) -> str:
     *_, end = [0, *(one.end() for one in _TEXT_OR_COMMENT.finditer(array) if one[0][0] != "#")]
     rest = _TEXT_OR_COMMENT.sub("", array[end:])
     return array if not end or "\n" not in array or "," in rest else f"{array[:end]},{array[end:]}"
-
-
-def _item(value: Any) -> Any:
-    """A mapping becomes an inline table, so that it cannot swallow the keys that follow."""
-    if not isinstance(value, Mapping):
-        return value
-    table = tomlkit.inline_table()
-    table.update({key: _item(part) for key, part in value.items()})
-    return table
