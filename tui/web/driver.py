@@ -12,4 +12,4 @@ class WindowDriver(WebDriver):
     def run_input_thread(self) -> None:
         super().run_input_thread()
         if not self.exit_event.is_set():
-            self._app.post_message(messages.ExitApp())
+            self.send_message(messages.ExitApp())
