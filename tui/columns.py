@@ -9,7 +9,6 @@ from treeledger.tui.texts import Line, Piece, Tone, fitted
 
 GAP: Final = 2
 _MARK: Final = "▸ "
-MARK: Final = len(_MARK)  # cells before the first column
 
 
 class Column(NamedTuple):
@@ -42,6 +41,12 @@ def _least(columns: Sequence[Column]) -> int:
     return sum(one.width for one in columns) + GAP * (len(columns) - 1)
 
 
+def width_of(title: str, columns: Sequence[Column], room: int) -> int:
+    """The width of the column of that title in a row of so many cells; 0: it is left out."""
+    found = zip(columns, widths(columns, room - len(_MARK)), strict=True)
+    return next(width for one, width in found if one.title == title)
+
+
 def heading(columns: Sequence[Column], room: int) -> Line:
     """The line of titles."""
     return row_line(columns, [Piece(one.title, Tone.DIM) for one in columns], room)
@@ -49,8 +54,8 @@ def heading(columns: Sequence[Column], room: int) -> Line:
 
 def row_line(columns: Sequence[Column], cells: Sequence[Piece], room: int, *, marked: bool = False) -> Line:
     """A row in exactly so many cells, the first two for the mark of the one that is chosen."""
-    pieces = [Piece(_MARK if marked else " " * MARK, Tone.STRONG)]
-    found = widths(columns, room - MARK)
+    pieces = [Piece(_MARK if marked else " " * len(_MARK), Tone.STRONG)]
+    found = widths(columns, room - len(_MARK))
     placed = [place for place, width in enumerate(found) if width]
     for place in placed:
         gap = "" if place == placed[-1] else " " * GAP

@@ -13,7 +13,6 @@ from treeledger.tui import texts
 from treeledger.tui.file_texts import moment
 from treeledger.tui.texts import Line, Piece, Tone
 
-_LABEL: Final = 10  # cells for what a line is about
 _MOST_LINES: Final = 4  # that one fact takes
 MOST_COPIES: Final = 50
 
@@ -37,7 +36,9 @@ class Detail(NamedTuple):
 def detail_lines(detail: Detail, width: int, now: datetime) -> list[Line]:
     """The record, the disk, what stands in the way, the same content elsewhere, and the journal's last."""
     facts = detail.facts
-    lines = [line for fact in _facts(detail, now) for line in _lines(fact, width)]
+    lines: list[Line] = []
+    for fact in _facts(detail, now):
+        lines += texts.labelled(fact.label, fact.text, width, _MOST_LINES, fact.tone)
     if facts.changes:
         lines += [(), (Piece("Journal", Tone.STRONG),)]
     lines += [_entry(change, width, now) for change in reversed(facts.changes)]
@@ -46,21 +47,12 @@ def detail_lines(detail: Detail, width: int, now: datetime) -> list[Line]:
 
 def _entry(change: wire.Change, width: int, now: datetime) -> Line:
     """When what became of it: what it has then, and of a move both paths."""
-    when = Piece(f"{texts.clock(change.at, now):<{_LABEL}}", Tone.DIM)
-    kind = texts.kind(change.kind)._replace(text=f"{texts.kind(change.kind).text:<{_LABEL}}")
+    when = Piece(f"{texts.clock(change.at, now):<{texts.LABEL}}", Tone.DIM)
+    kind = texts.kind(change.kind)._replace(text=f"{texts.kind(change.kind).text:<{texts.LABEL}}")
     if change.path_before is not None:
-        return when, kind, Piece(texts.path(change, width - 2 * _LABEL))
+        return when, kind, Piece(texts.path(change, width - 2 * texts.LABEL))
     hash = texts.short_hash(change)
     return when, kind, Piece(f"{texts.size(change.size):>8}  "), hash
-
-
-def _lines(fact: Fact, width: int) -> list[Line]:
-    wrapped = texts.wrapped(fact.text, max(10, width - _LABEL), _MOST_LINES)
-    label = Piece(texts.fitted(fact.label, _LABEL), Tone.DIM)
-    return [
-        (label if number == 0 else Piece(" " * _LABEL), Piece(text, fact.tone))
-        for number, text in enumerate(wrapped)
-    ]
 
 
 def _facts(detail: Detail, now: datetime) -> Iterator[Fact]:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from treeledger import wire
 from treeledger.names import shown
 from treeledger.tui import texts
-from treeledger.tui.columns import MARK, Column, heading, row_line, widths
+from treeledger.tui.columns import Column, heading, row_line, width_of
 from treeledger.tui.texts import Line, Piece, Tone
 
 STATES: Final = ("waiting", "running", "dead")
@@ -38,7 +38,6 @@ _NOTHING: Final = (
     "No job: what actions have done is not kept. Each change makes new ones, if an action wants it."
 )
 _WIDEST: Final = 90  # cells over which numbers can be read with the name they belong to
-_LABEL: Final = 10  # cells for what a line is about
 _MOST_PAYLOAD: Final = 4000  # characters that are drawn
 _MOST_TOLD: Final = 50_000  # characters, of one that is opened
 
@@ -67,7 +66,7 @@ class JobTable:
         return heading(_COLUMNS, width)
 
     def line(self, place: int, width: int, *, marked: bool) -> Line:
-        one, room = self.jobs[place], widths(_COLUMNS, width - MARK)[-1]
+        one, room = self.jobs[place], width_of("Why it failed", _COLUMNS, width)
         cells = (
             Piece(str(one.id), Tone.DIM),
             Piece(shown(one.action), Tone.DIM),
@@ -155,11 +154,11 @@ def job_lines(one: wire.Job | None, width: int, height: int, now: datetime) -> l
         return [(Piece(line, Tone.DIM),) for line in texts.wrapped(_NOTHING, width, height)]
     lines: list[Line] = [_facts(one, now)]
     for label, text, tone in _sentences(one):
-        lines += _labelled(label, text, tone, width, 3)
+        lines += texts.labelled(label, text, width, 3, tone)
     payload = _payload(one)
     room = height - len(lines)
     if payload is not None and room > 0:
-        lines += _labelled("does", payload, Tone.PLAIN, width, room)
+        lines += texts.labelled("does", payload, width, room)
     return lines[:height]
 
 
@@ -186,15 +185,6 @@ def _sentences(one: wire.Job) -> Iterator[tuple[str, str, Tone]]:
 def _payload(one: wire.Job) -> str | None:
     """What it is to do, as one text; None while that was not read."""
     return json.dumps(one.payload, ensure_ascii=False)[:_MOST_PAYLOAD] if one.payload else None
-
-
-def _labelled(label: str, text: str, tone: Tone, width: int, most: int) -> list[Line]:
-    found = texts.wrapped(text, max(10, width - _LABEL), most)
-    begins = (label, *[""] * (len(found) - 1))
-    return [
-        (Piece(texts.fitted(begin, _LABEL), Tone.DIM), Piece(line, tone))
-        for begin, line in zip(begins, found, strict=True)
-    ]
 
 
 def facts_of(one: wire.Job) -> list[tuple[str, str]]:

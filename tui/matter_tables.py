@@ -10,7 +10,7 @@ from treeledger import wire
 from treeledger.matter_answers import CorruptedFile, HeldFolder
 from treeledger.names import shown
 from treeledger.tui import texts
-from treeledger.tui.columns import Column, heading, row_line, widths
+from treeledger.tui.columns import Column, heading, row_line, width_of
 from treeledger.tui.matters import CorruptedMatter, DeadMatter, HeldMatter, Matter
 from treeledger.tui.tables import Table
 from treeledger.tui.texts import Line, Piece, Tone
@@ -31,7 +31,6 @@ _FILES: Final = (
     Column("Good hash", 9, rank=1),
     Column("Good copy", 16, grows=True),
 )
-_MARK: Final = 2  # cells before a row
 _JOBS: Final = (
     Column("Job", 7, right=True),
     Column("Tries", 5, right=True, rank=2),
@@ -147,7 +146,7 @@ class DeadTable:
 
     def line(self, place: int, width: int, *, marked: bool) -> Line:
         one: wire.Job = self.matter.jobs[place]
-        room = widths(_JOBS, width - _MARK)[-1]
+        room = width_of("Why it failed", _JOBS, width)
         cells = (
             Piece(str(one.id)),
             Piece(str(one.tries), Tone.DIM),

@@ -10,7 +10,7 @@ from typing import Final
 from treeledger import wire
 from treeledger.names import shown
 from treeledger.tui import texts
-from treeledger.tui.columns import Column, heading, row_line, widths
+from treeledger.tui.columns import Column, heading, row_line, width_of
 from treeledger.tui.details import progress_line
 from treeledger.tui.model import Snapshot
 from treeledger.tui.texts import Line, Piece, Tone
@@ -25,8 +25,6 @@ _COLUMNS: Final = (
     Column("Result", 14, grows=True),
     Column("Took", 7, right=True, rank=2),
 )
-_RESULT: Final = 3  # of the columns
-_MARK: Final = 2  # cells before a row
 _MINUTE: Final = 59.5  # seconds; from there on a span is told in minutes
 _BAR: Final = 40  # cells, at most
 _GLYPHS: Final = {"running": "◐", "completed": "●", "failed": "▲", "cancelled": "·"}
@@ -60,7 +58,7 @@ class OperationTable:
     def line(self, place: int, width: int, *, marked: bool) -> Line:
         one = self.operations[place]
         progress = progress_of(self.snapshot, one)
-        room = widths(_COLUMNS, width - _MARK)[_RESULT]
+        room = width_of("Result", _COLUMNS, width)
         cells = (
             Piece(texts.clock(one.started, self.now), Tone.DIM),
             Piece(shown(one.repository)),

@@ -12,7 +12,7 @@ from treeledger import wire
 from treeledger.answers import Setting
 from treeledger.names import shown
 from treeledger.tui import texts
-from treeledger.tui.columns import Column, heading, row_line, widths
+from treeledger.tui.columns import Column, heading, row_line, width_of
 from treeledger.tui.texts import Line, Piece, Tone
 
 _COLUMNS: Final = (
@@ -21,10 +21,8 @@ _COLUMNS: Final = (
     Column("From", 18, rank=2),
     Column("Hooks", 14, rank=1, grows=True),
 )
-_HOOKS: Final = 3  # of the columns
 _OWN: Final = "treeledger "
 _TABLE: Final = "plugins."
-_LABEL: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class PluginTable:
             Piece(shown(one.name)),
             state(one),
             Piece(_from(one), Tone.DIM),
-            Piece(_hooks(one.hooks, widths(_COLUMNS, width - 2)[_HOOKS]), Tone.DIM),
+            Piece(_hooks(one.hooks, width_of("Hooks", _COLUMNS, width)), Tone.DIM),
         )
         return row_line(_COLUMNS, cells, width, marked=marked)
 
@@ -95,21 +93,14 @@ def plugin_lines(one: wire.Plugin | None, settings: Sequence[Setting], room: tup
     width, height = room
     lines: list[Line] = []
     if one.error is not None:
-        lines += _labelled("failed", one.error, width, Tone.BAD, most=3)
+        lines += texts.labelled("failed", one.error, width, 3, Tone.BAD)
     if one.enabled is not one.enabled_next:
         verb = "on" if one.enabled_next else "off"
-        lines += _labelled(
-            "waits", f"plugins.toml has it {verb}: from the engine's next start", width, Tone.WARN
-        )
-    lines += _labelled("from", one.origin, width)
-    lines += _labelled("hooks", ", ".join(one.hooks) or "none: it is not loaded", width)
+        said = f"plugins.toml has it {verb}: from the engine's next start"
+        lines += texts.labelled("waits", said, width, 2, Tone.WARN)
+    lines += texts.labelled("from", one.origin, width, 2)
+    lines += texts.labelled("hooks", ", ".join(one.hooks) or "none: it is not loaded", width, 2)
     return [*lines, *_options(one.name, settings, width)][:height]
-
-
-def _labelled(label: str, text: str, width: int, tone: Tone = Tone.PLAIN, *, most: int = 2) -> list[Line]:
-    first, *more = texts.wrapped(text, max(1, width - _LABEL), most)
-    head: Line = (Piece(texts.fitted(label, _LABEL), Tone.DIM), Piece(first, tone))
-    return [head, *((Piece(" " * _LABEL), Piece(line, tone)) for line in more)]
 
 
 def question(one: wire.Plugin) -> str:
@@ -136,7 +127,7 @@ def tables_of(name: str, settings: Sequence[Setting]) -> list[str]:
 def _options(name: str, settings: Sequence[Setting], width: int) -> list[Line]:
     tables = tables_of(name, settings)
     if not tables:
-        return [(Piece(texts.fitted("options", _LABEL), Tone.DIM), Piece("as they are by default", Tone.DIM))]
+        return texts.labelled("options", "as they are by default", width, 1, Tone.DIM)
     lines: list[Line] = []
     for table in tables:
         meant = [one for one in settings if one.table == table]

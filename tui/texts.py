@@ -24,6 +24,8 @@ from treeledger.protocols.panels import Tone as Tone
 from treeledger.units import show_size
 from treeledger.wire_events import Progress
 
+LABEL: Final = 10
+"""Cells for what a line is about, where it is told what one thing is like."""
 _STATES: Final = {
     "watching": Piece("● watching", Tone.GOOD),
     "scanning": Piece("◐ scanning", Tone.BUSY),
@@ -177,6 +179,15 @@ def path(change: wire.Change, width: int) -> str:
         before = elided(before, max(room // 2, room - cell_len(now)))
         now = elided(now, room - cell_len(before))
     return f"{before} → {now}" if room > 2 else elided(now, width)
+
+
+def labelled(label: str, text: str, width: int, most: int, tone: Tone = Tone.PLAIN) -> list[Line]:
+    """What a text is about and beside it the text, in so many lines at most; ten cells wide at least."""
+    first, *more = wrapped(text, max(10, width - LABEL), most)
+    return [
+        (Piece(fitted(label, LABEL), Tone.DIM), Piece(first, tone)),
+        *((Piece(" " * LABEL), Piece(line, tone)) for line in more),
+    ]
 
 
 def size(value: float) -> str:

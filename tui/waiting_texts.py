@@ -10,7 +10,7 @@ from typing import Final
 from treeledger import wire
 from treeledger.names import shown
 from treeledger.tui import texts
-from treeledger.tui.columns import Column, heading, row_line, widths
+from treeledger.tui.columns import Column, heading, row_line, width_of
 from treeledger.tui.matters import subject
 from treeledger.tui.model import DECISIONS
 from treeledger.tui.texts import Line, Piece, Tone
@@ -28,8 +28,6 @@ _COLUMNS: Final = (
     Column("Repository", 10, rank=1),
     Column("What", 24, grows=True),
 )
-_WHAT: Final = 3  # of the columns
-_MARK: Final = 2  # cells before a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class WaitingTable:
 
     def line(self, place: int, width: int, *, marked: bool) -> Line:
         one = self.waiting[place]
-        room = widths(_COLUMNS, width - _MARK)[_WHAT]
+        room = width_of("What", _COLUMNS, width)
         cells = (
             Piece(texts.since(one.since, self.now), Tone.DIM),
             kind(one),
