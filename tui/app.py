@@ -20,7 +20,7 @@ from treeledger.client import Client
 from treeledger.errors import TreeledgerError, Unwritable
 from treeledger.names import shown, stored_from_os
 from treeledger.protocols.panels import Panel
-from treeledger.tui.commands import commands_of, for_repositories, known_keys, places
+from treeledger.tui.commands import command, commands_of, for_repositories, known_keys, places
 from treeledger.tui.look import USUAL, Look, checked
 from treeledger.tui.model import News, Second, Snapshot, reduced
 from treeledger.tui.pages import PLACES, Place, opened
@@ -122,14 +122,11 @@ class Dashboard(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette offers."""
         for key in commands_of(screen):
-            yield SystemCommand(key.title, f"{key.help}  {key.keys}".strip(), partial(self._act, key.action))
-        for command in places(self.switch_mode):
-            yield SystemCommand(*command)
-        names = [one.name for one in self.snapshot.repositories]
-        for command in for_repositories(names, self._deeds):
-            yield SystemCommand(*command)
-        yield SystemCommand("Theme", "other colours, dark or light", self.action_change_theme)
-        yield SystemCommand("Picture", "saves the screen as an SVG file", self.deliver_screenshot)
+            yield command(key.title, f"{key.help}  {key.keys}".strip(), partial(self._act, key.action))
+        yield from places(self.switch_mode)
+        yield from for_repositories([one.name for one in self.snapshot.repositories], self._deeds)
+        yield command("Theme", "other colours, dark or light", self.action_change_theme)
+        yield command("Picture", "saves the screen as an SVG file", self.deliver_screenshot)
 
     @property
     def _deeds(self) -> Sequence[tuple[str, str, Callable[[str], object]]]:
@@ -216,8 +213,8 @@ class Dashboard(App[None]):
     def remove(self, repository: str) -> None:
         """Ends the care for a repository, if a person says so once more."""
         text = (
-            f"{repository} is watched and scanned no longer. Its files are not touched; its records are kept"
-            " and are there again when the folder is added again."
+            f"{shown(repository)} is watched and scanned no longer. Its files are not touched; its records"
+            " are kept and are there again when the folder is added again."
         )
 
         def remove(yes: bool | None) -> None:

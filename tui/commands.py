@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
@@ -24,6 +25,16 @@ class Known(NamedTuple):
     help: str
     keys: str
     action: str
+
+
+def command(title: str, help: str, do: Callable[[], object]) -> SystemCommand:
+    """One that is offered under exactly this title: the palette reads markup in what it is given."""
+    return SystemCommand(_escaped(title), _escaped(help), do)
+
+
+def _escaped(text: str) -> str:
+    """Unlike `textual.markup.escape` also right for a text that has backslashes before brackets."""
+    return text.replace("[", r"\[")
 
 
 def known_keys(screen: Screen[Any]) -> list[Known]:
@@ -56,16 +67,16 @@ def _is_of_library(binding: Binding) -> bool:
     return binding.action in ("screen.copy_text", "app.focus_next", "app.focus_previous")
 
 
-def places(go: Callable[[str], object]) -> Iterator[tuple[str, str, Callable[[], object]]]:
+def places(go: Callable[[str], object]) -> Iterator[SystemCommand]:
     """A command for each screen."""
     for place in PLACES:
-        yield f"Go to {place.title}", f"screen {place.number}", partial(go, place.name)
+        yield command(f"Go to {place.title}", f"screen {place.number}", partial(go, place.name))
 
 
 def for_repositories(
     names: Sequence[str], what: Sequence[tuple[str, str, Callable[[str], object]]]
-) -> Iterator[tuple[str, str, Callable[[], object]]]:
+) -> Iterator[SystemCommand]:
     """A command for each repository and everything that can be done with one."""
     for name in names:
         for title, help, do in what:
-            yield f"{shown(name)}: {title}", help, partial(do, name)
+            yield command(f"{shown(name)}: {title}", help, partial(do, name))
