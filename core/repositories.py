@@ -191,11 +191,14 @@ class Repositories:
         return next(name for name in names if name not in taken)
 
     async def sync_declared(self) -> None:
-        """Makes the repositories of plugins.toml known; those that left the file are paused."""
+        """Makes the repositories of plugins.toml known; those of this host that left the file are paused."""
         known = await self.repositories()
         declared = [await self._declare(one, known) for one in self.configuration.repositories]
+        if self.configuration.path is None:
+            return
         for repository in known:
-            if repository.declared and repository.id not in declared and self.configuration.path is not None:
+            is_ours = repository.declared and repository.host == self.host
+            if is_ours and repository.id not in declared:
                 await self.store.update_repository(repository.id, declared=False, paused=True)
 
     async def _declare(self, declared: DeclaredRepository, known: Sequence[Repository]) -> UUID:

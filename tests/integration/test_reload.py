@@ -173,6 +173,21 @@ async def test_one_that_leaves_the_file_is_paused_and_a_new_one_is_kept(setup: S
     assert len(setup.engine.keepers) == 2
 
 
+async def test_what_another_host_declares_is_left_to_it(tmp_path: Path, store_url: str) -> None:
+    for host in ("one", "two"):
+        (tmp_path / host).mkdir()
+        file = write(tmp_path / host, top=f'host = "{host}"')
+        file.write_text(file.read_text().replace('name = "', f'name = "{host}-'))
+        async with Ledger.open(store=store_url, config=file) as ledger:
+            await ledger.sync_declared()
+    async with Ledger.open(store=store_url, config=tmp_path / "one" / "plugins.toml") as ledger:
+        await ledger.sync_declared()
+        known = await ledger.repositories()
+    assert [(one.name, one.declared, one.paused) for one in known] == [
+        *(("one-a", True, False), ("one-b", True, False), ("two-a", True, False), ("two-b", True, False))
+    ]
+
+
 async def test_a_file_that_is_gone_is_no_empty_configuration(setup: Setup) -> None:
     write(setup.folder).unlink()
     with pytest.raises(ConfigurationError, match="there is no file"):
