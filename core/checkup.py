@@ -94,6 +94,15 @@ def check_store_files(paths: Iterable[str]) -> Iterator[Check]:
             yield Check("store", CheckState.OK, f"{shown(path)} can be written")
 
 
+def check_host(host: str, repositories: Sequence[Repository]) -> Iterator[Check]:
+    """Whether this machine goes by a name that the ledger's repositories know it by."""
+    others = sorted({one.host for one in repositories})
+    if others and host not in others:
+        message = f"this machine is called {host} here; all repositories are of {', '.join(others)}"
+        advice = 'if it is that machine under another name, write at the top of plugins.toml: host = "NAME"'
+        yield Check("host", CheckState.WARN, message, advice)
+
+
 def check_root(repository: Repository, settings: RepositorySettings) -> Check:
     """Whether a root is there, can be read, and how its changes are heard."""
     name = f"repository {repository.name}"

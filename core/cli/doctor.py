@@ -112,7 +112,9 @@ async def _of_store(store: Store, configuration: Configuration) -> list[Check]:
     await store.open()
     checks += await _of_clocks(store)
     host = host_id(configuration.host)
-    here = [one for one in await store.repositories() if one.host == host]
+    known = await store.repositories()
+    here = [one for one in known if one.host == host]
+    checks += checkup.check_host(host, known)
     checks += await _of_repositories(store, here, configuration)
     return checks + await _of_engine(store, host, here)
 

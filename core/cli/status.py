@@ -12,7 +12,7 @@ from treeledger.cli.run import with_unlocked
 from treeledger.cli.upcoming import print_schedules
 from treeledger.model import Holder, HoldStatus, Repository
 from treeledger.names import shown
-from treeledger.units import show_count, show_size
+from treeledger.units import show_count, show_number, show_size
 from treeledger.unlocked import SyncStatus, UnlockedLedger
 
 _GLYPHS: Final = {
@@ -49,7 +49,7 @@ async def _status(ledger: UnlockedLedger, options: Options) -> int:
     now = datetime.now(UTC)
     table(
         ("Name", "State", "Files", "Size", "Last scan", "Next scan", "Folder"),
-        [_row(repository, status, now) for repository, status in statuses],
+        [_row(repository, status, ledger.host, now) for repository, status in statuses],
         right=(2, 3),
     )
     if options.verbose:
@@ -60,7 +60,8 @@ async def _status(ledger: UnlockedLedger, options: Options) -> int:
     return 0
 
 
-def _row(repository: Repository, status: SyncStatus, now: datetime) -> tuple[str, ...]:
+def _row(repository: Repository, status: SyncStatus, host: str, now: datetime) -> tuple[str, ...]:
+    where = repository.root if repository.host == host else f"{repository.root} on {repository.host}"
     return (
         shown(repository.name),
         f"{_GLYPHS.get(status.state, '·')} {status.state}",
@@ -68,7 +69,7 @@ def _row(repository: Repository, status: SyncStatus, now: datetime) -> tuple[str
         show_size(status.total_bytes),
         when(status.last_scan_time, now),
         when(status.next_reconciliation, now) if status.next_reconciliation else "-",
-        shown(repository.root),
+        shown(where),
     )
 
 
@@ -90,4 +91,5 @@ async def _footer(ledger: UnlockedLedger, repositories: list[Repository], holder
         print("engine: none is running; treeledger watch starts one")
     holds = await ledger.store.holds(None, statuses=(HoldStatus.OPEN,))
     if holds:
-        print(f"{len(holds)} held deletion(s) wait for your decision: treeledger deletions list")
+        held = show_number(len(holds), "held deletion waits", "held deletions wait")
+        print(f"{held} for your decision: treeledger deletions list")

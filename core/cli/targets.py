@@ -48,12 +48,21 @@ async def known_targets(ledger: UnlockedLedger, named: Sequence[str]) -> list[Ta
 
 async def _all(ledger: UnlockedLedger) -> list[Target]:
     await ledger.sync_declared()
-    known = [Target(one) for one in await ledger.repositories() if one.host == ledger.host and not one.paused]
-    if not known and await ledger.repositories():
-        raise RepositoryNotFound("every repository is paused; go on with: treeledger repo resume NAME")
-    if not known:
+    known = await ledger.repositories()
+    here = [one for one in known if one.host == ledger.host]
+    if known and not here:
+        others = ", ".join(sorted({one.host for one in known}))
+        raise RepositoryNotFound(
+            f"this machine is called {ledger.host} here and has no repository yet; all there are belong to "
+            f"{others}. Name a folder: treeledger watch DIR. Or, if it is that machine under another name, "
+            'write at the top of plugins.toml: host = "NAME"'
+        )
+    if not here:
         raise RepositoryNotFound("there is no repository yet; name a folder: treeledger watch DIR")
-    return known
+    wanted = [Target(one) for one in here if not one.paused]
+    if not wanted:
+        raise RepositoryNotFound("every repository is paused; go on with: treeledger repo resume NAME")
+    return wanted
 
 
 def by_repository(found: Sequence[Target]) -> list[tuple[Repository, list[str]]]:

@@ -23,6 +23,9 @@ _PURGED: Final = (
     "purge_schedules",
     "zero_counters",
 )
+_OF_ANOTHER: Final = (
+    '; or, if this is that machine under another name, write at the top of plugins.toml: host = "{host}"'
+)
 _ABANDONED: Final = "the engine that ran it ended without finishing it"
 
 
@@ -103,8 +106,10 @@ def _refuse_taken(own: UUID | None, name: str, host: str, root: str) -> Work[Non
         if its_host == host:
             refuse_overlap(root, its_name, its_root)
         if its_name == name:
+            where = its_root if its_host == host else f"{its_root} on {its_host}"
+            advice = "" if its_host == host else _OF_ANOTHER.format(host=its_host)
             raise UsageError(
-                f"there is a repository named {name} already, at {its_root}; choose another name"
+                f"there is a repository named {name} already, at {where}; choose another name{advice}"
             )
 
 

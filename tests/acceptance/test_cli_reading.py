@@ -425,3 +425,21 @@ def test_where_the_file_cannot_be_written_what_to_paste_is_printed(
 
 def test_without_a_file_rules_for_all_repositories_have_no_place(photos: CommandLine) -> None:
     assert "treeledger init" in photos("ignore", "add", "*.raw", code=2).err
+
+
+# --- repositories of another machine ---------------------------------------------------------------
+
+
+def test_a_machine_under_another_name_is_told_what_the_ledger_knows_it_by(photos: CommandLine) -> None:
+    file = photos.home / "plugins.toml"
+    file.write_text('host = "f3a9c1"\n')
+    host = photos("status", "--json").json[0]["host"]
+    elsewhere = photos("--config", str(file), "status").text
+    assert f"{photos.folder} on {host}" in elsewhere
+    refused = photos("--config", str(file), "scan", code=2).err
+    assert "f3a9c1" in refused
+    assert host in refused
+    assert 'host = "NAME"' in refused
+    file.write_text(f'host = "f3a9c1"\n[[repositories]]\nname = "photos"\nroot = "{photos.folder}"\n')
+    taken = photos("--config", str(file), "scan", code=2).err
+    assert f'host = "{host}"' in taken

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treeledger.checkup import check_engine, check_kept, check_schema, check_store_files, count_folders
+from treeledger.checkup import (
+    check_engine,
+    check_host,
+    check_kept,
+    check_schema,
+    check_store_files,
+    count_folders,
+)
 from treeledger.doctor import CheckState
 from treeledger.model import Holder, Repository
 from treeledger.names import ancestors
@@ -54,6 +61,14 @@ def test_a_store_that_is_not_there_needs_a_folder_above_it_that_can_be_written(
     monkeypatch.setattr("os.access", lambda path, mode: path != str(tmp_path))  # root may write anywhere
     (check,) = check_store_files([f"{tmp_path}/a/b/ledger.db"])
     assert (check.state, check.message) == (FAIL, f"{tmp_path} cannot be written")
+
+
+def test_a_machine_that_the_ledger_knows_by_another_name_is_told() -> None:
+    photos = Repository(UUID(int=1), "photos", "nas", "/data/photos")
+    assert list(check_host("nas", [])) == list(check_host("nas", [photos])) == []
+    (check,) = check_host("f3a9c1", [photos])
+    assert (check.state, "f3a9c1" in check.message, "nas" in check.message) == (WARN, True, True)
+    assert 'host = "NAME"' in check.advice
 
 
 def test_a_ledger_that_others_can_read_is_told(tmp_path: Path) -> None:
