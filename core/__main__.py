@@ -7,6 +7,13 @@ import sys
 
 
 def main() -> int:
+    if sys.platform == "win32":
+        print(
+            "treeledger: Windows is not supported, and nothing was done. In WSL 2 it runs as on Linux;"
+            " folders below /mnt are polled there, as Windows tells of no changes in them",
+            file=sys.stderr,
+        )
+        return 1
     from treeledger.cli.main import main as run
 
     return run()

@@ -45,7 +45,7 @@ def _module(name: str) -> Any:
             raise
         raise ConfigurationError(
             "what serves the dashboard to browsers is not installed; nothing else needs it. Install it with: "
-            "pip install 'treeledger[web]'"
+            f"{sys.executable} -m pip install 'treeledger[web]'"
         ) from None
 
 

@@ -49,7 +49,7 @@ def dashboard() -> Any:
             raise
         raise ConfigurationError(
             "what the dashboard is made with is not installed; nothing else needs it. Install it with: "
-            "pip install 'treeledger[tui]'"
+            f"{sys.executable} -m pip install 'treeledger[tui]'"
         ) from None
 
 
