@@ -31,7 +31,7 @@ async def edit(ledger: Ledger, options: Options) -> int:
         print_json({"where": home.label, "patterns": list(patterns)})
     elif not options.quiet:
         print(f"{shown(home.label)}: patterns = {shown(shown_value('patterns', patterns))}")
-        await _say_when(ledger)
+        await _say_when(ledger, home)
     return 0
 
 
@@ -51,7 +51,15 @@ def _check_known(home: PatternHome, given: Sequence[str]) -> None:
             raise UsageError(f"{home.label} has no pattern {pattern!r}; it has: {known}")
 
 
-async def _say_when(ledger: Ledger) -> None:
+async def _say_when(ledger: Ledger, home: PatternHome) -> None:
+    """When an engine that runs goes by them: it follows the store, and reads plugins.toml when it is told."""
     holder = await ledger.store.engine_holder(ledger.host)
-    if holder is not None:
-        print(f"treeledger {holder.command} (process {holder.pid}) takes it up when it is started again")
+    if holder is None:
+        return
+    if home.repository is not None or home.declared is not None:
+        when = "within seconds"
+    elif holder.command == "watch":
+        when = "when it is started again"
+    else:
+        when = f"once it reads plugins.toml again: kill -HUP {holder.pid}"
+    print(f"treeledger {holder.command} (process {holder.pid}) takes it up {when}")

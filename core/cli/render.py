@@ -72,13 +72,9 @@ def entry_line(entry: JournalEntry, *, repository: str | None, colour: bool) -> 
     if repository is not None:
         path = f"{shown(repository)}: {path}"
     known = entry.hash[:8] if entry.hash else "" if entry.kind is ChangeKind.IGNORED else "pending"
-    kind = paint(f"{kind_word(entry.kind):<9}", _COLOURS[entry.kind], colour)
+    kind = paint(f"{entry.kind:<9}", _COLOURS[entry.kind], colour)
     when = entry.at.astimezone().strftime("%H:%M:%S")
     return f"{when}  {kind} {path}  {paint(f'{show_size(entry.stat.size)}  {known}', '2', colour)}"
-
-
-def kind_word(kind: ChangeKind) -> str:
-    return "removed" if kind is ChangeKind.DELETED else kind.value
 
 
 def paint(text: str, code: str, colour: bool) -> str:

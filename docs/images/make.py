@@ -97,7 +97,7 @@ def session(home: Path) -> str:
         (lambda: shutil.copy(lisbon / "IMG_4101.JPG", prague / "IMG_4165.JPG"), "added  "),
         (lambda: (prague / "IMG_4165.JPG").write_bytes(b"edited" * 60_000), "modified "),
         (lambda: (lisbon / "IMG_4101.JPG").rename(lisbon / "tram 28.JPG"), "moved  "),
-        (lambda: (lisbon / "IMG_4102.JPG").unlink(), "removed  "),
+        (lambda: (lisbon / "IMG_4102.JPG").unlink(), "deleted  "),
         (lambda: remove(pictures / "2025", pictures / "2026"), "is held"),
     ]
     terminal = Terminal([str(Path(sys.executable).with_name("treeledger")), "watch", str(pictures)], home)

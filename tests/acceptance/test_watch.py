@@ -76,7 +76,7 @@ def test_progress_then_every_change_within_a_second(
         (change, rf"modified +7/{shown}"),
         (rename, rf"moved +7/{shown} → 8/renamed\.txt"),
         (rename_folder, r"moved +8/renamed\.txt → 9/eight/renamed\.txt"),
-        (remove, r"removed +9/eight/renamed\.txt"),
+        (remove, r"deleted +9/eight/renamed\.txt"),
     ]
     took = {}
     with treeledger.started("watch", large) as running:
