@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
+import anyio
 from textual.dom import DOMNode
 
 T = TypeVar("T")
@@ -21,14 +22,14 @@ class Latest(Generic[T]):
         self._widget = widget
         self._do = do
         self._waiting: list[T] = []
-        self._is_running = False
+        self._done: anyio.Event | None = None  # while one is done
         self.is_outdated = False
 
     def wish(self, what: T) -> None:
         self._waiting = [what]
         self.is_outdated = True
-        if not self._is_running:
-            self._is_running = True
+        if self._done is None:
+            self._done = anyio.Event()
             run: Any = self._run
             self._widget.run_worker(run)
 
@@ -37,10 +38,17 @@ class Latest(Generic[T]):
         self._waiting = []
         self.is_outdated = True
 
+    async def rest(self) -> None:
+        """Until what was wished so far is done, or dropped."""
+        if self._done is not None:
+            await self._done.wait()
+
     async def _run(self) -> None:
         try:
             while self._waiting:
                 what, self._waiting, self.is_outdated = self._waiting[0], [], False
                 await self._do(what)
         finally:
-            self._is_running = False
+            assert self._done is not None
+            self._done.set()
+            self._done = None

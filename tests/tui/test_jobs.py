@@ -129,7 +129,7 @@ async def test_they_are_counted_filtered_and_opened(live: Live) -> None:
     await live.press("a", "f")
     await live.until("Jobs  phone  dead ─+ 1 ─")
     assert "8-9" not in live.shown.text
-    await live.shown.pilot.click("#queues", offset=(5, 2))
+    await live.shown.click("#queues", offset=(5, 2))
     await live.until("Jobs  all actions  dead")
 
 

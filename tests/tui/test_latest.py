@@ -40,6 +40,8 @@ async def test_only_the_last_of_those_that_wait_is_done() -> None:
         for what in ("second", "third", "last"):
             latest.wish(what)
         go_on.set()
+        await latest.rest()
+        assert [what for what, _ in done] == ["first", "last"]
     assert done == [("first", True), ("last", False)]
 
 

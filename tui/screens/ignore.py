@@ -285,8 +285,9 @@ class IgnorePage(Page):
                     draft.patterns, before=draft.before, repository=home
                 )
                 self._become(lambda one: one.written(home, written))
-            finally:
-                self.action_read()  # what is there now, whoever wrote it
+            finally:  # what is there now, whoever wrote it, and before anything is said of it
+                self.action_read()
+                await self._reading.rest()
 
         self.dashboard.work(write, "Written; a scan takes it up now.")
 

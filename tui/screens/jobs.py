@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, Final
 
+import anyio
 import msgspec
 from textual import events, on
 from textual.binding import Binding, BindingType
@@ -79,6 +80,7 @@ class JobsPage(FollowingPage):
         self._wanted = Wanted()
         self.rows: Rows[wire.Job] = Rows()
         self._payload: tuple[int, Mapping[str, Any]] = (0, {})  # of the chosen one, with its id
+        self._preferring = anyio.Lock()
 
     def body(self) -> Iterable[Widget]:
         yield Pane(id="queues")
@@ -220,9 +222,14 @@ class JobsPage(FollowingPage):
     def action_prefer(self, by: int) -> None:
         """Has the chosen job done before, or after, those of the same priority."""
         if (one := self.chosen) is not None:
-            priority = one.priority + by
-            done = f"job {one.id}: priority {priority:+}"
-            self._work(partial(Client.prioritize_jobs, ids=[one.id], priority=priority), done)
+            what = f"job {one.id}: one step {'sooner' if by > 0 else 'later'}"
+            self._work(partial(self._prefer, id=one.id, by=by), what)
+
+    async def _prefer(self, client: Client, *, id: int, by: int) -> None:
+        """Counts from what it is in the ledger: keys come faster than what they did is read."""
+        async with self._preferring:
+            one = await client.job(id)
+            await client.prioritize_jobs([id], one.priority + by)
 
     def action_copy(self) -> None:
         if (one := self.chosen) is not None:
