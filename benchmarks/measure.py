@@ -118,6 +118,36 @@ def proportional_memory(pid: int) -> int:
     return sum(_memory(one, "smaps_rollup", "Pss:") for one in family(pid))
 
 
+class HeldUp:
+    """For how long processes are ready to run from now on, while others have the processors.
+
+    Of the threads of a process, the one counts that waited longest, as they may have waited at the same time.
+    What something took, less this, is what it takes by itself. Where the system keeps no account of it, it is
+    none.
+    """
+
+    def __init__(self, *pids: int) -> None:
+        self._begun = {pid: _waited(pid) for pid in pids}
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return sum(self._longest(pid) for pid in self._begun) / 1e9
+
+    def _longest(self, pid: int) -> int:
+        before, now = self._begun[pid], _waited(pid)
+        return max((waited - before.get(thread, 0) for thread, waited in now.items()), default=0)
+
+
+def _waited(pid: int) -> dict[str, int]:
+    """Nanoseconds that each thread of a process was ready to run and did not."""
+    waited = {}
+    for account in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):  # of a thread that has ended
+            waited[account.parent.name] = int(account.read_text().split()[1])
+    return waited
+
+
 def resident_memory(pid: int) -> int:
     """Bytes of one process that are in memory now."""
     return _memory(pid, "status", "VmRSS:")
