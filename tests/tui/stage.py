@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,6 +14,8 @@ from typing import NamedTuple
 
 from rich.segment import Segment
 from support import Tree, until
+from textual.events import Key
+from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_from_key
 from textual.pilot import Pilot
 from values import NOW
 
@@ -36,6 +40,28 @@ def frozen() -> datetime:
     return NOW
 
 
+async def at_rest() -> None:
+    """Until this process has nothing to do but what waits for time, for a thread, or for somebody else.
+
+    A pilot waits until it works little, as a process does, too, that others leave no time.
+    """
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+    looks = 0
+    while looks < 2:
+        await asyncio.sleep(0)
+        looks = 0 if ready else looks + 1
+
+
+def typed(key: str) -> Key:
+    """What a terminal tells of a key: of a character, or of a name as `ctrl+p`."""
+    name = _character_to_key(key) if len(key) == 1 else key
+    try:
+        character = unicodedata.lookup(_get_unicode_name_from_key(REPLACED_KEYS.get(name, name)))
+    except KeyError:
+        character = key if len(key) == 1 else None
+    return Key(name, character)
+
+
 class Stage(NamedTuple):
     """A dashboard that runs, and a person's hands on it."""
 
@@ -51,27 +77,43 @@ class Stage(NamedTuple):
     def text(self) -> str:
         return "\n".join("".join(one.text for one in line).rstrip() for line in self.strips) + "\n"
 
+    async def rest(self) -> None:
+        """Until all that has come is done and drawn."""
+        await at_rest()
+        if self.app.is_running:
+            self.app.screen._on_timer_update()
+            await at_rest()
+
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Each key once what the one before it brings by itself is there."""
+        for key in keys:
+            self.app.post_message(typed(key))
+            await self.rest()
+
+    async def click(self, widget: str, offset: tuple[int, int], times: int = 1) -> None:
+        await self.pilot.click(widget, offset, times=times)
+        await self.rest()
 
     async def tell(self, *news: News) -> None:
         """Has news arrive, and the screen drawn with them."""
         for one in news:
             self.app.post_message(Arrived(one))
-        await self.pilot.pause()
+        await self.rest()
 
     async def settle(self) -> None:
         """Until what the screen asked for is answered and drawn."""
-        await self.pilot.pause()
-        for worker in [one for one in self.app.workers if one.name != "source"]:
-            await worker.wait()
-        await self.pilot.pause()
+
+        async def is_settled() -> bool:
+            await self.rest()
+            return all(one.is_finished or one.name == "source" for one in self.app.workers)
+
+        await until(is_settled, "all is answered that was asked for")
 
     async def until(self, pattern: str) -> None:
         """Until the screen shows it, a regular expression of lines."""
 
         async def is_there() -> bool:
-            await self.pilot.pause()
+            await self.rest()
             return re.search(pattern, self.text, re.MULTILINE) is not None
 
         try:
@@ -100,8 +142,9 @@ async def stage(app: Dashboard | None = None, size: tuple[int, int] = (80, 24)) 
     is_live = app is not None
     app = app or Dashboard(nowhere, clock=frozen)
     async with app.run_test(size=size, notifications=is_live) as pilot:
-        await pilot.pause()
-        yield Stage(app, pilot)
+        shown = Stage(app, pilot)
+        await shown.rest()
+        yield shown
 
 
 def check_picture(name: str, text: str) -> None:

@@ -93,13 +93,12 @@ async def test_what_was_decided_elsewhere_is_said_and_nothing_breaks(live: Live)
 
 async def test_everything_is_done_by_mouse_as_well(live: Live) -> None:
     await hold(live)
-    pilot = live.shown.pilot
-    await pilot.click("#matter", offset=offset_of(live, "R  Reject"))
+    await live.shown.click("#matter", offset=offset_of(live, "R  Reject"))
     await live.until("Reject\\?")
     await live.press("escape")
-    await pilot.click("#waiting", offset=(10, 2), times=2)
+    await live.shown.click("#waiting", offset=(10, 2), times=2)
     await live.until("─ Folders ─")
-    await pilot.click("#about", offset=offset_of(live, "A  Approve"))
+    await live.shown.click("#about", offset=offset_of(live, "A  Approve"))
     await live.until("type the number of files")
     await live.press("escape", "escape")
     await live.until("1 waits for a decision")

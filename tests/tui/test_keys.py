@@ -43,5 +43,5 @@ def test_there_may_be_no_key() -> None:
 async def test_a_click_on_a_key_presses_it() -> None:
     async with stage() as shown:
         begin = shown.text.splitlines()[-1].index("/ Filter")
-        await shown.pilot.click("#keys", offset=(begin + 1, 0))
+        await shown.click("#keys", offset=(begin + 1, 0))
         await shown.until("a part of the path")

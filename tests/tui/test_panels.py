@@ -251,7 +251,7 @@ async def test_panels_are_read_from_a_real_engine_turned_and_their_keys_work(liv
     await live.until(r"files +▸ slow")
     await live.press("right_square_bracket")
     await live.until("ValueError: no")
-    await live.shown.pilot.click("#names", offset=(3, 0))
+    await live.shown.click("#names", offset=(3, 0))
     await live.until("32 files")
     await live.press("left_square_bracket")
     await live.until("▸ bad")

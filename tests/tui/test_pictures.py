@@ -83,7 +83,7 @@ async def test_screens_look_as_they_were_drawn(theme: str, size: tuple[int, int]
         await shown.press("down", "down")
         for name, key in (("home", "1"), ("operations", "2"), ("attention", "4")):
             await shown.press(key)
-            await shown.pilot.pause()
+            await shown.rest()
             check_picture(f"{name}-{size[0]}x{size[1]}", shown.text)
             assert all(cell_len(line) <= size[0] for line in shown.text.splitlines())
             assert_readable(shown)

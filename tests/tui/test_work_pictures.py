@@ -131,14 +131,14 @@ def panels() -> Sequence[WebhookPanel]:
 
 async def opened(shown: Stage, key: str) -> Any:
     await shown.press(key)
-    await shown.pilot.pause()
+    await shown.rest()
     return shown.app.screen
 
 
 async def check(shown: Stage, name: str, size: tuple[int, int]) -> None:
     page: Any = shown.app.screen
     page.show_again()
-    await shown.pilot.pause()
+    await shown.rest()
     check_picture(f"{name}-{size[0]}x{size[1]}", shown.text)
     assert all(cell_len(line) <= size[0] for line in shown.text.splitlines())
     assert_readable(shown)
