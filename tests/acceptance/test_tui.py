@@ -31,7 +31,7 @@ def test_it_watches_with_an_engine_of_its_own_which_ends_with_it(tmp_path: Path)
         (folder / "b.jpg").write_text("two")
         running.until(r"b\.jpg")
         running.type("q")
-        running.until("Quit")
+        running.until(r"Quit\?")
         running.type("\r")
         assert running.wait() == 0
     assert has_ended(treeledger)
@@ -73,7 +73,7 @@ def test_what_its_own_engine_logs_is_shown_and_printed_nowhere(tmp_path: Path) -
         (folder / "b.jpg").write_text("two")
         running.until("▲ warning +phone: 1-1 failed, try 1")
         running.type("q")
-        running.until("Quit")
+        running.until(r"Quit\?")
         running.type("\r")
         assert running.wait() == 0
 
@@ -94,7 +94,7 @@ def test_whoever_has_nothing_under_care_yet_is_welcome(tmp_path: Path) -> None:
         running.type("\r")
         running.until("photos.+● watching")
         running.type("q")
-        running.until("Quit")
+        running.until(r"Quit\?")
         running.type("\r")
         assert running.wait() == 0
     assert has_ended(treeledger)

@@ -28,6 +28,7 @@ from treeledger.tui.model import News
 
 PICTURES = Path(__file__).parent / "pictures"
 SIZES = [(80, 24), (60, 20), (200, 60)]
+WITHIN = 60.0  # seconds in which anything is on the screen, on a busy machine with an engine in this process
 
 
 async def nowhere() -> str | None:
@@ -117,7 +118,7 @@ class Stage(NamedTuple):
             return re.search(pattern, self.text, re.MULTILINE) is not None
 
         try:
-            await until(is_there, f"on the screen: {pattern}")
+            await until(is_there, f"on the screen: {pattern}", WITHIN)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.text}") from None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from stage import stage
-from support import Tree, tree_on
+from support import Tree, tree_on, until
 from test_pictures import NEWS
 
 from treeledger import wire
@@ -76,10 +76,14 @@ async def test_an_engine_of_another_version_address_and_ledger_is_shown_as_it_is
             addresses.append(address)
             await shown.until(r"films +● watching +1 ")
             await shown.until("added +one.mkv")
-            snapshot = shown.app.snapshot
-            assert {one.repository for one in snapshot.operations} == {"films"}
-            assert set(snapshot.feeds) == {"films"}
-            assert snapshot.head == (await films.ledger.store.head()).n
+
+            async def is_as_it_is() -> bool:
+                snapshot = shown.app.snapshot
+                told = {one.repository for one in snapshot.operations}
+                head = (await films.ledger.store.head()).n
+                return told == set(snapshot.feeds) == {"films"} and snapshot.head == head
+
+            await until(is_as_it_is, "only what is of the other ledger")
 
 
 async def test_the_last_changes_of_a_quiet_repository_are_shown_whatever_a_busy_one_does(
