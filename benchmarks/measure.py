@@ -122,8 +122,8 @@ class HeldUp:
     """For how long processes are ready to run from now on, while others have the processors.
 
     Of the threads of a process, the one counts that waited longest, as they may have waited at the same time.
-    What something took, less this, is what it takes by itself. Where the system keeps no account of it, it is
-    none.
+    What something took, less this, is what it takes by itself. It is none of a process that has ended, and
+    where the system keeps no account of it.
     """
 
     def __init__(self, *pids: int) -> None:

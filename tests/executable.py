@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import warm
 
+from benchmarks.measure import HeldUp
+
 COMMAND = (sys.executable, "-m", "treeledger")
 WITHIN = 60.0  # seconds that anything may take on a busy machine
 _PAUSE = 0.01
@@ -217,6 +219,21 @@ class Running:
             return until(is_there, pattern, within)
         except AssertionError as error:
             raise AssertionError(f"{error}\nIt printed:\n{self.text}") from None
+
+    def stop(self, number: int = signal.SIGTERM, *, within: float = 5.0, group: bool = False) -> int:
+        """Its exit code, once a signal has ended it; fails if that takes longer (seconds), not counting those
+        in which others have the processors."""
+        others, held_up = HeldUp(self.process.pid), 0.0
+        begin = time.monotonic()
+        self.signal(number, group=group)
+        while self.process.poll() is None:
+            held_up = others.seconds
+            assert time.monotonic() < begin + WITHIN, f"not within {WITHIN:g} s: it ends"
+            time.sleep(_PAUSE)
+        took = time.monotonic() - begin - held_up
+        code = self.wait()
+        assert took < within, f"it took {took:.1f} s to end:\n{self.text}"
+        return code
 
     def signal(self, number: int, *, group: bool = False) -> None:
         """Sends a signal to the process, or as a terminal does to all that belong to it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,5 +24,4 @@ def daemon(home: Path, settings: str = "", **environ: str) -> Iterator[Running]:
         running.until("photos: watching")
         yield running
         assert running.process.poll() is None, running.text
-        running.signal(signal.SIGTERM)
-        assert running.wait(10) == 0, running.text
+        assert running.stop() == 0, running.text

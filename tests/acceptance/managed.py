@@ -115,8 +115,7 @@ class Daemon:
 
     def stop(self, within: float = 5.0) -> None:
         """By SIGTERM; fails unless it ends in order, in this time (seconds)."""
-        self.running.signal(signal.SIGTERM)
-        assert self.running.wait(within) == 0, self.running.text
+        assert self.running.stop(within=within) == 0, self.running.text
 
 
 class House:

@@ -40,8 +40,7 @@ def address(server: Running) -> str:
 def interrupt(server: Running) -> None:
     """Ctrl-C, after which nothing is left of it."""
     children = server.children()
-    server.signal(signal.SIGINT, group=True)
-    assert server.wait(15) == 0, server.text
+    assert server.stop(signal.SIGINT, group=True, within=15.0) == 0, server.text
     assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,8 +15,10 @@ from executable import Executable, Running, grown, until
 from receiver import receiving
 from test_equality import in_ledger, on_disk
 
+from benchmarks.measure import HeldUp
+
 WATCHING = "^(tree|large): watching, "  # after the startup scan
-_AT_MOST = 3.0  # seconds from an operation to its line, on a busy machine; a second is what is promised
+_AT_MOST = 3.0  # seconds from an operation to its line, in which the disk may be busy; a second is promised
 
 
 @pytest.fixture
@@ -84,13 +85,15 @@ def test_progress_then_every_change_within_a_second(
         running.until(r"^large: 6,000 files in .*; 6,000 added$")
         running.until(WATCHING)
         for operation, line in operations:
+            others = HeldUp(running.process.pid)
             operation()
-            took[operation.__name__] = running.until(line, within=_AT_MOST)
+            took[operation.__name__] = running.until(line) - others.seconds
         running.signal(signal.SIGINT)
         assert running.wait() == 0
         assert "stopped; everything settled is written" in running.text
     with capsys.disabled():
         print("  shown after", ", ".join(f"{name} {seconds:.2f} s" for name, seconds in took.items()))
+    assert max(took.values()) < _AT_MOST, took
     assert in_ledger(treeledger) == on_disk(large)
     assert set(statuses(treeledger)) == {"completed"}
 
@@ -141,10 +144,7 @@ def test_it_ends_in_less_than_five_seconds_even_while_it_reads(
     with treeledger.started("watch", tree) as running:
         running.until(WATCHING)
         (tree / "new.txt").write_text("new")
-        begin = time.monotonic()
-        running.signal(number, group=True)
-        assert running.wait(5.0) == 0
-        assert time.monotonic() - begin < 5.0
+        assert running.stop(number, group=True) == 0
         assert "stopped; everything settled is written" in running.text
     assert "running" not in statuses(treeledger)
     (tree / "huge").unlink()
@@ -307,6 +307,5 @@ def test_it_ends_in_less_than_five_seconds_though_nobody_reads(treeledger: Execu
         for number in range(1000):
             (tree / f"sub/{number}").write_text(str(number))
         until(lambda: in_ledger(treeledger) == on_disk(tree), "the ledger equal to the tree")
-        running.signal(signal.SIGTERM)
-        assert running.process.wait(5.0) == 0
+        assert running.stop() == 0
     assert "running" not in statuses(treeledger)
