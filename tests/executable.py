@@ -128,7 +128,7 @@ class Executable:
             env=self.environ(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=60,
+            timeout=3 * WITHIN,
             check=False,
         )
         done = Done(run.returncode, run.stdout, run.stderr.decode())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from executable import Executable
 
 PAGE = Path(__file__).parents[2] / "docs/operations.md"
@@ -45,18 +46,19 @@ def test_what_matches() -> None:
     assert not matches("a\nz", "a\nb\nz\n")
 
 
-def test_what_the_page_shows_is_what_happens(tmp_path: Path) -> None:
-    treeledger = Executable(tmp_path)
-    state = {"XDG_STATE_HOME": str(tmp_path / ".local/state")}  # as if nothing said otherwise
+def test_what_the_page_shows_is_what_happens(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("o")  # a short path: those of sockets may have 107 bytes
+    treeledger = Executable(home)
+    state = {"XDG_STATE_HOME": str(home / ".local/state")}  # as if nothing said otherwise
     for name in ("2024/a.jpg", "2024/b.jpg", "notes.txt"):
-        file = tmp_path / "Pictures" / name
+        file = home / "Pictures" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(name)
-    treeledger("scan", tmp_path / "Pictures", environ=state)
+    treeledger("scan", home / "Pictures", environ=state)
     shown = list(blocks())
     assert len(shown) >= 4
     for block in shown:
         done = treeledger.shell(f"set -e\n{block.script}", **state)
-        printed = (done.text + done.err).replace(str(tmp_path), "~")
+        printed = (done.text + done.err).replace(str(home), "~")
         assert done.code == 0, (block, printed)
         assert matches(block.expected, printed), f"{block.script}\n{block.expected}\n---\n{printed}"
