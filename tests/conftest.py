@@ -6,9 +6,23 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from postgres_server import _shared_own_server, own_server, postgres_server, postgres_url
+from postgres_server import (
+    _postgres_template,
+    _shared_own_server,
+    own_server,
+    postgres_ledger,
+    postgres_server,
+    postgres_url,
+)
 
-__all__ = ["_shared_own_server", "own_server", "postgres_server", "postgres_url"]
+__all__ = [
+    "_postgres_template",
+    "_shared_own_server",
+    "own_server",
+    "postgres_ledger",
+    "postgres_server",
+    "postgres_url",
+]
 
 # How long one example takes says more of what else the machine does; pytest has a limit for each test.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -23,7 +37,16 @@ def anyio_backend() -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a fresh store, of each kind in turn."""
+    """The URL of a ledger that holds nothing, in a store of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path / 'state' / 'ledger.db'}"
+    url: str = request.getfixturevalue("postgres_ledger")
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a place for a ledger, of each kind in turn, where none was made yet."""
     if request.param == "sqlite":
         return f"sqlite:{tmp_path / 'state' / 'ledger.db'}"
     url: str = request.getfixturevalue("postgres_url")

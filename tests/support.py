@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,11 +29,16 @@ WITHIN = 15.0  # seconds that anything may take on a busy machine
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, within: float = WITHIN) -> None:
-    """Waits for a condition, asked for again and again; fails with its name."""
+    """Waits for a condition, asked for again and again; fails with its name.
+
+    It rests as long as the question took, so that what is waited for has its share of the machine.
+    """
+    asked = time.monotonic()
     try:
         with anyio.fail_after(within):
-            while not await _holds(condition):  # noqa: ASYNC110 - what is waited for is in a store
-                await anyio.sleep(0.02)
+            while not await _holds(condition):
+                await anyio.sleep(max(0.02, time.monotonic() - asked))
+                asked = time.monotonic()
     except TimeoutError:
         raise AssertionError(f"not within {within:g} s: {what}") from None
 

@@ -18,9 +18,9 @@ class LifeContract:
         assert ":" in store.url
 
     async def test_migrations_are_known_before_and_applied_after_open(
-        self, build: Callable[[], Store]
+        self, build_new: Callable[[], Store]
     ) -> None:
-        store = build()
+        store = build_new()
         try:
             before = await store.migrations()
             assert before

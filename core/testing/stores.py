@@ -64,6 +64,11 @@ class StoreContract(
         raise NotImplementedError("a subclass says how to build a store")
 
     @pytest.fixture
+    def build_new(self, build: Callable[[], Store]) -> Callable[[], Store]:
+        """As `build`, of a ledger that nobody has opened: for suites whose `build` gives one that was."""
+        return build
+
+    @pytest.fixture
     async def store(self, build: Callable[[], Store]) -> AsyncIterator[Store]:
         """An open store on an empty ledger."""
         async with AsyncExitStack() as stack:

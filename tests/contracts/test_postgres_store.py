@@ -48,7 +48,11 @@ asyncio.run(main())
 
 class TestPostgresStore(StoreContract):
     @pytest.fixture
-    def build(self, postgres_url: str) -> Callable[[], Store]:
+    def build(self, postgres_ledger: str) -> Callable[[], Store]:
+        return lambda: PostgresStore(StoreOptions(postgres_ledger))
+
+    @pytest.fixture
+    def build_new(self, postgres_url: str) -> Callable[[], Store]:
         return lambda: PostgresStore(StoreOptions(postgres_url))
 
 

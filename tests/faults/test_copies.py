@@ -36,9 +36,9 @@ STAGES = (
 
 
 @pytest.fixture
-def source(tmp_path: Path, store_url: str, postgres_url: str) -> str:
+def source(tmp_path: Path, new_store_url: str, postgres_url: str) -> str:
     """The other kind of store than the one that is copied to."""
-    return postgres_url if store_url.startswith("sqlite") else f"sqlite:{tmp_path}/source.db"
+    return postgres_url if new_store_url.startswith("sqlite") else f"sqlite:{tmp_path}/source.db"
 
 
 @fault(
@@ -46,18 +46,18 @@ def source(tmp_path: Path, store_url: str, postgres_url: str) -> str:
     "the same command goes on where it was, and ends with equal rows",
 )
 @pytest.mark.parametrize("stage", STAGES, ids=[f"{one.when} {one.where} {one.nth}" for one in STAGES])
-async def test_killed_copy(tmp_path: Path, store_url: str, source: str, stage: Stage) -> None:
+async def test_killed_copy(tmp_path: Path, new_store_url: str, source: str, stage: Stage) -> None:
     victim = Victim(tmp_path, source)
     victim.grow()
     async with victim.opened() as tree:
         await tree.ledger.scan(tree.repository)
-    kind = "sqlite" if store_url.startswith("sqlite") else "postgres"
-    victim.dies(stage._replace(where=f"{TABLES[kind]}.{stage.where}"), "store", "copy", source, store_url)
-    printed = treeledger(victim, "store", "copy", source, store_url, "--json")
+    kind = "sqlite" if new_store_url.startswith("sqlite") else "postgres"
+    victim.dies(stage._replace(where=f"{TABLES[kind]}.{stage.where}"), "store", "copy", source, new_store_url)
+    printed = treeledger(victim, "store", "copy", source, new_store_url, "--json")
     (said,) = map(json.loads, printed.splitlines())
     assert said["tables"]["file_records"] == 40
     assert said["copied"] < said["rows"] or stage in STAGES[:3]
-    assert await held(store_url) == await held(source)
+    assert await held(new_store_url) == await held(source)
 
 
 def treeledger(victim: Victim, *arguments: str) -> str:

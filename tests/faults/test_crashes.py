@@ -70,10 +70,10 @@ async def test_first_scan(victim: Victim, stage: Stage) -> None:
     "the files of the first keep ids and hashes, and are not read again",
 )
 async def test_between_batches(victim: Victim) -> None:
-    victim.grow(20_000)
+    victim.grow(9000)
     victim.dies(after(ADD), "scan", victim.root)
     operation = await recovers(victim)
-    assert 0 < operation.counts.files_hashed < 20_000
+    assert 0 < operation.counts.files_hashed < 9000
 
 
 @fault(
@@ -223,7 +223,8 @@ async def test_live(victim: Victim, stage: Stage) -> None:
     after("sql:add_migration"),
     after("treeledger.plugins.sql.migrating:apply_missing"),
 )
-async def test_first_start(victim: Victim, stage: Stage) -> None:
+async def test_first_start(tmp_path: Path, new_store_url: str, stage: Stage) -> None:
+    victim = Victim(tmp_path, new_store_url)
     victim.grow(5)
     victim.dies(stage, "scan", victim.root)
     await recovers(victim)

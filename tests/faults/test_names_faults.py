@@ -18,6 +18,7 @@ from victim import APPLY, Victim, before
 from treeledger.model import HashState, ProblemCode, RecordState
 from treeledger.names import bytes_from_stored
 from treeledger.plugins.walker import LocalTree
+from treeledger.walk import Walk
 
 pytestmark = pytest.mark.anyio
 
@@ -100,15 +101,19 @@ async def test_path_longer_than_path_max(tree: Tree) -> None:
 
 
 @fault("a directory holds 60,000 files, more than are sorted in memory", "each is recorded, once")
-async def test_large_directory(tree: Tree) -> None:
-    for n in range(60_000):
+async def test_large_directory(tree: Tree, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 60_000
+    if store_url.startswith("postgres"):  # what is sorted elsewhere is sorted before any store has it
+        count = 6000
+        monkeypatch.setitem(Walk.__init__.__kwdefaults__, "most_in_memory", 5000)
+    for n in range(count):
         os.close(os.open(tree.root / f"{n:x}", os.O_CREAT | os.O_WRONLY))
     settings = {"reconciliation": {"calculate_hashes": False}}
     await tree.ledger.store.update_repository(tree.repository.id, settings=settings)
     repository = await tree.ledger.repository(tree.repository.id)
-    assert (await tree.ledger.scan(repository)).counts.files_added == 60_000
+    assert (await tree.ledger.scan(repository)).counts.files_added == count
     again = await tree.ledger.scan(repository)
-    assert (again.counts.files_unchanged, again.counts.files_removed) == (60_000, 0)
+    assert (again.counts.files_unchanged, again.counts.files_removed) == (count, 0)
 
 
 def make(kind: str, path: Path) -> None:

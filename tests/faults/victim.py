@@ -77,7 +77,7 @@ class Victim:
     def grow(self, count: int = 40) -> None:
         """Files of different sizes and contents in a few folders."""
         for n in range(count):
-            self.write(f"d{n % 4}/e/f{n}", f"{n} " * (n + 1))
+            self.write(f"d{n % 4}/e/f{n}", f"{n} " * (n % 100 + 1))
 
     def write(self, path: str, text: str) -> Path:
         file = self.root / path

@@ -31,7 +31,7 @@ from treeledger.wire_events import Attention, Connected
 
 pytestmark = pytest.mark.anyio
 READERS = 50
-ENTRIES = 1500
+ENTRIES = 900
 BATCH = 100
 
 
@@ -160,7 +160,7 @@ async def test_readers_go_on_after_the_store_was_restarted(tmp_path: Path, own_s
 
     async def restarts() -> AsyncIterator[None]:
         while True:
-            for _ in range(5):
+            for _ in range(3):
                 yield
             await anyio.to_thread.run_sync(own_server.restart, "immediate")
             await until(lambda: answers(live), "the store is back")
