@@ -1,7 +1,8 @@
-"""What the page of files asks the engine for: pages of records, and all about one of them."""
+"""What the page of files asks the engine for: pages of records, and all about one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from treeledger import wire
@@ -27,6 +28,11 @@ async def page_of(client: Client, wanted: Wanted, gap: Gap) -> Page[Any]:
     return await client.get(route, kind, after=gap.after, limit=rows, **wanted.query())
 
 
+async def head_of(client: Client) -> int:
+    """The number of the last change: what is asked for after this has it. Raises as the client."""
+    return int((await client.journal(limit=1)).head.rpartition(":")[2])
+
+
 async def told_of(client: Client, row: Row) -> Detail:
     """All about a file; of a content that several files have, all of these, too. Raises as the client."""
     facts = await client.explain(row.repository, row.path)
@@ -40,3 +46,11 @@ async def copies_of(client: Client, facts: FileExplanation) -> list[wire.Record]
     kind: type[Page[wire.Record]] = Page[wire.Record]
     page = await client.get(f"/api/duplicates/{part(facts.record.hash)}", kind, limit=MOST_COPIES + 1)
     return page.items
+
+
+def place_of(row: Row | None, rows: Sequence[Row], otherwise: int) -> int:
+    """Where the same file is among others."""
+    if row is None:
+        return otherwise
+    key = row.repository, row.path
+    return next((place for place, one in enumerate(rows) if (one.repository, one.path) == key), otherwise)

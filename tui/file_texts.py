@@ -14,7 +14,9 @@ from treeledger.names import shown
 from treeledger.tui import texts
 from treeledger.tui.book import Book
 from treeledger.tui.columns import Column, heading, row_line
+from treeledger.tui.model import MOST_CHANGES
 from treeledger.tui.texts import Line, Piece, Tone
+from treeledger.units import show_number
 
 SORTS: Final = ("path", "size", "modified")
 STATES: Final = ("present", "missing", "deleted", "ignored")
@@ -108,6 +110,15 @@ def count(wanted: Wanted, book: Book[Any], whole: int | None) -> str:
         return f"{len(book):,} {order}"
     known = f"the first {len(book):,}"
     return f"{known} of {whole:,} {order}" if whole else f"{known} {order}"
+
+
+def since_then(changes: int | None) -> str:
+    """What is said of changes since files were read, as `Snapshot.since` counts them."""
+    if changes is None:
+        return "may have changed, f5 reads again"
+    if changes >= MOST_CHANGES:
+        return f"{MOST_CHANGES} changes or more since, f5 reads again"
+    return f"{show_number(changes, 'change')} since, f5 reads again" if changes else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ and long, a snapshot stays small: it has a feed of `MOST_CHANGES` for each repos
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -47,7 +48,8 @@ Changes = tuple[wire.Change, ...]
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that the dashboard shows at one moment. `operations` have the newest first, and so has each of the
-    `feeds`, by the name of its repository; `problems` is None where there are more than anybody counts."""
+    `feeds`, by the name of its repository; the journal was read from after the number `begin` up to `head`;
+    `problems` is None where there are more than anybody counts."""
 
     link: Link = Link.SOUGHT
     message: str = ""
@@ -56,6 +58,7 @@ class Snapshot:
     running: Mapping[Running, Progress] = field(default_factory=lambda: MappingProxyType({}))
     operations: tuple[wire.Operation, ...] = ()
     feeds: Mapping[str, Changes] = field(default_factory=lambda: MappingProxyType({}))
+    begin: int = 0
     head: int = 0
     waiting: tuple[wire.Waiting, ...] = ()
     problems: int | None = 0
@@ -67,6 +70,18 @@ class Snapshot:
     def feed(self, name: str | None) -> Changes:
         """The latest changes of a repository, or of all, the newest first."""
         return newest(*self.feeds.values()) if name is None else self.feeds.get(name, ())
+
+    def since(self, head: int, name: str | None) -> int | None:
+        """How many changes a repository, or all, had after that number; MOST_CHANGES: that many or more.
+
+        None where it is not known whether there were any: of what happened while the engine was away, only
+        the newest changes of all were read.
+        """
+        if name is None:
+            return max(0, min(self.head - head, MOST_CHANGES))
+        feed = self.feed(name)
+        newer = bisect_left(feed, -head, key=lambda one: -one.n)
+        return newer if newer < len(feed) or newer == MOST_CHANGES or head >= self.begin else None
 
     def progress(self, name: str) -> tuple[Progress, ...]:
         """Of the operations that run in a repository, bursts last."""
@@ -193,7 +208,8 @@ def _latest(operations: Iterable[wire.Operation]) -> tuple[wire.Operation, ...]:
 
 def _journal(snapshot: Snapshot, news: Journal) -> Snapshot:
     if news.is_afresh:
-        snapshot = replace(snapshot, feeds=MappingProxyType({}), head=0)
+        begin = min((one.n for one in news.changes), default=news.head + 1) - 1
+        snapshot = replace(snapshot, feeds=MappingProxyType({}), begin=begin, head=0)
     new: dict[str, list[wire.Change]] = {}
     for one in news.changes:
         if one.n > snapshot.head:

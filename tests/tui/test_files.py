@@ -22,10 +22,11 @@ from treeledger.model import RecordState
 from treeledger.tui.app import Dashboard
 from treeledger.tui.book import Book
 from treeledger.tui.file_details import Detail, copyable, detail_lines
-from treeledger.tui.file_texts import FileTable, TwinTable, Wanted, count, why_none
-from treeledger.tui.model import Looked
+from treeledger.tui.file_texts import FileTable, TwinTable, Wanted, count, since_then, why_none
+from treeledger.tui.model import MOST_CHANGES, Looked
 from treeledger.tui.source import Source
 from treeledger.tui.theme import THEMES
+from treeledger.wire_events import Changes
 
 pytestmark = pytest.mark.anyio
 odd = st.text(min_size=1, max_size=60)
@@ -118,6 +119,22 @@ async def test_what_is_missing_is_listed_and_a_short_list_follows_changes(live: 
     await live.until("31 by path")
 
 
+async def test_a_long_list_says_that_it_is_not_the_newest_and_stays(live: Live) -> None:
+    for number in range(120):
+        live.tree.write(f"2025/{number:03}.jpg", "one more")
+    await live.tree.until_equal()
+    await live.press("3")
+    await live.until(r"151 by path ─")
+    await live.press(*["down"] * 3)
+    await live.until("▸ 2024/03.jpg")
+    live.tree.write("2023/before.txt", "new")
+    await live.until(r"Files  photos ─.* 151 by path  1 change since, f5 reads again")
+    assert "▸ 2024/03.jpg" in live.shown.text
+    assert "before" not in live.shown.text
+    await live.press("f5")
+    await live.until(r"152 by path ─(.|\n)*▸ 2023/before.txt")
+
+
 async def test_y_copies_the_whole_path(live: Live) -> None:
     await opened(live)
     await live.press("y")
@@ -181,6 +198,9 @@ class Still:
         if route.startswith("/api/duplicates/"):
             return Page(items=[RECORDS[0], record(99, "elsewhere/copy.CR3", repository="archive")])
         return Page(items=RECORDS, next=None if query["sort"] == "size" else "more")
+
+    async def journal(self, *, limit: int) -> Changes:
+        return Changes(items=[], next=None, head="e:0")
 
     async def explain(self, name: str, path: str) -> FileExplanation:
         return explanation(
@@ -349,6 +369,10 @@ def test_how_many_there_are() -> None:
     assert count(Wanted(), book.with_next([1, 2], "more"), 1_000_000) == "the first 2 of 1,000,000 by path"
     assert count(Wanted(text="x"), book.with_next([1, 2], "more"), None) == "the first 2 by path"
     assert count(Wanted(sort="size"), book.with_next([1, 2], None), 2) == "2 by size"
+    assert since_then(0) == ""
+    assert since_then(3) == "3 changes since, f5 reads again"
+    assert since_then(MOST_CHANGES) == "500 changes or more since, f5 reads again"
+    assert since_then(None) == "may have changed, f5 reads again"
     assert why_none(Wanted(), is_reading=False) == "No files yet."
 
 

@@ -35,6 +35,39 @@ def after(*news: News) -> Snapshot:
     return reduce(reduced, news, EMPTY)
 
 
+# changes since something was read
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "c"]), max_size=30),
+    st.integers(0, 30),
+    st.integers(0, 30),
+    st.integers(0, 30),
+)
+def test_changes_since_are_those_of_the_journal_or_not_known(
+    names: list[str], begin: int, seen: int, head: int
+) -> None:
+    """Some entries from `begin` on are read at once, and those after `seen` as they come."""
+    journal = [change(n, repository=name) for n, name in enumerate(names, 1)]
+    at_once, head = journal[begin:seen], min(head, len(journal))
+    snapshot = after(
+        Journal(at_once, 1, is_afresh=True, head=min(seen, len(journal))), Journal(journal[seen:], 2)
+    )
+    assert snapshot.since(head, None) == len(journal) - head
+    for name in ("a", "b", "c"):
+        counted = snapshot.since(head, name)
+        assert counted in (None, sum(one.repository == name for one in journal[head:]))
+        assert counted is not None or begin > head or seen < begin
+
+
+def test_many_changes_are_not_counted_on() -> None:
+    journal = [change(n, repository="a") for n in range(1, MOST_CHANGES + 99)]
+    snapshot = after(Journal((), 1, is_afresh=True), Journal(journal, 1))
+    assert (snapshot.since(9, "a"), snapshot.since(9, None)) == (MOST_CHANGES, MOST_CHANGES)
+    assert (snapshot.since(len(journal) - 2, "a"), snapshot.since(9, "b")) == (2, 0)
+    assert (snapshot.since(len(journal) + 9, "a"), snapshot.since(len(journal) + 9, None)) == (0, 0)
+
+
 # windows
 
 counted = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 5)), max_size=60)

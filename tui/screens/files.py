@@ -3,7 +3,7 @@ about one file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
@@ -17,9 +17,19 @@ from textual.worker import Worker
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
 from treeledger.tui.book import Book, Gap
-from treeledger.tui.browsing import Row, page_of, told_of
+from treeledger.tui.browsing import Row, head_of, page_of, place_of, told_of
 from treeledger.tui.file_details import Detail, copyable, detail_lines
-from treeledger.tui.file_texts import SORTS, STATES, FileTable, TwinTable, Wanted, count, following, why_none
+from treeledger.tui.file_texts import (
+    SORTS,
+    STATES,
+    FileTable,
+    TwinTable,
+    Wanted,
+    count,
+    following,
+    since_then,
+    why_none,
+)
 from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.screens.page import Page
 from treeledger.tui.texts import elided
@@ -104,7 +114,10 @@ class FilesPage(Page):
         table = TwinTable(book, nothing) if wanted.duplicates else FileTable(book, wanted, now, nothing)
         self._listing.show(table)
         known = elided(self._trouble, _SHORT) or count(wanted, book, _whole(snapshot, wanted))
-        self._listing.entitle(wanted.title, known if len(book) else "")
+        since = self._since(snapshot)
+        self._listing.entitle(
+            wanted.title, *([f"{known}  {since}".rstrip(), since, known] if len(book) else [])
+        )
         self._fill_detail(now)
 
     def _fill_detail(self, now: datetime) -> None:
@@ -149,10 +162,10 @@ class FilesPage(Page):
         try:
             while (gap := self._gap()) is not None:
                 wanted, book = self._wanted, self._book
-                self._read_for = wanted
+                self._read_for, client = wanted, self.dashboard.source.client
                 if gap.number == 0:
-                    self._head = self.dashboard.snapshot.head
-                page = await page_of(self.dashboard.source.client, wanted, gap)
+                    self._head = await head_of(client)
+                page = await page_of(client, wanted, gap)
                 if book is not self._book:
                     continue  # what was asked for is not listed any more, or begun anew
                 if gap.rows is None:
@@ -165,15 +178,25 @@ class FilesPage(Page):
         self._reader = None
         self.show_again()
 
-    def _follow(self, snapshot: Snapshot, now: datetime) -> None:
-        """Has a short listing of a small ledger read anew, each second in which something changed."""
-        second = int(now.timestamp())
+    def _is_followed(self, snapshot: Snapshot) -> bool:
+        """Whether this is a short listing of a small ledger, which shows changes by itself."""
         is_short = self._book.is_complete and len(self._book) <= _FEW and not self._wanted.duplicates
-        if snapshot.head == self._head or second == self._second or not is_short or self._is_reading:
+        return is_short and sum(one.files for one in snapshot.repositories) <= _FOLLOWED
+
+    def _follow(self, snapshot: Snapshot, now: datetime) -> None:
+        """Has what is followed read anew, each second in which something changed."""
+        second = int(now.timestamp())
+        if snapshot.head == self._head or second == self._second or self._is_reading:
             return
-        if sum(one.files for one in snapshot.repositories) <= _FOLLOWED:
+        if self._is_followed(snapshot):
             self._second = second
             self._reader = self.run_worker(self._read_again(), group="files")
+
+    def _since(self, snapshot: Snapshot) -> str:
+        """Of any other listing, which stays as it is: that it is not the newest."""
+        if not self._book.is_begun or self._is_followed(snapshot):
+            return ""
+        return since_then(snapshot.since(self._head, self._wanted.repository))
 
     async def _read_again(self) -> None:
         wanted, self._head = self._wanted, self.dashboard.snapshot.head
@@ -184,7 +207,7 @@ class FilesPage(Page):
             self._trouble = shown(str(error))
         else:
             if wanted == self._wanted:
-                self._listing.begin(_place_of(self._chosen, page.items, self._listing.place))
+                self._listing.begin(place_of(self._chosen, page.items, self._listing.place))
                 book: Book[Any] = Book()
                 self._book, self._detail = book.with_next(page.items, page.next), None
         self._reader = None
@@ -274,14 +297,6 @@ class FilesPage(Page):
             self._want(plain)
         else:
             self.app.switch_mode("home")
-
-
-def _place_of(row: Row | None, rows: Sequence[Row], otherwise: int) -> int:
-    """Where the same file is among others."""
-    if row is None:
-        return otherwise
-    key = row.repository, row.path
-    return next((place for place, one in enumerate(rows) if (one.repository, one.path) == key), otherwise)
 
 
 def _whole(snapshot: Snapshot, wanted: Wanted) -> int | None:

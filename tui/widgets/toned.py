@@ -26,7 +26,7 @@ class Toned(Widget):
     """
 
     _own: Style | None = None
-    _entitled: tuple[str, str, int] | None = None
+    _entitled: tuple[str, tuple[str, ...], int] | None = None
 
     def notify_style_update(self) -> None:
         self._own = None
@@ -50,23 +50,24 @@ class Toned(Widget):
         ]
         return Strip(segments).adjust_cell_length(width, ground)
 
-    def entitle(self, left: str, right: str = "") -> None:
-        """The frame's title, and what stands at the other end of its top edge."""
-        entitled = (left, right, self.outer_size.width)
+    def entitle(self, left: str, *rights: str) -> None:
+        """The frame's title, and what stands at the other end of its top edge: the first that has room."""
+        entitled = (left, rights, self.outer_size.width)
         if entitled == self._entitled:
             return  # a title that is set draws all anew
         self._entitled = entitled
-        room = self.outer_size.width - _FRAME - len(left) - len(right) - 2
-        if not right or room < 1:
+        room = self.outer_size.width - _FRAME - len(left) - 2
+        right = next((one for one in rights if len(one) < room), "")
+        if not right:
             self.border_title = Content(left)
             return
-        edge = ("─" * room, "not bold $frame")
+        edge = ("─" * (room - len(right)), "not bold $frame")
         self.border_title = Content.assemble(left, " ", edge, " ", (right, "not bold $dim"))
 
     def on_resize(self) -> None:
         """The titles have another room."""
         if self._entitled is not None:
-            self.entitle(*self._entitled[:2])
+            self.entitle(self._entitled[0], *self._entitled[1])
 
 
 @lru_cache(maxsize=64)
