@@ -30,7 +30,8 @@ from treeledger.worker import WorkSpec, build_part, ignore_file
 
 _EXAMPLES: Final = 3  # paths of each rule in a portion
 _SHORTEST: Final = 0.25  # seconds that a portion takes
-_RECORDS: Final = 5000  # that are judged together
+_RECORDS: Final = 2000  # that are judged together
+_ENTRIES: Final = 2000  # of a directory that are sorted at once: meanwhile the engine gets no turn
 
 Look = Literal["ledger", "disk"]
 
@@ -125,7 +126,7 @@ class Judges:
         A walk that is taken up lists the directories above that path again; where that takes long, it goes
         on for as long.
         """
-        walk = Walk(self._tree, self._proposed, "", Span(low))
+        walk = Walk(self._tree, self._proposed, "", Span(low), most_in_memory=_ENTRIES)
         began = time.monotonic()
         end: float | None = None
         for step in walk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import tree_on, until
 
-from treeledger import ignore_preview
+from treeledger import ignore_preview, walk
 from treeledger.client import Client
 from treeledger.engine.engine import Engine
 from treeledger.errors import RepositoryNotFound, RootOffline, UsageError
 from treeledger.ignore_patterns import proposed_settings
 from treeledger.ignore_preview import Place, preview, scope
-from treeledger.ignoring import Rules
+from treeledger.ignoring import DirectoryRules, Rules
 from treeledger.ledger import Ledger
 from treeledger.plugins.gitignore.name_rules import NameRules
 from treeledger.protocols import FileQuery
@@ -138,6 +138,29 @@ async def test_portions_add_up_to_the_whole(live: Live, monkeypatch: pytest.Monk
     assert len(portions) > 5
     assert await hidden_and_revealed(live, patterns) == whole
     assert sum(one.records for one in portions) == 4
+
+
+async def test_a_folder_is_judged_piece_by_piece(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many files it has: what is done at once holds up the engine."""
+    for number in range(30):
+        (live.root / f"{number}.tmp").write_text("x")
+    asked: list[int] = []
+
+    class Noted(DirectoryRules):
+        def speaks(self, entries: Sequence[str]) -> bool:
+            asked.append(len(entries))
+            return super().speaks(entries)
+
+    class Noting(Rules):
+        def root(self) -> DirectoryRules:
+            root = super().root()
+            return Noted(root._filters, root._own)
+
+    monkeypatch.setattr(ignore_preview, "Rules", Noting)
+    monkeypatch.setattr(ignore_preview, "_ENTRIES", 4)
+    monkeypatch.setattr(walk, "_SLICE", 4)
+    assert await hidden_and_revealed(live, ["!*.tmp"]) == ({}, {"*.tmp": (31, 94)})
+    assert max(asked) <= 5, "four entries, and a folder among them once more"
 
 
 async def test_a_preview_writes_nothing_and_names_what_it_cannot_use(live: Live) -> None:
