@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,12 +14,23 @@ from treeledger.tui import texts
 from treeledger.tui.activity import Activity
 from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.texts import Line, Piece, Tone
+from treeledger.units import show_number
 from treeledger.wire_events import Progress
 
 _LABEL: Final = 13  # cells for what a line is about
-_HOST: Final = 20  # cells for the host, which is the 32 digits of the machine where it has no name
+_HOST: Final = 20  # cells for the host
+_NUMBER: Final = re.compile(
+    "[0-9a-f]{32}"
+)  # of a machine, where its host has no name: nobody knows it by that
+_LINES: Final = 4  # of what is said of one repository
+_MEANWHILE: Final = "What changes meanwhile is found by the next scan; no record is lost."
+_SAID: Final = {
+    "held": "Deletions wait for your decision: 4 shows them. Nothing is deleted meanwhile.",
+    "paused": "Paused: it is not watched. p goes on, and a scan finds what changed meanwhile.",
+}
+"""What is said here of a state: what its engine says of it names commands."""
 _TYPES: Final = {
-    "startup": "First look",
+    "startup": "Startup scan",
     "reconciliation": "Full scan",
     "realtime": "Changes",
     "manual": "Scan",
@@ -31,15 +43,21 @@ _NEWCOMER: Final = (
 
 
 def repository_lines(snapshot: Snapshot, name: str | None, width: int, now: datetime) -> list[Line]:
-    """Progress, rates, watches of a repository, in four lines; or what is wrong with it, and what to do."""
+    """Progress, rates, watches of a repository, in four lines; or what is wrong with it, and what to do; or
+    why its engine is away, and what is safe."""
     one = snapshot.repository(name)
+    if snapshot.link is Link.AWAY:
+        return _away(snapshot, width)
     if one is None:
         return newcomer_lines(width) if snapshot.link is Link.HERE else []
     running = snapshot.progress(one.name)
     activity = snapshot.activity.get(one.name, Activity())
-    is_troubled = one.message and one.state in ("offline", "degraded", "held")
+    said = _SAID.get(one.state) or one.message
+    if one.state == "held" and one.missing:
+        said = f"{show_number(one.missing, 'file')} missing. {said}"
+    is_troubled = said and one.state in ("offline", "degraded", "held", "paused")
     return [
-        *(_trouble(one, width) if is_troubled else _work(one, running, activity, width, now)),
+        *(_trouble(said, one.state, width) if is_troubled else _work(one, running, activity, width, now)),
         _rates(activity, width),
         _watches(one.health, width, now),
     ]
@@ -50,9 +68,23 @@ def newcomer_lines(width: int) -> list[Line]:
     return [(Piece(line),) for text in _NEWCOMER for line in texts.wrapped(text, width, 2)]
 
 
-def _trouble(one: wire.Repository, width: int) -> list[Line]:
-    lines = texts.wrapped(one.message, width, 2)
-    tone = texts.state(one.state).tone
+def _away(snapshot: Snapshot, width: int) -> list[Line]:
+    message = snapshot.message.rstrip(".")
+    said = texts.wrapped(f"{message[:1].upper()}{message[1:]}.", width, 3)
+    safe = texts.wrapped(_MEANWHILE, width, max(1, _LINES - len(said)))
+    return [*((Piece(line, Tone.WARN),) for line in said), *((Piece(line),) for line in safe)]
+
+
+def as_it_was(snapshot: Snapshot, now: datetime) -> str:
+    """For the frame of what is shown while the engine is away: when it was so; "" while it answers."""
+    if snapshot.away_since is None:
+        return ""
+    return f"as it was at {texts.clock(datetime.fromtimestamp(snapshot.away_since, now.tzinfo), now)}"
+
+
+def _trouble(said: str, state: str, width: int) -> list[Line]:
+    lines = texts.wrapped(said, width, 2)
+    tone = texts.state(state).tone
     return [(Piece(line, tone),) for line in (*lines, "")[:2]]
 
 
@@ -87,6 +119,7 @@ def _idle_scan(one: wire.Repository, now: datetime) -> Line:
         Piece(last),
         Piece("   next ", Tone.DIM),
         coming,
+        *((Piece(f"   {texts.amount(one.missing)} missing", Tone.WARN),) if one.missing else ()),
     )
 
 
@@ -160,7 +193,7 @@ def status_line(snapshot: Snapshot, width: int, *, is_own: bool) -> Line:
     jobs = sum(number for states in status.queue.values() for number in states.values())
     problems = "100+" if snapshot.problems is None else texts.amount(snapshot.problems)
     facts = [
-        ("", f"{command} on {texts.elided(shown(status.host), _HOST)}"),
+        ("", command + _host(status.host)),
         ("", _store(status.store)),
         ("jobs ", texts.amount(jobs)),
         ("problems ", problems),
@@ -172,6 +205,10 @@ def status_line(snapshot: Snapshot, width: int, *, is_own: bool) -> Line:
     for label, value in facts:
         line += [Piece(("  " if line else " ") + label, Tone.DIM), Piece(value)]
     return tuple(line)
+
+
+def _host(name: str) -> str:
+    return "" if _NUMBER.fullmatch(name) else f" on {texts.elided(shown(name), _HOST)}"
 
 
 def _length(facts: list[tuple[str, str]]) -> int:

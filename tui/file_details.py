@@ -41,16 +41,20 @@ def detail_lines(detail: Detail, width: int, now: datetime) -> list[Line]:
         lines += texts.labelled(fact.label, fact.text, width, _MOST_LINES, fact.tone)
     if facts.changes:
         lines += [(), (Piece("Journal", Tone.STRONG),)]
-    lines += [_entry(change, width, now) for change in reversed(facts.changes)]
+    times = [texts.dated(change.at, now) for change in facts.changes]
+    wide = max(map(len, times), default=0) + 2
+    lines += [
+        _entry(f"{time:<{wide}}", change, width) for time, change in zip(times, facts.changes, strict=True)
+    ][::-1]
     return lines
 
 
-def _entry(change: wire.Change, width: int, now: datetime) -> Line:
+def _entry(time: str, change: wire.Change, width: int) -> Line:
     """When what became of it: what it has then, and of a move both paths."""
-    when = Piece(f"{texts.clock(change.at, now):<{texts.LABEL}}", Tone.DIM)
+    when = Piece(time, Tone.DIM)
     kind = texts.kind(change.kind)._replace(text=f"{texts.kind(change.kind).text:<{texts.LABEL}}")
     if change.path_before is not None:
-        return when, kind, Piece(texts.path(change, width - 2 * texts.LABEL))
+        return when, kind, Piece(texts.path(change, width - len(time) - texts.LABEL))
     hash = texts.short_hash(change)
     return when, kind, Piece(f"{texts.size(change.size):>8}  "), hash
 

@@ -49,10 +49,12 @@ Changes = tuple[wire.Change, ...]
 class Snapshot:
     """All that the dashboard shows at one moment. `operations` have the newest first, and so has each of the
     `feeds`, by the name of its repository; the journal was read from after the number `begin` up to `head`;
-    `problems` is None where there are more than anybody counts."""
+    `problems` is None where there are more than anybody counts. `away_since`: the second since which the
+    engine does not answer, so that all is as it was then."""
 
     link: Link = Link.SOUGHT
     message: str = ""
+    away_since: int | None = None
     status: Status | None = None
     repositories: tuple[wire.Repository, ...] = ()
     running: Mapping[Running, Progress] = field(default_factory=lambda: MappingProxyType({}))
@@ -134,9 +136,10 @@ class Told(NamedTuple):
 
 
 class Away(NamedTuple):
-    """The engine does not answer; `message` says why, and what is safe."""
+    """The engine does not answer; `message` says why, and what is safe. It came in that second."""
 
     message: str
+    second: int
 
 
 class Second(NamedTuple):
@@ -164,8 +167,10 @@ def reduced(snapshot: Snapshot, news: News) -> Snapshot:
             for event in events:
                 snapshot = _told(snapshot, event, second)
             return snapshot
-        case Away(message):
-            return replace(snapshot, link=Link.AWAY, message=message, running=MappingProxyType({}))
+        case Away(message, second):
+            since = second if snapshot.away_since is None else snapshot.away_since
+            running: Mapping[Running, Progress] = MappingProxyType({})
+            return replace(snapshot, link=Link.AWAY, message=message, away_since=since, running=running)
         case Second(second):
             return replace(snapshot, activity=_until(snapshot.activity, second))
 
@@ -183,6 +188,7 @@ def _looked(snapshot: Snapshot, looked: Looked) -> Snapshot:
         snapshot,
         link=Link.HERE,
         message="",
+        away_since=None,
         status=looked.status,
         repositories=tuple(looked.repositories),
         waiting=tuple(looked.waiting),

@@ -90,6 +90,8 @@ def status(one: wire.Operation, text: str) -> Piece:
 def _took(one: wire.Operation, now: datetime) -> str:
     if one.duration_ms is not None:
         seconds = one.duration_ms / 1000
+        if one.duration_ms < 1000:
+            return f"{one.duration_ms} ms"
         return show_duration(seconds) if seconds < _MINUTE else texts.left(seconds)
     return texts.ago(one.started, now) if one.ended is None else "–"
 
@@ -115,13 +117,18 @@ def _so_far(progress: Progress | None, width: int) -> Piece:
 
 def counts(one: wire.Operation | Progress) -> str:
     """What is not nothing, in words; of a scrub what was read."""
-    if one.type == "scrub":
-        said = [f"{texts.size(one.bytes_hashed)} read"]
-    else:
-        said = _news(one) or [f"{show_number(one.files_scanned, 'file')}, nothing new"]
+    read = [f"{texts.size(one.bytes_hashed)} read"] if one.type == "scrub" else []
+    said = read or _news(one) or [_nothing(one)]
     if one.problems:
         said.append(show_number(one.problems, "problem"))
     return ", ".join(said)
+
+
+def _nothing(one: wire.Operation | Progress) -> str:
+    """A burst counts neither the files that it found as they were nor those that are missing since."""
+    if one.type == BURST:
+        return "nothing added or changed"
+    return f"{show_number(one.files_scanned, 'file')}, nothing new"
 
 
 def _news(one: wire.Operation | Progress) -> list[str]:
@@ -149,9 +156,12 @@ def operation_lines(
 
 def _headline(one: wire.Operation, width: int, now: datetime) -> Line:
     head = status(one, one.status)
-    began, ended = texts.clock(one.started, now), one.ended
-    until = began if ended is None else texts.clock(ended, now)
-    span = f"since {began}" if ended is None else f"{began}{f' to {until}' if until != began else ''}"
+    began, ended = texts.dated(one.started, now), one.ended
+    span = began
+    if ended is None:
+        span = f"since {began}"
+    elif (until := texts.dated(ended, now)) != began:
+        span += f" to {until.removeprefix(began.partition(' ')[0]).lstrip()}"
     span += f", {_took(one, now)}"
     scope = f"below {shown(one.scope)}" if one.scope else "everything"
     room = max(1, width - len(head.text) - len(span) - 6)
@@ -163,5 +173,7 @@ def _all_counts(one: wire.Operation | Progress) -> str:
     if one.type == "scrub":
         modified = f", {one.files_updated:,} modified" if one.files_updated else ""
         return f"{show_number(one.files_hashed, 'file')} read again, {size}{modified}"
+    if one.type == BURST and not _news(one):
+        return "Nothing was added or changed; what went is missing, and may come back."
     looked = f"{show_number(one.files_scanned, 'file')} looked at"
     return f"{looked}: {', '.join(_news(one)) or 'nothing new'}{f', {size} read' if one.bytes_hashed else ''}"

@@ -77,7 +77,7 @@ class Source:
                 trouble = str(error)
             finally:
                 self._client = None
-            self._tell(Away(trouble))
+            self._tell(Away(trouble, self._second()))
             await anyio.sleep(_AGAIN)
 
     async def _address(self) -> str:

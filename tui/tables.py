@@ -12,7 +12,7 @@ from treeledger import wire
 from treeledger.names import shown
 from treeledger.tui import texts
 from treeledger.tui.columns import Column, heading, row_line
-from treeledger.tui.model import Snapshot
+from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.texts import Line, Piece, Tone
 
 _REPOSITORIES: Final = (
@@ -66,14 +66,23 @@ class Repositories:
         one = self.snapshot.repositories[place]
         cells = (
             Piece(shown(one.name)),
-            texts.state(one.state),
+            self._as_known(texts.state(one.state)),
             Piece(texts.amount(one.files)),
             Piece(texts.size(one.bytes)),
             texts.hashed(one),
             Piece(texts.past(one.last_scan, self.now)),
-            texts.next_scan(one, self.snapshot.progress(one.name), self.now),
+            self._next_scan(one),
         )
         return row_line(_REPOSITORIES, cells, width, marked=marked)
+
+    def _as_known(self, state: Piece) -> Piece:
+        """A state is nobody's word while the engine is away: it has no colour then."""
+        return state._replace(tone=Tone.DIM) if self.snapshot.link is Link.AWAY else state
+
+    def _next_scan(self, one: wire.Repository) -> Piece:
+        if self.snapshot.link is Link.AWAY:
+            return Piece("–", Tone.DIM)
+        return texts.next_scan(one, self.snapshot.progress(one.name), self.now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,9 +89,17 @@ def coming(moment: datetime | None, now: datetime) -> str:
 
 
 def clock(moment: datetime, now: datetime) -> str:
-    """When a change was, in eight cells: to the second today, else the day."""
+    """When a change was, in eight cells: to the second today, else the day, of another year the month."""
     local = moment.astimezone(now.tzinfo)
-    return local.strftime("%H:%M:%S") if local.date() == now.date() else local.strftime("%d %b")
+    if local.date() == now.date():
+        return local.strftime("%H:%M:%S")
+    return local.strftime("%d %b" if local.year == now.year else "%b %Y")
+
+
+def dated(moment: datetime, now: datetime) -> str:
+    """As `clock`, in sixteen cells: of another day with the year, to the minute."""
+    local = moment.astimezone(now.tzinfo)
+    return local.strftime("%H:%M:%S" if local.date() == now.date() else "%Y-%m-%d %H:%M")
 
 
 def ago(moment: datetime, now: datetime) -> str:

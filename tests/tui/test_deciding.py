@@ -14,6 +14,7 @@ from receiver import Receiver, receiving
 from stage import Live, showing
 from support import Tree, tree_on, until
 
+from treeledger.client import Client
 from treeledger.engine.actions import ActionRunner, Pace
 from treeledger.model import HashState, HoldStatus, Job, JobState, RecordState
 
@@ -89,6 +90,18 @@ async def test_what_was_decided_elsewhere_is_said_and_nothing_breaks(live: Live)
     await live.tree.ledger.store.set_hold(held.id, HoldStatus.CLOSED)
     await live.press("enter")
     await live.until("closed: its files|waits no longer")
+
+
+async def test_who_types_a_number_is_told_that_another_one_decided(live: Live) -> None:
+    await hold(live)
+    await live.press("A", *"3")
+    async with Client(await live.shown.app.source._find() or "") as other:
+        [held] = await live.tree.ledger.store.holds(None, statuses=tuple(HoldStatus))
+        await other.reject(deletion=held.id)
+    await live.until("It waits no longer")
+    await live.until("nothing waits for you")
+    await live.press("1")
+    await live.until("30 missing")
 
 
 async def test_everything_is_done_by_mouse_as_well(live: Live) -> None:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stage import stage
+from values import repository, status
 
+from treeledger.tui.model import Looked
 from treeledger.tui.widgets.keys import Key, fitting, keys_line
 
 KEYS = [Key("s", "s", "Scan"), Key("slash", "/", "Filter"), Key("question_mark", "?", "Help")]
@@ -42,6 +44,8 @@ def test_there_may_be_no_key() -> None:
 @pytest.mark.anyio
 async def test_a_click_on_a_key_presses_it() -> None:
     async with stage() as shown:
+        await shown.tell(Looked(status(), [repository()], [], 0))
+        await shown.until("/ Filter")
         begin = shown.text.splitlines()[-1].index("/ Filter")
         await shown.click("#keys", offset=(begin + 1, 0))
         await shown.until("a part of the path")

@@ -134,7 +134,7 @@ def test_a_journal_that_was_begun_anew_has_lower_numbers() -> None:
 
 
 def test_what_is_looked_up_is_what_is_shown() -> None:
-    snapshot = after(Away("gone"), LOOKED)
+    snapshot = after(Away("gone", 1), LOOKED)
     assert snapshot.link is Link.HERE
     assert snapshot.message == ""
     assert [one.name for one in snapshot.repositories] == ["archive", "photos"]
@@ -182,7 +182,7 @@ def test_a_scan_is_told_before_bursts() -> None:
 
 
 def test_an_engine_that_is_away_runs_nothing_and_what_it_told_stays() -> None:
-    snapshot = after(LOOKED, Told([at(20)], 1), Journal([change(1)], 1), Away("it does not answer"))
+    snapshot = after(LOOKED, Told([at(20)], 1), Journal([change(1)], 1), Away("it does not answer", 1))
     assert (snapshot.link, snapshot.message) == (Link.AWAY, "it does not answer")
     assert snapshot.running == {}
     assert (len(snapshot.feed(None)), len(snapshot.repositories)) == (1, 2)

@@ -111,8 +111,21 @@ async def test_a_newcomer_is_told_what_to_do() -> None:
 
 async def test_an_engine_that_is_away_is_said_to_be_and_what_was_seen_stays() -> None:
     async with stage() as shown:
-        await shown.tell(*NEWS, Away("the engine at unix:/run/s does not answer. What it did is on record"))
+        await shown.tell(
+            *NEWS, Away("the engine at unix:/run/s does not answer. What it did is on record", SECOND)
+        )
         check_picture("away-80x24", shown.text)
+
+
+async def test_frames_are_closed_whatever_the_names_in_them_are_written_in() -> None:
+    async with stage() as shown:
+        one = repository("写真アルバム", root="/volume1/" + "家族の写真/" * 12)
+        await shown.tell(Looked(status(), [one], [], 0))
+        edges = [line for line in shown.text.splitlines() if line[:1] in "╭╰"]
+        assert len(edges) == 6
+        assert all(cell_len(line) == 80 and line[-1] in "╮╯" for line in edges)
+        assert "写真アルバム  /vol" in edges[2]
+        assert "写真/ ─" in edges[2]
 
 
 async def test_names_are_shown_safely() -> None:

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from values import NOW, change, progress, repository
+from values import NOW, change, progress, repository, status
 
 from treeledger.tui import texts
 from treeledger.tui.activity import Window
 from treeledger.tui.columns import Column, heading, row_line, widths
-from treeledger.tui.details import repository_lines
-from treeledger.tui.model import Activity, Snapshot
+from treeledger.tui.details import as_it_was, repository_lines, status_line
+from treeledger.tui.model import Activity, Link, Snapshot
+from treeledger.tui.tables import Repositories
 from treeledger.tui.texts import Piece
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -160,3 +161,39 @@ def test_how_far_hashing_is(files: int, hashed: int, rate: float, said: str, wid
     )[1]
     assert said in line_text(line)
     assert cell_len(line_text(line)) in (width, 13 + len(said))
+
+
+# times, and what is away
+
+
+@pytest.mark.parametrize(
+    ("before", "day", "moment"),
+    [
+        (timedelta(minutes=1), "14:01:31", "14:01:31"),
+        (timedelta(days=1), "19 Nov", "2026-11-19 14:02"),
+        (timedelta(days=365), "Nov 2025", "2025-11-20 14:02"),
+    ],
+)
+def test_a_day_of_another_year_is_not_taken_for_one_of_this(before: timedelta, day: str, moment: str) -> None:
+    assert (texts.clock(NOW - before, NOW), texts.dated(NOW - before, NOW)) == (day, moment)
+
+
+def test_of_an_engine_that_is_away_nothing_is_said_to_be_so_now() -> None:
+    one = repository(state="scanning", health={"watches": 3, "last_event": NOW.isoformat()})
+    away = Snapshot(Link.AWAY, "it does not answer", 1, repositories=(one,))
+    said = "\n".join(map(line_text, repository_lines(away, "photos", 76, NOW)))
+    assert "It does not answer." in said
+    assert not re.search("Watches|Last event|Full scan|now", said)
+    row = line_text(Repositories(away, NOW).line(0, 76, marked=True))
+    assert row.rstrip().endswith("–")
+    assert as_it_was(away, NOW).startswith("as it was at ")
+    assert as_it_was(Snapshot(Link.HERE), NOW) == ""
+
+
+def test_the_number_of_a_machine_is_no_name_of_its_host() -> None:
+    def said(host: str) -> str:
+        snapshot = Snapshot(Link.HERE, status=status(host=host))
+        return line_text(status_line(snapshot, 80, is_own=False))
+
+    assert said("nas").startswith(" daemon on nas  sqlite ledger.db  jobs 0")
+    assert said("3d1219" + "f" * 26).startswith(" daemon  sqlite ledger.db  jobs 0")

@@ -123,7 +123,7 @@ def story(engine: Engine, steps: Sequence[tuple[object, ...]]) -> list[News]:
                 news.append(Second(len(news)))
             case "die":
                 engine.die(*arguments)  # type: ignore[arg-type]
-                news += [Away("it does not answer"), *engine.connected()]
+                news += [Away("it does not answer", 1), *engine.connected()]
             case _:
                 getattr(engine, str(what))(*arguments)
     return [*news, *read(engine), engine.looked()]

@@ -12,9 +12,10 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from treeledger import wire
+from treeledger.tui.details import as_it_was
 from treeledger.tui.matter_texts import preview
 from treeledger.tui.model import Snapshot
-from treeledger.tui.screens.deciding import Deciding
+from treeledger.tui.screens.deciding import OVER, Deciding
 from treeledger.tui.screens.matter import MatterPage
 from treeledger.tui.waiting_texts import WaitingTable, in_order, name, title
 from treeledger.tui.widgets.approval import Approval
@@ -52,7 +53,7 @@ class AttentionPage(Deciding):
         is_wide = self.has_class("-wide")
         waiting.styles.height = "100%" if is_wide else max(1, len(snapshot.waiting)) + _AROUND
         waiting.show(WaitingTable(in_order(snapshot.waiting), now))
-        waiting.entitle(title(snapshot.waiting))
+        waiting.entitle(title(snapshot.waiting), as_it_was(snapshot, now))
         self.draw()
         self.learn()
         self.refresh_bindings()
@@ -67,6 +68,7 @@ class AttentionPage(Deciding):
     def _another(self) -> None:
         if self.query_one(Approval).display:
             self.query_one(Approval).action_leave()
+            self.notify(OVER, markup=False)
         self.show_again()
 
     @on(Listing.Opened, "#waiting")

@@ -22,6 +22,7 @@ from treeledger.tui.widgets.approval import Approval
 from treeledger.units import show_number
 
 _MOST_PATHS: Final = 1000  # that are copied: terminals take little more
+OVER: Final = "It waits no longer: it was decided elsewhere, or is over by itself. Nothing was approved."
 _ALL: Final = ("held", "corrupted", "offline", "degraded", "dead_job")
 _FOR: Final = {
     "open": _ALL,
@@ -136,7 +137,7 @@ class Deciding(Page):
         matter = self.matter
         if not isinstance(matter, HeldMatter):
             self._leave()
-            self.notify("It waits no longer: nothing is left to approve.", markup=False)
+            self.notify(OVER, markup=False)
         elif not event.is_right:
             self.notify(f"Still undecided: the number is {event.number}.", severity="warning", markup=False)
         else:

@@ -14,10 +14,12 @@ from textual.widgets import Input
 
 from treeledger import wire
 from treeledger.names import shown
-from treeledger.tui.details import repository_lines
-from treeledger.tui.model import Snapshot
+from treeledger.tui.details import as_it_was, repository_lines
+from treeledger.tui.file_details import copyable
+from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.screens.page import Page
 from treeledger.tui.tables import Feed, Repositories, wanted
+from treeledger.tui.texts import elided
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
 
@@ -25,6 +27,9 @@ _AROUND: Final = 3  # lines of a frame with a heading
 _DETAIL: Final = 6  # lines of the detail with its frame
 _FEED: Final = 5  # lines that the changes have at least, with their frame
 _EDGES: Final = 3  # lines above and below all
+_OF_ONE: Final = ("open", "scan", "pause", "scrub", "remove", "explain", "filter", "freeze", "copy")
+_AROUND_TITLE: Final = 6  # cells of a frame beside its title
+_LIVE: Final = "live  f freezes"
 
 
 class HomePage(Page):
@@ -64,16 +69,21 @@ class HomePage(Page):
         key = self.query_one("#repositories", Listing).key
         return None if key is None else str(key)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what there is a repository for."""
+        return action not in _OF_ONE or (self.is_mounted and self.chosen is not None)
+
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
         repositories = self.query_one("#repositories", Listing)
         self._share_out(max(1, len(snapshot.repositories)) + _AROUND)
         repositories.show(Repositories(snapshot, now))
-        repositories.entitle("Repositories")
+        repositories.entitle("Repositories", as_it_was(snapshot, now))
         detail = self.query_one("#detail", Pane)
         name = self.chosen
         detail.show(lambda width: repository_lines(snapshot, name, width, now))
         one = snapshot.repository(name)
-        detail.entitle("Welcome" if one is None else f"{shown(one.name)}  {shown(one.root)}")
+        room = max(1, detail.outer_size.width - _AROUND_TITLE)
+        detail.entitle("Welcome" if one is None else elided(f"{shown(one.name)}  {shown(one.root)}", room))
         self._fill_feed(snapshot, now)
 
     def _share_out(self, wanted: int) -> None:
@@ -92,11 +102,15 @@ class HomePage(Page):
         changes = live if self._frozen is None else wanted(self._frozen.feed(name), name, self._filter)
         feed.show(Feed(changes, now))
         title = "Changes" if name is None else f"Changes  {shown(name)}"
-        feed.entitle(f"{title}  /{shown(self._filter)}" if self._filter else title, self._mode(live))
+        feed.entitle(
+            f"{title}  /{shown(self._filter)}" if self._filter else title,
+            self._mode(live) or as_it_was(snapshot, now),
+        )
 
     def _mode(self, live: Sequence[wire.Change]) -> str:
+        """How the changes are followed; "" while none can come."""
         if self._frozen is None:
-            return "live  f freezes"
+            return _LIVE if self.dashboard.snapshot.link is Link.HERE and self.chosen is not None else ""
         more = sum(one.n > self._frozen.head for one in live)
         return f"frozen, {more} new  f goes on"
 
@@ -120,11 +134,14 @@ class HomePage(Page):
             self.dashboard.explain(one.repository, one.path)
 
     def action_copy(self) -> None:
-        if (one := self._change) is not None:
-            self.dashboard.to_clipboard(one.path)
+        one = self._change
+        repository = None if one is None else self.dashboard.snapshot.repository(one.repository)
+        if one is not None and repository is not None:
+            self.dashboard.to_clipboard(copyable(repository.root, one.path))
 
     @on(Listing.Moved, "#repositories")
     def _another(self) -> None:
+        self.refresh_bindings()
         self.dashboard.chosen = self.chosen
         self.dashboard.source.watch(self.chosen)
         self.show_again()

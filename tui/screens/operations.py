@@ -15,6 +15,7 @@ from treeledger import wire
 from treeledger.api.routing import Page as Listed
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
+from treeledger.tui.details import as_it_was
 from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.operation_texts import OperationTable, in_order, operation_lines, progress_of
 from treeledger.tui.screens.operation import OperationPage
@@ -78,9 +79,9 @@ class OperationsPage(Page):
         operations = in_order(snapshot.operations, self._older, bursts=self._bursts)
         listing.show(OperationTable(snapshot, operations, now))
         self._rows = len(operations)
-        running = sum(one.ended is None for one in operations)
+        running = sum(one.ended is None for one in operations) if snapshot.link is Link.HERE else 0
         title = f"Operations: {running} running" if running else "Operations"
-        listing.entitle(title, "with bursts of changes" if self._bursts else "")
+        listing.entitle(title, as_it_was(snapshot, now) or ("with bursts of changes" if self._bursts else ""))
         one = self.chosen
         progress = None if one is None else progress_of(snapshot, one)
         pane = self.query_one("#operation", Pane)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -56,12 +57,12 @@ class Toned(Widget):
         if entitled == self._entitled:
             return  # a title that is set draws all anew
         self._entitled = entitled
-        room = self.outer_size.width - _FRAME - len(left) - 2
-        right = next((one for one in rights if len(one) < room), "")
+        room = self.outer_size.width - _FRAME - cell_len(left) - 2
+        right = next((one for one in rights if cell_len(one) < room), "")
         if not right:
             self.border_title = Content(left)
             return
-        edge = ("─" * (room - len(right)), "not bold $frame")
+        edge = ("─" * (room - cell_len(right)), "not bold $frame")
         self.border_title = Content.assemble(left, " ", edge, " ", (right, "not bold $dim"))
 
     def on_resize(self) -> None:
