@@ -199,9 +199,9 @@ class Ledger(UnlockedLedger):
             return await scan_once(session, prefixes, rehash=rehash, wait=wait, told=told)
 
     async def operation(self, repository: Repository, id: int) -> SyncOperation:
-        """One of a repository's latest operations."""
-        operations = await self.store.operations(repository.id, limit=50)
-        return next(one for one in operations if one.id == id)
+        """One of a repository's operations, however many began since."""
+        [found] = await self.store.operations(repository.id, limit=1, before=id + 1)
+        return found
 
     async def scrub(
         self,

@@ -151,7 +151,8 @@ class Transport:
             raise errors.UsageError(f"this cannot be asked for: {error}") from None
 
     def _away(self, error: httpx.RequestError) -> errors.EngineAway:
-        why = str(error) or type(error).__name__
+        broke = isinstance(error, httpx.ReadError | httpx.RemoteProtocolError)
+        why = "the connection broke off" if broke else str(error) or type(error).__name__
         return errors.EngineAway(
             f"the engine at {self.address} does not answer ({why}). What it did until then is on record"
         )

@@ -21,7 +21,7 @@ from treeledger.config.configuration import Configuration, load
 from treeledger.config.discovery import find
 from treeledger.config.stores import store_options
 from treeledger.engine.patience import patiently
-from treeledger.model import FileRecord, Holder, OperationType, RecordState, Repository, SyncOperation
+from treeledger.model import FileRecord, Holder, RecordState, Repository, SyncOperation
 from treeledger.names import stored_from_os
 from treeledger.plugin_manager import PluginManager
 from treeledger.protocols import FileQuery, Store
@@ -98,10 +98,9 @@ class UnlockedLedger(Repositories):
 
     async def status_of(self, repository: Repository, holder: Holder | None) -> SyncStatus:
         """As `sync_status`, for who has looked up the repository, and the engine of its host, by himself."""
-        operations = await self.store.operations(repository.id, limit=20)
+        operations = await self.store.operations(repository.id, limit=1)
         is_of_now = holder is not None and repository.health.get("owner") == holder.owner
         health = repository.health if is_of_now else {}
-        scans = [o for o in operations if o.type is not OperationType.REALTIME and o.end_time is not None]
         state = "paused" if repository.paused else health.get("state", "stopped")
         upcoming = health.get("next_reconciliation")
         return SyncStatus(
@@ -112,7 +111,7 @@ class UnlockedLedger(Repositories):
             state=state,
             message=health.get("message", ""),
             last_operation=operations[0] if operations else None,
-            last_scan_time=scans[0].end_time if scans else None,
+            last_scan_time=await self.store.last_scan(repository.id),
             next_reconciliation=datetime.fromisoformat(upcoming) if upcoming else None,
         )
 

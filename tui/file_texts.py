@@ -121,6 +121,11 @@ def since_then(changes: int | None) -> str:
     return f"{show_number(changes, 'change')} since, f5 reads again" if changes else ""
 
 
+def _said(nothing: str, width: int) -> Line:
+    """Why no row is there, in the place of the titles."""
+    return (Piece("  " + texts.wrapped(nothing, max(1, width - 2), 1)[0], Tone.DIM),)
+
+
 @dataclass(frozen=True, slots=True)
 class FileTable:
     """Records, as far as they were read. A row goes by its place: rows only come at the end."""
@@ -138,7 +143,7 @@ class FileTable:
 
     def heading(self, width: int) -> Line:
         if not len(self.book):
-            return (Piece(texts.fitted(f"  {self.nothing}", width), Tone.DIM),)
+            return _said(self.nothing, width)
         sorted_by = self.wanted.sort.capitalize()
         titled = [
             one._replace(title=f"{one.title} ▾") if one.title == sorted_by else one for one in self._columns
@@ -181,7 +186,7 @@ class TwinTable:
 
     def heading(self, width: int) -> Line:
         if not len(self.book):
-            return (Piece(texts.fitted(f"  {self.nothing}", width), Tone.DIM),)
+            return _said(self.nothing, width)
         return heading(_TWINS, width)
 
     def line(self, place: int, width: int, *, marked: bool) -> Line:

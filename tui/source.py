@@ -52,7 +52,7 @@ class Source:
     def client(self) -> Client:
         """Of the engine that answers now. Raises EngineAway."""
         if self._client is None:
-            raise EngineAway("no engine answers at the moment; nothing was done. Try again once it is back")
+            raise EngineAway("no engine answers; nothing was done. Try again once it is back")
         return self._client
 
     def look(self, *, at_once: bool = False) -> None:

@@ -80,8 +80,8 @@ async def scan_once(
                 overtaken = dict.fromkeys(scanned.overtaken, True)
                 await session.inspector.inspect(overtaken, run, found_by_scan=True)
         begun = await run.begin()
-    operations = await context.store.operations(context.repository.id, limit=20)
-    return next(one for one in operations if one.id == begun.id)
+    [ended] = await context.store.operations(context.repository.id, limit=1, before=begun.id + 1)
+    return ended
 
 
 @asynccontextmanager

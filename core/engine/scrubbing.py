@@ -69,9 +69,9 @@ async def scrub_once(session: Session, request: ScrubRequest, *, told: Told | No
         ended = await session.scrubber(tell).scrub(request, run)
         begun = await run.begin()
     counts = run.counts
-    operations = await context.store.operations(context.repository.id, limit=20)
+    [closed] = await context.store.operations(context.repository.id, limit=1, before=begun.id + 1)
     return Scrubbed(
-        operation=next(one for one in operations if one.id == begun.id),
+        operation=closed,
         files=counts.files_hashed,
         bytes=counts.bytes_hashed,
         corrupted=run.corrupted,

@@ -165,6 +165,9 @@ class Store(Protocol):
     ) -> list[SyncOperation]:
         """Newest first; with `before`, only those with smaller ids. `bursts`: those of changes as well."""
 
+    async def last_scan(self, repository_id: UUID) -> datetime | None:
+        """When the last completed scan of all of a repository ended; None if there was none."""
+
     # records
     async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:
         """The first live records with low <= path and, if `high` is given, path < high, in byte order of

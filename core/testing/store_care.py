@@ -16,6 +16,7 @@ from treeledger.model import (
     OperationType,
     RecordState,
     ScanScope,
+    SyncOperation,
 )
 from treeledger.protocols import FileQuery, Store
 from treeledger.testing.store_shelf import LONG, OWNER, Shelf, change, repository
@@ -170,6 +171,26 @@ class CareContract:
         assert await store.operations(None, limit=5) == [done]
         with pytest.raises(UsageError):
             await store.finish_operation(begun.id + 1, counts)
+
+    async def test_last_scan_is_the_newest_completed_one_of_everything(
+        self, shelf: Shelf, store: Store
+    ) -> None:
+        async def run(type: OperationType, scope: str = "", error: str | None = None) -> SyncOperation:
+            is_scan = type is not OperationType.SCRUB
+            begun = await store.begin_operation(shelf.lease, type, scope, scan=is_scan)
+            scopes = [ScanScope(scope, begun.generation, ())] if is_scan else []
+            return await store.finish_operation(begun.id, Counts(), error=error, scopes=scopes)
+
+        assert await store.last_scan(shelf.id) is None
+        await run(OperationType.STARTUP, error="it is not mounted")
+        await run(OperationType.MANUAL, "2024")
+        assert await store.last_scan(shelf.id) is None
+        await run(OperationType.STARTUP)
+        scan = await run(OperationType.RECONCILIATION)
+        await run(OperationType.MANUAL, "2024")
+        await run(OperationType.RECONCILIATION, error="it is not mounted")
+        await run(OperationType.SCRUB)
+        assert await store.last_scan(shelf.id) == scan.end_time
 
     async def test_operations_newest_first_and_those_with_trouble(self, shelf: Shelf, store: Store) -> None:
         neighbour = await Shelf.new(store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from treeledger.errors import UsageError
 from treeledger.model import Counts, Lease, OperationStatus, OperationType, ScanScope, SyncOperation
 from treeledger.plugins.sql.leases import hold_lease
 from treeledger.plugins.sql.paths import covers
-from treeledger.plugins.sql.values import json_text, operation_from
+from treeledger.plugins.sql.values import json_text, moment_or_none, operation_from
 from treeledger.plugins.sql.work import Part, Work, ask, each
 
 
@@ -44,6 +45,9 @@ class Operations(Part):
             "limit": limit,
         }
         return await self.session.read(_operations(wanted))
+
+    async def last_scan(self, repository_id: UUID) -> datetime | None:
+        return await self.session.read(_last_scan(str(repository_id)))
 
 
 def _begin(lease: Lease, type: OperationType, scope: str, scan: bool) -> Work[SyncOperation]:
@@ -94,6 +98,11 @@ def _replaces(scope: ScanScope, older: ScanScope) -> bool:
     return older.generation <= scope.generation and covers(
         scope.prefix, scope.unknown, older.prefix, older.unknown
     )
+
+
+def _last_scan(repository: str) -> Work[datetime | None]:
+    [(ended,)] = yield from ask("last_scan", repository_id=repository)
+    return moment_or_none(ended)
 
 
 def _operations(wanted: dict[str, Any]) -> Work[list[SyncOperation]]:

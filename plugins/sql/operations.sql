@@ -56,6 +56,10 @@ ORDER BY id DESC LIMIT :limit
 -- What earlier scans of a repository covered.
 SELECT prefix, generation, unknown FROM scan_scopes WHERE repository_id = :repository_id
 
+-- name: last_scan
+-- When the newest of those that covered all of a repository ended.
+SELECT max(finished_at) FROM scan_scopes WHERE repository_id = :repository_id AND prefix = ''
+
 -- name: add_scope
 -- What a scan that ends now has covered.
 INSERT INTO scan_scopes (repository_id, generation, prefix, unknown, finished_at)

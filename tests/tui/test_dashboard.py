@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from treeledger.api.service import Service
 from treeledger.config.settings import ApiSettings
 from treeledger.errors import ConfigurationError
 from treeledger.model import OperationType
+from treeledger.names import os_from_stored
 from treeledger.tui.app import Dashboard
 from treeledger.tui.look import Look
 from treeledger.tui.model import Looked
@@ -162,7 +164,9 @@ async def test_the_palette_finds_everything_by_name(live: Live) -> None:
     await live.until("Operation [0-9]+  photos")
 
 
-async def test_c_scrubs(live: Live) -> None:
+async def test_c_scrubs_which_is_no_scan(live: Live) -> None:
+    scanned = (await live.tree.ledger.sync_status("photos")).last_scan_time
+    assert scanned is not None
     await live.press("c")
     await live.until("photos: a scrub begins")
 
@@ -173,6 +177,7 @@ async def test_c_scrubs(live: Live) -> None:
         )
 
     await until(is_over, "a scrub that has ended")
+    assert (await live.tree.ledger.sync_status("photos")).last_scan_time == scanned
 
 
 async def test_a_repository_is_removed_after_a_question(live: Live) -> None:
@@ -201,6 +206,49 @@ async def test_a_folder_is_picked_in_the_tree(live: Live, tmp_path: Path) -> Non
     await until(is_picked, "the folder below is picked")
     await live.press("enter")
     await live.until("child +● watching +0 ")
+
+
+async def test_a_folder_whose_name_no_line_can_hold_is_shown_safely_and_taken(
+    live: Live, tmp_path: Path
+) -> None:
+    odd = os.fsencode(tmp_path) + b"/odd/a\xff\n\x1b[31mb"
+    os.makedirs(odd)
+    await live.press("a")
+    await live.until("Take a folder under care")
+    live.shown.app.screen.query_one("#path").value = str(tmp_path / "odd")  # type: ignore[attr-defined]
+    await live.until(r"▸ a\\xff\\x0a\\x1b\[31mb")
+    await live.press("tab", "down")
+    await live.until(r"odd/a\\xff\\x0a\\x1b\[31mb")
+    assert "\x1b" not in live.shown.text
+    await live.press("enter")
+
+    async def is_under_care() -> bool:
+        return len(await live.tree.ledger.repositories()) == 2
+
+    await until(is_under_care, "a second repository")
+    roots = [os.fsencode(os_from_stored(one.root)) for one in await live.tree.ledger.repositories()]
+    assert odd in roots
+
+
+async def test_enter_opens_the_files_of_what_is_chosen_here_whatever_was_chosen_on_another_screen(
+    live: Live, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/other.txt").write_text("text")
+    await live.tree.ledger.add_repository(tmp_path / "more")
+    await live.until("more +● watching +1 ")
+    await live.press("3")
+    await live.until("Files  photos")
+    await live.press("r")
+    await live.until("Files  all repositories")
+    await live.press("1", "enter")
+    await live.until("Files  photos")
+    await live.press("r", "r")
+    await live.until("Files  more")
+    await live.press("1")
+    await live.until("▸ more")
+    await live.press("enter")
+    await live.until("Files  more")
 
 
 async def test_a_change_is_explained_and_its_path_copied(live: Live) -> None:

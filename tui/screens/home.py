@@ -63,6 +63,12 @@ class HomePage(Page):
     def on_mount(self) -> None:
         self.query_one("#repositories").focus()
 
+    def on_screen_resume(self) -> None:
+        """The repository that was chosen on another screen is chosen here, too."""
+        names = [one.name for one in self.dashboard.snapshot.repositories]
+        if self.dashboard.chosen in names:
+            self.query_one("#repositories", Listing).move_to(names.index(self.dashboard.chosen))
+
     @property
     def chosen(self) -> str | None:
         """The name of the repository that is chosen."""
@@ -120,6 +126,7 @@ class HomePage(Page):
         if self.query_one("#feed").has_focus:
             self.action_explain()
         else:
+            self.dashboard.chosen = self.chosen
             self.app.switch_mode("files")
 
     @property

@@ -63,7 +63,7 @@ class Folders(DirectoryTree):
         mark = self.ICON_NODE_EXPANDED if node.is_expanded else self.ICON_NODE
         path = Path(self.path) if node.data is None else node.data.path
         name = str(path) if node.is_root else path.name
-        return Text.assemble((mark, base_style), (shown(stored_from_os(name)), style))
+        return Text.assemble((mark, base_style), (_shown(Path(name)), style))
 
     def action_up(self) -> None:
         self.path = Path(self.path).parent
@@ -76,6 +76,11 @@ def _is_folder(path: Path) -> bool:
         return False  # who may not look at it cannot take it under care either
 
 
+def _shown(path: Path) -> str:
+    """As a line can hold it, whatever its name has in it."""
+    return shown(stored_from_os(str(path)))
+
+
 class ChooseFolder(ModalScreen[str | None]):
     """Asks for a folder: typed, or picked in the tree below."""
 
@@ -86,10 +91,10 @@ class ChooseFolder(ModalScreen[str | None]):
 
     def __init__(self, begin: Path) -> None:
         super().__init__()
-        self._begin = begin
+        self._begin = self._folder = begin
 
     def compose(self) -> ComposeResult:
-        entry = Input(str(self._begin), id="path", compact=True)
+        entry = Input(_shown(self._begin), id="path", compact=True)
         box = Vertical(entry, Folders(self._begin), classes="question tall")
         box.border_title = "Take a folder under care"
         box.border_subtitle = "enter takes the folder in the first line"
@@ -107,12 +112,15 @@ class ChooseFolder(ModalScreen[str | None]):
     def _picked(self, event: Folders.NodeHighlighted[DirEntry]) -> None:
         if self.query_one(Folders).has_focus and event.node.data is not None:
             entry = self.query_one("#path", Input)
-            entry.value = str(event.node.data.path)
+            self._folder = event.node.data.path
+            entry.value = _shown(self._folder)
             entry.action_end()  # of a path that is longer than the line, the end tells most
 
     @on(Input.Submitted, "#path")
     def action_take(self) -> None:
-        self.dismiss(self.query_one("#path", Input).value or None)
+        """The folder that is typed; one that is picked by its own name, whatever is shown of that."""
+        text = self.query_one("#path", Input).value
+        self.dismiss(str(self._folder) if text == _shown(self._folder) else text or None)
 
     def action_leave(self) -> None:
         self.dismiss(None)
