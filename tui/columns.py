@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
+
+from rich.cells import cell_len
 
 from treeledger.tui.texts import Line, Piece, Tone, fitted
 
@@ -30,10 +32,10 @@ def widths(columns: Sequence[Column], room: int) -> list[int]:
     while _least(shown) > room and any(one.rank for one in shown):
         shown.remove(max(shown, key=lambda one: one.rank))
     growing = [one for one in shown if one.grows]
-    spare = room - _least(shown)
-    share = {one.title: spare // len(growing) for one in growing} if growing else {}
+    left = room - _least(shown)
+    share = {one.title: left // len(growing) for one in growing} if growing else {}
     if growing:
-        share[growing[0].title] += spare % len(growing)
+        share[growing[0].title] += left % len(growing)
     return [max(0, one.width + share.get(one.title, 0)) if one in shown else 0 for one in columns]
 
 
@@ -45,6 +47,17 @@ def width_of(title: str, columns: Sequence[Column], room: int) -> int:
     """The width of the column of that title in a row of so many cells; 0: it is left out."""
     found = zip(columns, widths(columns, room - len(_MARK)), strict=True)
     return next(width for one, width in found if one.title == title)
+
+
+def spare(columns: Sequence[Column], room: int) -> int:
+    """The cells of a row of so many that no column needs; negative where there are too few."""
+    return room - len(_MARK) - _least(columns)
+
+
+def wide_enough(column: Column, texts: Iterable[str], most: int) -> Column:
+    """The column with room for all of these texts, and no wider than `most`."""
+    longest = max(map(cell_len, texts), default=0)
+    return column._replace(width=max(column.width, min(longest, most)))
 
 
 def heading(columns: Sequence[Column], room: int) -> Line:

@@ -35,7 +35,8 @@ PLACES: Final = (
     Place(8, "logs", "Logs", "logs:LogsPage"),
     Place(9, "panels", "Panels", "panels:PanelsPage"),
 )
-_ALWAYS_NAMED: Final = 6  # of the screens; the others are where there is room
+_CHOICES: Final = ((9, 9), (6, 6), (4, 9), (0, 9))
+"""How many screens are named, and how many of them have at least their number, as there is room."""
 
 
 def page_class(place: Place) -> Any:
@@ -57,10 +58,9 @@ class Tab(NamedTuple):
 
 
 def tabs(chosen: str, decisions: int, width: int) -> tuple[Tab, ...]:
-    """The program and its screens in so many cells: with all titles, with those of the first six, or with the
+    """The program and its screens in so many cells: with all titles, with those of the first, or with the
     chosen one's alone; and how much waits for a decision."""
-    choices = (PLACES[-1].number, _ALWAYS_NAMED, 0)
-    found = [_tabs(chosen, decisions, named) for named in choices]
+    found = [_tabs(chosen, decisions, named, listed) for named, listed in _CHOICES]
     return next((one for one in found if cell_len(_text(one)) <= width), found[-1])
 
 
@@ -69,12 +69,12 @@ def tab_line(chosen: str, decisions: int, width: int) -> Line:
     return tuple(piece for tab in tabs(chosen, decisions, width) for piece in tab.pieces)
 
 
-def _tabs(chosen: str, decisions: int, named: int) -> tuple[Tab, ...]:
+def _tabs(chosen: str, decisions: int, named: int, listed: int) -> tuple[Tab, ...]:
     found = [Tab("", (Piece(" treeledger ", Tone.STRONG),))]
     for place in PLACES:
         number, is_chosen = place.number, place.name == chosen
         has_badge = place.name == "attention" and decisions > 0
-        if number > named > 0 and not is_chosen:
+        if number > listed and not is_chosen:
             continue
         title = f"{number} {place.title}" if number <= named or is_chosen else f"{number}"
         pieces = (Piece(f"  {title}", Tone.STRONG if is_chosen else Tone.DIM),)

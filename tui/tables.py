@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from treeledger import wire
 from treeledger.names import shown
 from treeledger.tui import texts
-from treeledger.tui.columns import Column, heading, row_line
+from treeledger.tui.columns import Column, heading, row_line, wide_enough
 from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.texts import Line, Piece, Tone
 
@@ -24,6 +24,7 @@ _REPOSITORIES: Final = (
     Column("Last scan", 10, rank=4),
     Column("Next scan", 10),
 )
+_NAME: Final = 22  # cells for the longest name, at most
 _FEED: Final = (
     Column("Time", 8),
     Column("Change", 9),
@@ -60,7 +61,7 @@ class Repositories:
         return self.snapshot.repositories[place].name
 
     def heading(self, width: int) -> Line:
-        return heading(_REPOSITORIES, width)
+        return heading(self._columns, width)
 
     def line(self, place: int, width: int, *, marked: bool) -> Line:
         one = self.snapshot.repositories[place]
@@ -73,7 +74,12 @@ class Repositories:
             Piece(texts.past(one.last_scan, self.now)),
             self._next_scan(one),
         )
-        return row_line(_REPOSITORIES, cells, width, marked=marked)
+        return row_line(self._columns, cells, width, marked=marked)
+
+    @property
+    def _columns(self) -> Sequence[Column]:
+        names = (shown(one.name) for one in self.snapshot.repositories)
+        return wide_enough(_REPOSITORIES[0], names, _NAME), *_REPOSITORIES[1:]
 
     def _as_known(self, state: Piece) -> Piece:
         """A state is nobody's word while the engine is away: it has no colour then."""

@@ -10,7 +10,7 @@ from typing import Final
 from treeledger import wire
 from treeledger.names import shown
 from treeledger.tui import texts
-from treeledger.tui.columns import Column, heading, row_line, width_of
+from treeledger.tui.columns import Column, heading, row_line, spare, wide_enough, width_of
 from treeledger.tui.matters import subject
 from treeledger.tui.model import DECISIONS
 from treeledger.tui.texts import Line, Piece, Tone
@@ -44,18 +44,25 @@ class WaitingTable:
         return self.waiting[place].key
 
     def heading(self, width: int) -> Line:
-        return heading(_COLUMNS, width)
+        return heading(self._columns(width), width)
+
+    def _columns(self, width: int) -> Sequence[Column]:
+        """Long names take what is left of the least that there is to say."""
+        *before, about, what = _COLUMNS
+        names = (shown(subject(one)) for one in self.waiting)
+        return *before, wide_enough(about, names, about.width + spare(_COLUMNS, width)), what
 
     def line(self, place: int, width: int, *, marked: bool) -> Line:
         one = self.waiting[place]
-        room = width_of("What", _COLUMNS, width)
+        columns = self._columns(width)
+        room = width_of("What", columns, width)
         cells = (
             Piece(texts.since(one.since, self.now), Tone.DIM),
             kind(one),
             Piece(shown(subject(one))),
             Piece(texts.wrapped(headline(one), room, 1)[0]),
         )
-        return row_line(_COLUMNS, cells, width, marked=marked)
+        return row_line(columns, cells, width, marked=marked)
 
 
 def in_order(waiting: Sequence[wire.Waiting]) -> list[wire.Waiting]:

@@ -5,9 +5,11 @@ A picture that is meant to change is drawn anew with TREELEDGER_PICTURES=1.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 from stage import SIZES, Stage, check_picture, stage
 from test_theme import contrast
@@ -115,6 +117,25 @@ async def test_an_engine_that_is_away_is_said_to_be_and_what_was_seen_stays() ->
             *NEWS, Away("the engine at unix:/run/s does not answer. What it did is on record", SECOND)
         )
         check_picture("away-80x24", shown.text)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+async def test_twenty_repositories_with_long_names_are_told_apart(size: tuple[int, int]) -> None:
+    names = [f"archive-of-the-family-photos-{number:02}" for number in range(20)]
+    waits = [
+        replace(waiting("held", name, f"{name}: 9 files are gone"), key=f"held:{name}") for name in names
+    ]
+    async with stage(size=size) as shown:
+        await shown.tell(Looked(status(), [repository(name) for name in names], waits, 0))
+        for key in "14":
+            await shown.press(key)
+            await shown.pilot.pause()
+            tabs, edge, *lines = shown.text.splitlines()
+            assert "" not in lines  # frames follow one another
+            found = {match[1] for one in lines[1:] if (match := re.search(r"(-0[0-9])  ", one))}
+            assert len(found) >= 3
+            assert edge.endswith("1 of 20 ─╮") or size[1] == 60
+            assert size[0] == 60 or "2 Operations  3 Files  4 Attention ■20  5" in tabs
 
 
 async def test_frames_are_closed_whatever_the_names_in_them_are_written_in() -> None:

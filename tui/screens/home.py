@@ -83,7 +83,7 @@ class HomePage(Page):
         repositories = self.query_one("#repositories", Listing)
         self._share_out(max(1, len(snapshot.repositories)) + _AROUND)
         repositories.show(Repositories(snapshot, now))
-        repositories.entitle("Repositories", as_it_was(snapshot, now))
+        repositories.entitle("Repositories", as_it_was(snapshot, now) or repositories.whereabouts)
         detail = self.query_one("#detail", Pane)
         name = self.chosen
         detail.show(lambda width: repository_lines(snapshot, name, width, now))
@@ -96,7 +96,8 @@ class HomePage(Page):
         """Gives the repositories the lines that they want, and leaves some to the changes; beside the detail
         where there is room."""
         is_wide = self.has_class("-wide")
-        room = self.size.height - _EDGES - _FEED - (0 if is_wide else _DETAIL)
+        height = self.size.height
+        room = height - _EDGES - _FEED if is_wide else min(height * 2 // 5, height - _EDGES - _FEED - _DETAIL)
         lines = max(_AROUND + 1, min(wanted, room))
         self.query_one("#top").styles.height = max(_DETAIL, lines) if is_wide else "auto"
         self.query_one("#repositories").styles.height = "100%" if is_wide else lines

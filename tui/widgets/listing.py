@@ -70,6 +70,12 @@ class Listing(Toned, can_focus=True):
         """Of the row that is chosen."""
         return self._key
 
+    @property
+    def whereabouts(self) -> str:
+        """`7 of 20`, for its frame; "" where all rows are seen."""
+        rows, room = 0 if self._table is None else len(self._table), self.content_size.height - self._above
+        return f"{self._chosen + 1:,} of {rows:,}" if rows > room > 0 else ""
+
     def show(self, table: Table) -> None:
         """Shows this table from now on."""
         before, self._table = self._key, table
