@@ -241,7 +241,7 @@ class Dashboard(App[None]):
         self.notify(f"copied: {shown(text)}", markup=False)
 
     def action_add(self) -> None:
-        self.push_screen(ChooseFolder(Path.home()), self._add)
+        self.push_screen(ChooseFolder(Path(os.path.expanduser("~"))), self._add)
 
     def _add(self, folder: str | None) -> None:
         if folder is not None:

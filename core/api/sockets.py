@@ -104,7 +104,7 @@ def _unix_socket(settings: ApiSettings, state: Path) -> Iterator[tuple[socket.so
 def socket_path(settings: ApiSettings, state: Path) -> Path:
     """In systemd's `$RUNTIME_DIRECTORY` (systemd.exec(5)), else the user's for what runs, else `state`."""
     if settings.socket is not None:
-        return Path(settings.socket).expanduser().absolute()
+        return Path(os.path.expanduser(settings.socket)).absolute()
     if given := os.environ.get("RUNTIME_DIRECTORY"):
         return Path(given.partition(":")[0]) / _SOCKET
     if given := os.environ.get("XDG_RUNTIME_DIR"):

@@ -108,7 +108,7 @@ class Configuration:
         if self.log.file is None:
             return None
         folder = self.path.parent if self.path is not None else Path.cwd()
-        return Path(os.path.abspath(folder / Path(self.log.file).expanduser()))
+        return Path(os.path.abspath(folder / os.path.expanduser(self.log.file)))
 
     def own_paths(self) -> list[str]:
         """Absolute paths (stored form) of files that an engine writes beside the store's own; each also as
@@ -162,7 +162,7 @@ def parse(text: str, path: Path | None, environ: Mapping[str, str]) -> Configura
         log=document.log,
         tui=document.tui,
         repositories=_declared(document.repositories, label),
-        plugin_dirs=tuple(folder / Path(name).expanduser() for name in document.plugin_dirs),
+        plugin_dirs=tuple(folder / os.path.expanduser(name) for name in document.plugin_dirs),
         plugins=PluginTables(document.plugins, path or Path(label)),
         written=written,
         environment=environment_layers(environ),
@@ -207,7 +207,7 @@ def _repository(table: dict[str, Any], number: int, label: str) -> DeclaredRepos
     return DeclaredRepository(
         id=identity.id,
         name=identity.name,
-        root=str(Path(identity.root).expanduser()),
+        root=str(Path(os.path.expanduser(identity.root))),
         paused=identity.paused,
         settings=settings,
     )

@@ -34,7 +34,7 @@ def find(flag: Path | None, environ: Mapping[str, str], folder: Path) -> Found:
     """
     for origin, named in (("--config", flag), (CONFIG, environ.get(CONFIG))):
         if named:
-            path = Path(named).expanduser()
+            path = Path(os.path.expanduser(named))
             if not os.path.isfile(path):
                 raise ConfigurationError(f"{origin}: there is no file {path}")
             return Found(path)

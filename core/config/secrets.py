@@ -77,7 +77,7 @@ def _credential(text: str, name: str, environ: Mapping[str, str]) -> Path:
 
 
 def _read_secret(text: str, path: Path) -> str:
-    path = path.expanduser()
+    path = Path(os.path.expanduser(path))
     if not path.is_absolute():
         raise ConfigurationError(f"{text}: write an absolute path")
     try:

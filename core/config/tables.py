@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -63,7 +64,7 @@ class PluginTables:
     def file(self, name: str) -> Path | None:
         """Where the plugin of this table is, if it is a file plugin."""
         file = self.instance(name).file
-        return self._path.absolute().parent / Path(file).expanduser() if file else None
+        return self._path.absolute().parent / os.path.expanduser(file) if file else None
 
     def options(self, name: str, kind: type[Table]) -> Table:
         """The options in the plugin's own table, the defaults without one. Raises ConfigurationError."""

@@ -372,6 +372,7 @@ def test_a_postgresql_ledger_of_another_version_is_refused(treeledger: Executabl
         ("[[repositories]]\nname = 'a'", "repository 'a' needs the key 'root'"),
         ("[store]\nurl = 'env:NOBODY_SET_THIS'", "NOBODY_SET_THIS"),
         ("plugin_dirs = ['nope']", "plugin_dirs: "),
+        ("plugin_dirs = ['~nobody-of-this-name/x']", "plugin_dirs: "),
         (
             "[plugins.webhok]\nurl = 'http://x'",
             "[plugins.webhok] is no plugin's table; did you mean 'webhook'?",

@@ -19,7 +19,7 @@ from treeledger.api.service import Service
 from treeledger.config.settings import ApiSettings
 from treeledger.errors import ConfigurationError
 from treeledger.model import OperationType
-from treeledger.names import os_from_stored
+from treeledger.names import os_from_stored, stored_from_os
 from treeledger.tui.app import Dashboard
 from treeledger.tui.look import Look
 from treeledger.tui.model import Looked
@@ -188,6 +188,32 @@ async def test_a_repository_is_removed_after_a_question(live: Live) -> None:
     await live.press("enter")
     await live.until("Nothing is under care yet")
     assert not await live.tree.ledger.repositories()
+
+
+async def test_any_name_can_be_typed_and_any_folder_picked(live: Live, tmp_path: Path) -> None:
+    odd = os.path.join(os.fsencode(tmp_path), b"parent", b"odd\xff\nname")
+    os.makedirs(odd)
+    await live.press("a")
+    await live.until("Take a folder under care")
+    await live.press("ctrl+u", *"~nosuchuser")
+    await live.until("~nosuchuser")
+    entry = live.shown.app.screen.query_one("#path")
+    entry.value = str(tmp_path / "parent")  # type: ignore[attr-defined]
+    await live.until(r"odd\\xff\\x0aname")
+    await live.press("tab")
+
+    async def is_picked() -> bool:
+        await live.press("down")
+        return entry.value.endswith("name")  # type: ignore[attr-defined, no-any-return]
+
+    await until(is_picked, "the folder below is picked")
+    assert entry.value.isprintable()  # type: ignore[attr-defined]
+    await live.press("enter")
+
+    async def is_kept() -> bool:
+        return stored_from_os(os.fsdecode(odd)) in [one.root for one in await live.tree.ledger.repositories()]
+
+    await until(is_kept, "it is under care")
 
 
 async def test_a_folder_is_picked_in_the_tree(live: Live, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.style import Style
 from rich.text import Text
@@ -19,7 +21,11 @@ from textual.widgets.directory_tree import DirEntry
 from textual.widgets.tree import TreeNode
 
 from treeledger.names import shown, stored_from_os
+from treeledger.tui.beside import Beside, Stuck
+from treeledger.tui.latest import Latest
 from treeledger.tui.widgets.keys import Keys
+
+_PATIENCE: Final = 1.0  # seconds that the disk has to say whether there is a folder
 
 
 class Confirm(ModalScreen[bool]):
@@ -57,27 +63,20 @@ class Folders(DirectoryTree):
     ]
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
-        return [path for path in paths if not path.name.startswith(".") and _is_folder(path)]
+        return [path for path in paths if not path.name.startswith(".") and os.path.isdir(path)]
 
     def render_label(self, node: TreeNode[DirEntry], base_style: Style, style: Style) -> Text:
         mark = self.ICON_NODE_EXPANDED if node.is_expanded else self.ICON_NODE
         path = Path(self.path) if node.data is None else node.data.path
         name = str(path) if node.is_root else path.name
-        return Text.assemble((mark, base_style), (_shown(Path(name)), style))
+        return Text.assemble((mark, base_style), (_name(Path(name)), style))
 
     def action_up(self) -> None:
         self.path = Path(self.path).parent
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False  # who may not look at it cannot take it under care either
-
-
-def _shown(path: Path) -> str:
-    """As a line can hold it, whatever its name has in it."""
+def _name(path: Path) -> str:
+    """A folder as it can be shown on one line."""
     return shown(stored_from_os(str(path)))
 
 
@@ -91,10 +90,12 @@ class ChooseFolder(ModalScreen[str | None]):
 
     def __init__(self, begin: Path) -> None:
         super().__init__()
-        self._begin = self._folder = begin
+        self._begin = begin
+        self._paths = {_name(begin): str(begin)}  # by what is shown of it, which may be less
+        self._looking = Latest(self, self._look)
 
     def compose(self) -> ComposeResult:
-        entry = Input(_shown(self._begin), id="path", compact=True)
+        entry = Input(_name(self._begin), id="path", compact=True)
         box = Vertical(entry, Folders(self._begin), classes="question tall")
         box.border_title = "Take a folder under care"
         box.border_subtitle = "enter takes the folder in the first line"
@@ -104,23 +105,31 @@ class ChooseFolder(ModalScreen[str | None]):
     @on(Input.Changed, "#path")
     def _typed(self, event: Input.Changed) -> None:
         """The tree shows the folder that is typed, as soon as there is one."""
-        path, tree = Path(event.value).expanduser(), self.query_one(Folders)
-        if self.query_one("#path").has_focus and event.value and _is_folder(path) and path != tree.path:
-            tree.path = path
+        if self.query_one("#path").has_focus and event.value:
+            self._looking.wish(os.path.expanduser(event.value))
+
+    async def _look(self, folder: str) -> None:
+        """Beside the dashboard: a mount that hangs would have it hang."""
+        try:
+            is_there = await Beside().do(partial(os.path.isdir, folder), _PATIENCE)
+        except Stuck:
+            is_there = False
+        tree = self.query_one(Folders)
+        if is_there and Path(folder) != tree.path:
+            tree.path = folder
 
     @on(Folders.NodeHighlighted)
     def _picked(self, event: Folders.NodeHighlighted[DirEntry]) -> None:
         if self.query_one(Folders).has_focus and event.node.data is not None:
-            entry = self.query_one("#path", Input)
-            self._folder = event.node.data.path
-            entry.value = _shown(self._folder)
+            entry, path = self.query_one("#path", Input), event.node.data.path
+            entry.value = _name(path)
+            self._paths = {entry.value: str(path)}
             entry.action_end()  # of a path that is longer than the line, the end tells most
 
     @on(Input.Submitted, "#path")
     def action_take(self) -> None:
-        """The folder that is typed; one that is picked by its own name, whatever is shown of that."""
-        text = self.query_one("#path", Input).value
-        self.dismiss(str(self._folder) if text == _shown(self._folder) else text or None)
+        typed = self.query_one("#path", Input).value
+        self.dismiss(self._paths.get(typed, typed) or None)
 
     def action_leave(self) -> None:
         self.dismiss(None)
