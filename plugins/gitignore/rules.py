@@ -61,7 +61,7 @@ def parse(lines: Iterable[Line]) -> tuple[RuleList | None, list[str]]:
             text.encode()
             expression, ignores = EntryPattern.pattern_to_regex(text)
         except GitIgnorePatternError as error:
-            faults.append(f"{line.place}: {shown(text)} {error}")
+            faults.append(f"{line.place}: {shown(text)} is no rule: {error}")
         except UnicodeEncodeError:
             faults.append(f"{line.place}: {shown(text)} is no valid text")
         else:

@@ -23,6 +23,7 @@ from treeledger.names import os_from_stored, stored_from_os
 from treeledger.tui.app import Dashboard
 from treeledger.tui.look import Look
 from treeledger.tui.model import Looked
+from treeledger.tui.screens.questions import Confirm
 
 pytestmark = pytest.mark.anyio
 
@@ -328,6 +329,20 @@ async def test_other_keys_take_none_from_another_use() -> None:
 def test_a_look_that_there_is_not_is_refused(look: Look, message: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         Dashboard(nowhere, look=look)
+
+
+async def test_a_question_of_any_length_can_be_read_to_its_end() -> None:
+    async with stage(size=(60, 20)) as shown:
+        answers: list[bool | None] = []
+        text = "\n".join(f"line {number}" for number in range(1, 41))
+        shown.app.push_screen(Confirm("Really?", text), answers.append)
+        await shown.until("↓ more")
+        assert "line 40" not in shown.text
+        await shown.press("end")
+        await shown.until("line 40")
+        assert "↓ more" not in shown.text
+        await shown.press("enter")
+        assert answers == [True]
 
 
 async def test_a_window_without_room_says_how_much_it_takes() -> None:

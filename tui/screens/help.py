@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from treeledger.tui.commands import Known
 from treeledger.tui.widgets.keys import Keys
+from treeledger.tui.widgets.scrolled import Scrolled
 
 
 class Help(ModalScreen[None]):
@@ -37,7 +37,7 @@ class Help(ModalScreen[None]):
             )
             for one in self._keys
         )
-        box = VerticalScroll(Static(Content("\n").join(lines)), classes="question")
+        box = Scrolled(Static(Content("\n").join(lines)), classes="question")
         box.border_title = self._title
         yield box
         yield Keys()

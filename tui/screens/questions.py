@@ -24,6 +24,7 @@ from treeledger.names import shown, stored_from_os
 from treeledger.tui.beside import Beside, Stuck
 from treeledger.tui.latest import Latest
 from treeledger.tui.widgets.keys import Keys
+from treeledger.tui.widgets.scrolled import Scrolled
 
 _PATIENCE: Final = 1.0  # seconds that the disk has to say whether there is a folder
 
@@ -42,7 +43,7 @@ class Confirm(ModalScreen[bool]):
         self._text = text
 
     def compose(self) -> ComposeResult:
-        box = Vertical(Static(Content(self._text)), classes="question")
+        box = Scrolled(Static(Content(self._text)), classes="question")
         box.border_title = self._title
         yield box
         yield Keys()

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
 from treeledger.names import shown
+from treeledger.tui.widgets.scrolled import Scrolled
 
 
 class Told(ModalScreen[None]):
@@ -33,7 +33,7 @@ class Told(ModalScreen[None]):
             Content.assemble((f"{name}\n" if "\n" in text else f"{name}  ", "$dim"), text)
             for name, text in self._facts
         ]
-        box = VerticalScroll(Static(Content("\n").join(lines)), classes="question told")
+        box = Scrolled(Static(Content("\n").join(lines)), classes="question told")
         box.border_title = Content(self._title)
         yield box
         yield Footer(compact=True, show_command_palette=False)
