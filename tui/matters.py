@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -100,10 +100,12 @@ async def _kept(client: Client, repository: str) -> str:
     return ""
 
 
-async def _dead_jobs(client: Client, action: str, after: str | None, limit: int = _PAGE) -> Page[wire.Job]:
+async def _dead_jobs(
+    client: Client, action: str | None, after: str | None, limit: int = _PAGE
+) -> Page[wire.Job]:
     state = JobState.DEAD.value
     return await client.get(
-        "/api/queue", Page[wire.Job], action=action, state=state, after=after, limit=limit
+        "/api/queue", Page[wire.Job], action=action, state=state, brief="true", after=after, limit=limit
     )
 
 
@@ -121,19 +123,25 @@ async def accept_all(client: Client, repository: str) -> None:
             return
 
 
-async def retry_all(client: Client, action: str) -> None:
-    """Has every dead job of an action tried again."""
+def _nobody() -> None:
+    pass
+
+
+async def retry_all(client: Client, action: str | None, told: Callable[[], None] = _nobody) -> None:
+    """Has every dead job of an action, or of all, tried again; calls `told` as it goes on."""
     async for ids in _dead_ids(client, action):
         await client.retry_jobs(ids)
+        told()
 
 
-async def clear_all(client: Client, action: str) -> None:
-    """Drops every dead job of an action."""
+async def clear_all(client: Client, action: str | None, told: Callable[[], None] = _nobody) -> None:
+    """Drops every dead job of an action, or of all; calls `told` as it goes on."""
     async for ids in _dead_ids(client, action):
         await client.clear_jobs(ids)
+        told()
 
 
-async def _dead_ids(client: Client, action: str) -> AsyncGenerator[list[int], None]:
+async def _dead_ids(client: Client, action: str | None) -> AsyncGenerator[list[int], None]:
     """In portions, each read before the one before it is handled: what dies again meanwhile stays dead."""
     page = await _dead_jobs(client, action, None, _PORTION)
     while page.items:

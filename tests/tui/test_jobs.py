@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stage import Live
+from stage import Live, stage
 from support import until
 from test_work_pictures import job as made
 
@@ -101,6 +101,14 @@ async def kill(live: Live, action: str, number: int) -> None:
 
 async def jobs(live: Live, state: JobState | None = None) -> list[Job]:
     return await live.tree.ledger.store.jobs(state=state, limit=10_000)
+
+
+@pytest.mark.anyio
+async def test_nothing_is_said_of_jobs_before_they_were_read() -> None:
+    async with stage() as shown:
+        await shown.press("7")
+        await shown.until("Jobs  all actions ─+ reading …")
+        assert "No job" not in shown.text
 
 
 @pytest.mark.anyio

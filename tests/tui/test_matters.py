@@ -123,5 +123,7 @@ async def test_any_number_of_dead_jobs_is_handled_in_portions(
     act: Any, jobs: int, portions: list[int]
 ) -> None:
     queue = Queue(jobs)
-    await act(cast(Client, queue), action="phone")
+    told: list[int] = []
+    await act(cast(Client, queue), action="phone", told=lambda: told.append(len(queue.dead)))
     assert (queue.portions, queue.dead) == (portions, [])
+    assert told == [jobs - sum(portions[: number + 1]) for number in range(len(portions))]

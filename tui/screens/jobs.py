@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -23,6 +23,7 @@ from treeledger.model import JobState
 from treeledger.names import shown
 from treeledger.tui import job_texts
 from treeledger.tui.job_texts import STATES, JobTable, Wanted
+from treeledger.tui.matters import clear_all, retry_all
 from treeledger.tui.model import Snapshot
 from treeledger.tui.rows import AT_ONCE, Mark, Rows
 from treeledger.tui.screens.following import FollowingPage
@@ -37,7 +38,6 @@ _AROUND: Final = 3  # lines of a frame with a heading
 _DETAIL: Final = 7  # lines of the chosen job with its frame
 _SHORT_DETAIL: Final = 5  # the same where a screen has fewer lines than _HIGH
 _HIGH: Final = 22
-_HANDLED_AT_ONCE: Final = 1000  # jobs
 
 
 class JobsPage(FollowingPage):
@@ -137,11 +137,13 @@ class JobsPage(FollowingPage):
         listing.show(JobTable(self.rows.items, now))
         known, number = len(self.rows.items), job_texts.how_many(self._queue, self._wanted)
         count = f"{known:,}" if self.rows.is_whole else f"the first {known:,} of {max(known, number):,}"
-        listing.entitle(job_texts.title(self._wanted), self.trouble or count)
+        is_read = known > 0 or self.rows.is_whole
+        listing.entitle(job_texts.title(self._wanted), self.trouble or (count if is_read else "reading …"))
         one, pane = self.chosen, self.query_one("#job", Pane)
         lines = _DETAIL if self.size.height >= _HIGH else _SHORT_DETAIL
         pane.styles.height = "100%" if self.has_class("-wide") else lines
-        pane.show(lambda width: job_texts.job_lines(one, width, pane.content_size.height, now))
+        height = pane.content_size.height
+        pane.show(lambda width: job_texts.job_lines(one, width, height, now) if is_read else ())
         pane.entitle("" if one is None else f"Job {one.id}  {shown(one.action)}  {shown(one.key)}")
         self.refresh_bindings()
 
@@ -203,9 +205,7 @@ class JobsPage(FollowingPage):
 
     def action_retry_all(self) -> None:
         of = job_texts.named(self._wanted.action)
-        self._work(
-            partial(_all_dead, action=self._wanted.action, do=Client.retry_jobs), f"{of}: tried again now"
-        )
+        self._work(partial(retry_all, action=self._wanted.action, told=self._look), f"{of}: tried again now")
 
     def action_clear(self) -> None:
         if (one := self.chosen) is not None:
@@ -215,9 +215,11 @@ class JobsPage(FollowingPage):
     def action_clear_all(self) -> None:
         of = job_texts.named(self._wanted.action)
         text = f"{show_number(self._dead, 'dead job')} of {of}: what was to be done by that is never done."
-        self._ask(
-            text, partial(_all_dead, action=self._wanted.action, do=Client.clear_jobs), f"{of}: dropped"
-        )
+        self._ask(text, partial(clear_all, action=self._wanted.action, told=self._look), f"{of}: dropped")
+
+    def _look(self) -> None:
+        """Shows how far it is."""
+        self.dashboard.source.look()
 
     def action_prefer(self, by: int) -> None:
         """Has the chosen job done before, or after, those of the same priority."""
@@ -260,14 +262,3 @@ async def _page(client: Client, wanted: Wanted, after: str | None) -> Listed[wir
         after=after,
         limit=AT_ONCE,
     )
-
-
-async def _all_dead(
-    client: Client, *, action: str | None, do: Callable[[Client, Sequence[int]], Awaitable[object]]
-) -> None:
-    """Does it with every dead job of an action, or of all."""
-    ids: list[int] = []
-    async for job in client.queue(action=action, state=JobState.DEAD, brief=True):
-        ids.append(job.id)
-    for begin in range(0, len(ids), _HANDLED_AT_ONCE):
-        await do(client, ids[begin : begin + _HANDLED_AT_ONCE])
