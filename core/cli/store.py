@@ -12,7 +12,7 @@ from treeledger.errors import UsageError
 from treeledger.model import RecordState, Repository
 from treeledger.names import os_from_stored, shown, stored_from_os
 from treeledger.protocols import FileQuery
-from treeledger.units import show_count, show_size
+from treeledger.units import show_number, show_size
 from treeledger.unlocked import UnlockedLedger
 
 _PAGE = 10_000
@@ -60,7 +60,8 @@ def _print_facts(facts: dict[str, Any]) -> None:
     print(f"ledger: {shown(facts['url'])}, schema {facts['schema']}{size}")
     print(f"journal: ends at {facts['journal']}")
     print(f"engine: {shown(facts['engine'] or 'none is running')}")
-    print(f"{show_count(facts['repositories'])} repositories with {show_count(facts['files'])} files")
+    repositories = show_number(facts["repositories"], "repository", "repositories")
+    print(f"{repositories} with {show_number(facts['files'], 'file')}")
 
 
 async def _faults(ledger: UnlockedLedger, repository: Repository) -> list[str]:

@@ -105,10 +105,14 @@ async def patiently(
                     isinstance(error, StoreRefused) or anyio.current_time() + delay > deadline
                 ):
                     raise
-                waits(str(error))
+                waits(_going_on(str(error)))
                 log.debug("trying again in %.1f s: %s", delay, error)
             await anyio.sleep(delay)
     raise AssertionError("unreachable")
+
+
+def _going_on(reason: str) -> str:
+    return f"{reason}{'' if reason.endswith(('.', '?')) else '.'} I try again"
 
 
 def patient(store: Store, patience: float | None, absence: Absence | None = None) -> Store:

@@ -36,9 +36,7 @@ def wrapped(error: Exception, url: str) -> StoreError:
                 f" is set for this user ({words}). Name the primary, or set it off"
             )
         case errors.DiskFull():
-            return StoreUnavailable(
-                f"the ledger {url} cannot grow: its disk is full ({words}). Make room; I try again"
-            )
+            return StoreUnavailable(f"the ledger {url} cannot grow: its disk is full ({words}). Make room")
         case errors.DataCorrupted() | errors.IndexCorrupted():
             return StoreError(f"the ledger {url} is damaged: {words}. Restore a backup of it")
         case errors.UndefinedTable():
@@ -58,7 +56,7 @@ def _away(words: str, url: str) -> StoreUnavailable:
         return StoreRefused(
             f"the ledger {url} does not let me in: {words}. Check user, password and database"
         )
-    return StoreUnavailable(f"the ledger {url} is away: {words}. I try again")
+    return StoreUnavailable(f"the ledger {url} is away: {words}")
 
 
 def closed(url: str) -> StoreUnavailable:

@@ -11,10 +11,10 @@ from treeledger.errors import StoreDataError, StoreError, StoreRefused, StoreUna
 ERRORS: Final = (sqlite3.Error, OverflowError, UnicodeEncodeError)
 
 _AWAY: Final = {
-    sqlite3.SQLITE_BUSY: "is locked by another program for too long. I try again",
-    sqlite3.SQLITE_LOCKED: "is locked by another program for too long. I try again",
-    sqlite3.SQLITE_FULL: "cannot grow: its disk is full. Make room; I try again",
-    sqlite3.SQLITE_IOERR: "cannot be read or written: its disk reports an error. I try again",
+    sqlite3.SQLITE_BUSY: "is locked by another program for too long",
+    sqlite3.SQLITE_LOCKED: "is locked by another program for too long",
+    sqlite3.SQLITE_FULL: "cannot grow: its disk is full. Make room",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: its disk reports an error",
 }
 _REFUSED: Final = {
     sqlite3.SQLITE_READONLY: "cannot be written: check its permissions and those of its folder",

@@ -95,7 +95,10 @@ class SqliteStore(
             place.prepare(self._path)
         except OSError as error:
             kind = StoreUnavailable if error.errno == errno.ENOSPC else StoreRefused
-            raise kind(f"the ledger {self._path} cannot be made: {error.strerror}") from error
+            raise kind(
+                f"the ledger {self._path} cannot be made: {error.strerror}. Nothing was changed. Name a place"
+                " that can be written with --store sqlite:PATH"
+            ) from error
 
     async def aclose(self) -> None:
         await self.session.aclose()
