@@ -8,11 +8,9 @@ from treeledger.cli.options import Options
 from treeledger.cli.render import print_json
 from treeledger.cli.run import with_ledger, with_unlocked
 from treeledger.cli.status import run as run_status
-from treeledger.cli.targets import new_settings
-from treeledger.errors import RepositoryNotFound
+from treeledger.cli.targets import new_settings, repository_of
 from treeledger.model import Repository
 from treeledger.names import shown
-from treeledger.repositories import Target
 from treeledger.unlocked import UnlockedLedger
 from treeledger.working import worker_for
 
@@ -38,7 +36,7 @@ async def _add(ledger: UnlockedLedger, options: Options) -> int:
 
 
 async def _remove(ledger: UnlockedLedger, options: Options) -> int:
-    repository = (await _found(ledger, options)).repository
+    repository = await repository_of(ledger, options.given.repo)
     await ledger.remove_repository(repository.id, purge=options.given.purge)
     rest = "its records are gone too" if options.given.purge else "its records stay in the ledger"
     _say(options, repository, f"removed {repository.name}; {rest}, its files were not touched")
@@ -46,7 +44,8 @@ async def _remove(ledger: UnlockedLedger, options: Options) -> int:
 
 
 async def _pause(ledger: UnlockedLedger, options: Options) -> int:
-    repository = await ledger.pause_repository((await _found(ledger, options)).repository.id, paused=True)
+    found = await repository_of(ledger, options.given.repo)
+    repository = await ledger.pause_repository(found.id, paused=True)
     _say(
         options, repository, f"paused {repository.name}; go on with: treeledger repo resume {repository.name}"
     )
@@ -54,24 +53,18 @@ async def _pause(ledger: UnlockedLedger, options: Options) -> int:
 
 
 async def _resume(ledger: UnlockedLedger, options: Options) -> int:
-    repository = await ledger.pause_repository((await _found(ledger, options)).repository.id, paused=False)
+    found = await repository_of(ledger, options.given.repo)
+    repository = await ledger.pause_repository(found.id, paused=False)
     _say(options, repository, f"resumed {repository.name}")
     return 0
 
 
 async def _relocate(ledger: Ledger, options: Options) -> int:
-    repository = (await _found(ledger, options)).repository
+    repository = await repository_of(ledger, options.given.repo)
     async with worker_for(ledger) as worker:
         moved = await worker.relocate_repository(repository.id, options.given.dir)
     _say(options, moved, f"{moved.name} is at {moved.root} now; scan it with: treeledger scan {moved.name}")
     return 0
-
-
-async def _found(ledger: UnlockedLedger, options: Options) -> Target:
-    target = await ledger.find(options.given.repo)
-    if target is None:
-        raise RepositoryNotFound(f"{options.given.repo} is no repository; see: treeledger repo list")
-    return target
 
 
 def _say(options: Options, repository: Repository, text: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from treeledger.cli.options import Options
 from treeledger.errors import RepositoryNotFound
 from treeledger.model import Repository
+from treeledger.names import stored_from_os
 from treeledger.repositories import Target
 from treeledger.unlocked import UnlockedLedger
 
@@ -75,9 +76,18 @@ def by_repository(found: Sequence[Target]) -> list[tuple[Repository, list[str]]]
 
 async def chosen(ledger: UnlockedLedger, name: str | None) -> Repository | None:
     """The repository that `--repo` names, by name or folder; None without it."""
-    if name is None:
-        return None
-    target = await ledger.find(name)
-    if target is None:
-        raise RepositoryNotFound(f"{name} is in no repository; see: treeledger repo list")
-    return target.repository
+    return None if name is None else await repository_of(ledger, name)
+
+
+async def repository_of(ledger: UnlockedLedger, argument: str) -> Repository:
+    """The repository that a folder is in or that has this name, whatever else the name means here.
+
+    Raises RepositoryNotFound.
+    """
+    target = await ledger.find(argument)
+    if target is not None:
+        return target.repository
+    named = [one for one in await ledger.repositories() if one.name == stored_from_os(argument)]
+    if not named:
+        raise RepositoryNotFound(f"{argument} is in no repository; see: treeledger repo list")
+    return named[0]

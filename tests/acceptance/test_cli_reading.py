@@ -427,7 +427,19 @@ def test_without_a_file_rules_for_all_repositories_have_no_place(photos: Command
     assert "treeledger init" in photos("ignore", "add", "*.raw", code=2).err
 
 
-# --- repositories of another machine ---------------------------------------------------------------
+# --- repositories ------------------------------------------------------------------------------------
+
+
+def test_a_repository_is_found_by_its_name_beside_a_folder_of_that_name(
+    photos: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = photos.home / "elsewhere"
+    (elsewhere / "photos").mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    assert photos("repo", "pause", "photos").text.startswith("paused photos;")
+    assert photos("repo", "resume", "photos").text == "resumed photos\n"
+    assert len(photos("changes", "--repo", "photos").lines) == len(photos("changes").lines)
+    assert "is in no repository" in photos("repo", "pause", "./photos", code=2).err
 
 
 def test_a_machine_under_another_name_is_told_what_the_ledger_knows_it_by(photos: CommandLine) -> None:
