@@ -119,7 +119,8 @@ def _read(annotation: Any, key: str, value: object, place: Place) -> Any:
 def read_value(annotation: Any, value: object) -> Any:
     """One typed value. Raises ValueError with the reason."""
     wanted = ValueType.of(annotation)
-    if wanted.optional and (value is None or (wanted.plain is not str and value in _NOTHING)):
+    is_any_text = wanted.plain is str and not wanted.rules  # a file may be called "none"
+    if wanted.optional and (value is None or (value in _NOTHING and not is_any_text)):
         return None
     if wanted.choices:
         _check_choices(value, wanted.choices)

@@ -25,11 +25,11 @@ TEMPLATE: Final = """\
 [api]                              # of a running engine: treeledger daemon, treeledger watch
 #socket = "/run/treeledger/api.sock"   # default: in the folder of the system for what runs
 #socket_group = "nas"              # may use the socket, too
-#listen = "127.0.0.1:8750"         # TCP as well; read only, unless there are tokens
+#listen = "127.0.0.1:8733"         # TCP as well; read only, unless there are tokens
 #token = "env:TREELEDGER_TOKEN"    # may do everything; env:NAME | file:PATH | credential:NAME
 #read_token = "file:/run/secrets/read"
 #hosts = ["nas.local"]             # names under which it is asked; default: its address, localhost
-#metrics_listen = "127.0.0.1:9188"     # /metrics and /healthz only
+#metrics_listen = "127.0.0.1:9733"     # /metrics and /healthz only
 
 [attention]                        # who is told of what waits for a person
 #notify = ["phone"]                # plugins below

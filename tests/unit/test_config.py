@@ -22,6 +22,7 @@ from treeledger.config.layers import PROFILES, leaves, nested
 from treeledger.config.secrets import MASK, is_reference, mask, resolve_secret
 from treeledger.config.show import repository_rows, rows
 from treeledger.config.stores import store_options, store_url
+from treeledger.config.template import TEMPLATE
 from treeledger.errors import ConfigurationError, Unwritable
 from treeledger.units import parse_duration, write_duration
 
@@ -117,6 +118,14 @@ def test_a_schedule_is_not_beaten_by_an_interval_from_below() -> None:
     configuration = read('[defaults.reconciliation]\ninterval = "12h"')
     found = configuration.settings_for({"reconciliation": {"schedule": "30 3 * * 0"}}).reconciliation
     assert (found.schedule, found.interval) == ("30 3 * * 0", None)
+
+
+def test_off_takes_back_what_lies_below_but_a_file_may_be_called_so() -> None:
+    text = '[defaults.reconciliation]\nquiet_hours = "18:00-23:30"\n'
+    own = {"reconciliation": {"schedule": "off", "quiet_hours": "none"}, "marker": "none"}
+    found = read(text).settings_for(own)
+    assert (found.reconciliation.schedule, found.reconciliation.quiet_hours) == (None, None)
+    assert found.marker == "none"
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
@@ -290,6 +299,7 @@ def test_a_wrong_override_from_the_store_is_an_error_that_names_the_repository()
 
 def test_the_configuration_that_comes_with_the_program_is_right_also_uncommented() -> None:
     text = (TOP / "plugins.toml").read_text()
+    assert text.splitlines()[1:] == TEMPLATE.splitlines()[1:], "as `treeledger init` writes it"
     read(text)
     every = read(re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE))
     assert every.settings_for().filter.types == ("image/*", "video/*")
