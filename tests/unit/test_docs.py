@@ -60,7 +60,10 @@ from treeledger.waiting import Notice, Waiting, WaitingKind
 
 TOP: Final = Path(__file__).parents[2]
 DOCS: Final = TOP / "docs"
-PAGES: Final = (TOP / "README.md", TOP / "CHANGELOG.md", *sorted(DOCS.glob("*.md")))
+PAGES: Final = (
+    *(TOP / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "benchmarks/README.md")),
+    *sorted(DOCS.glob("*.md")),
+)
 HOOKS: Final = [name for name, found in vars(hookspecs).items() if hasattr(found, "treeledger_spec")]
 TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "store": StoreSettings,
@@ -448,6 +451,19 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+def test_the_map_names_modules_and_tests_that_there_are() -> None:
+    """A test is named with its folder, or stands in one line behind another one of that folder."""
+    wrong = []
+    for line in (TOP / "ARCHITECTURE.md").read_text().splitlines():
+        folder = ""
+        for place, name in re.findall(r"`(\w+/)?(test_\w+\.py)`", line):
+            folder = place or folder
+            wrong += [] if (TOP / "tests" / folder / name).is_file() else [folder + name]
+        for module in re.findall(r"`((?:\w+/)*(?!test_)\w+\.py)`", line):
+            wrong += [] if any((TOP / top / module).is_file() for top in ("", "core")) else [module]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
