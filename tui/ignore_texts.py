@@ -21,7 +21,7 @@ _COLUMNS: Final = (
     Column("Does", 5),
     Column("From", 20, rank=1),
 )
-_CONFIGURED: Final = "plugins.toml"  # the source of patterns, whoever they are of
+_CONFIGURED: Final = "ignore.patterns"  # the source of patterns, whoever they are of
 _EXAMPLES: Final = 3
 _MOST_DIFFERENCES: Final = 12
 _HINT: Final = (

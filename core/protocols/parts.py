@@ -74,7 +74,7 @@ class Verdict(NamedTuple):
 
     ignored: bool
     rule: str
-    source: str  # "built-in", "preset synology", "plugins.toml", "sub/.treeledgerignore:3"
+    source: str  # "built-in", "preset synology", "ignore.patterns", "sub/.treeledgerignore:3"
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from treeledger.model import FileStat, Problem
 from treeledger.protocols import ReadText, Verdict
 from treeledger.units import show_size
 
-_SOURCE: Final = "plugins.toml"
+_SOURCE: Final = "filter"
 _UNKNOWN: Final = "application/octet-stream"
 _MORE: Final = {
     "image/avif": (".avif",),

@@ -105,7 +105,7 @@ def _configured_lines(builtin: bool, presets: Sequence[str], patterns: Sequence[
         yield from (Line(text, "built-in") for text in BUILT_IN)
     for name in presets:
         yield from (Line(text, f"preset {name}") for text in preset(name))
-    yield from (Line(text, "plugins.toml") for text in patterns)
+    yield from (Line(text, "ignore.patterns") for text in patterns)
 
 
 def _lines(path: str, text: str) -> Iterator[Line]:

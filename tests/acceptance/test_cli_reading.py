@@ -361,8 +361,8 @@ def test_ignore_check_tells_more_when_asked(photos: CommandLine) -> None:
     paths = ("photos/a.raw", "photos/keep.raw", "photos/b")
     told = photos("ignore", "check", *paths, "-v").lines
     assert told == [
-        "plugins.toml:*.raw\tphotos/a.raw",
-        "plugins.toml:!keep.raw\tphotos/keep.raw",
+        "ignore.patterns:*.raw\tphotos/a.raw",
+        "ignore.patterns:!keep.raw\tphotos/keep.raw",
         ":\tphotos/b",
     ]
     verdicts = photos("ignore", "check", *paths, "--json").json

@@ -120,7 +120,7 @@ async def test_a_preview_tells_by_rules_what_is_hidden_and_what_is_revealed(live
     first, *_ = await live.preview(["/2024/"])
     assert (first.records, first.files, first.next) == (4, 0, None), "nothing can be revealed"
     assert first.hides[0].examples == ["2024/a.jpg", "2024/b.jpg"]
-    assert first.hides[0].source == "plugins.toml"
+    assert first.hides[0].source == "ignore.patterns"
 
 
 async def test_what_lies_below_a_revealed_folder_is_told_by_the_rule_that_hides_it_now(live: Live) -> None:

@@ -199,7 +199,9 @@ async def test_without_a_file_patterns_are_kept_in_the_store_and_those_of_all_no
 
 
 def effect(rule: str, files: int, *examples: str) -> RuleEffect:
-    return RuleEffect(rule=rule, source="plugins.toml", files=files, bytes=files * 1000, examples=[*examples])
+    return RuleEffect(
+        rule=rule, source="ignore.patterns", files=files, bytes=files * 1000, examples=[*examples]
+    )
 
 
 def portion(*hides: RuleEffect, records: int = 100) -> IgnorePreview:
@@ -248,9 +250,9 @@ def test_patterns_are_told_by_who_wrote_them() -> None:
         RepositoryRule(repository="photos", rule=rule, source=source, ignored=not rule.startswith("!"))
         for rule, source in (
             (".*", "built-in"),
-            ("*.a", "plugins.toml"),
-            ("*.b", "plugins.toml"),
-            ("!*.a", "plugins.toml"),
+            ("*.a", "ignore.patterns"),
+            ("*.b", "ignore.patterns"),
+            ("!*.a", "ignore.patterns"),
             ("*.c", ".treeledgerignore:1"),
         )
     ]

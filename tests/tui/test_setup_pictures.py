@@ -25,9 +25,9 @@ RULES = [
     (".*", "built-in"),
     ("*.tmp", "built-in"),
     ("@eaDir/", "preset synology"),
-    ("*.lrdata/", "plugins.toml"),
-    ("!.nomedia", "plugins.toml"),
-    ("*.xmp", "plugins.toml"),
+    ("*.lrdata/", "ignore.patterns"),
+    ("!.nomedia", "ignore.patterns"),
+    ("*.xmp", "ignore.patterns"),
     ("/export/[bold]*\x1b", ".treeledgerignore:3"),
 ]
 PLUGINS = [
@@ -60,7 +60,7 @@ class Canned:
             yield RepositoryRule(repository=repository, rule=rule, source=source, ignored=ignored)
 
     async def ignore_check(self, repository: str, paths: Sequence[str]) -> list[PathRule]:
-        rule = {"ignored": True, "rule": "*.xmp", "source": "plugins.toml"}
+        rule = {"ignored": True, "rule": "*.xmp", "source": "ignore.patterns"}
         return [PathRule(repository=repository, path=paths[0], **rule)]
 
     async def preview_ignore(
@@ -70,15 +70,15 @@ class Canned:
         return IgnorePreview(
             hides=[
                 RuleEffect(
-                    rule="*.CR3", source="plugins.toml", files=1204, bytes=3_100_000_000, examples=photos
+                    rule="*.CR3", source="ignore.patterns", files=1204, bytes=3_100_000_000, examples=photos
                 ),
                 RuleEffect(
-                    rule="/inbox/", source="plugins.toml", files=7, bytes=9_000, examples=["inbox/a b"]
+                    rule="/inbox/", source="ignore.patterns", files=7, bytes=9_000, examples=["inbox/a b"]
                 ),
             ],
             reveals=[
                 RuleEffect(
-                    rule="*.xmp", source="plugins.toml", files=96_004, bytes=480e6, examples=photos[:1]
+                    rule="*.xmp", source="ignore.patterns", files=96_004, bytes=480e6, examples=photos[:1]
                 )
             ],
             records=402_118,

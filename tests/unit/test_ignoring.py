@@ -118,7 +118,7 @@ def test_the_last_match_wins_and_deeper_files_come_later() -> None:
 
 def test_a_rule_of_the_configuration_says_so() -> None:
     assert names_only(patterns=["*.lrdata/"]).verdict("c.lrdata", True) == Verdict(
-        True, "*.lrdata/", "plugins.toml"
+        True, "*.lrdata/", "ignore.patterns"
     )
 
 
@@ -132,7 +132,7 @@ def test_a_directory_is_pruned_only_if_it_is_ignored_itself() -> None:
 def test_an_ignored_directory_decides_for_all_below() -> None:
     files = Files({"d": "!*\n"})
     rules = Rules([NameRules(builtin=False, patterns=["d/", "!d/keep"])], files)
-    assert rules.verdict("d/keep") == rules.verdict("d/e/f") == Verdict(True, "d/", "plugins.toml")
+    assert rules.verdict("d/keep") == rules.verdict("d/e/f") == Verdict(True, "d/", "ignore.patterns")
     assert files.read == [IGNORE_FILE_NAME]
 
 
@@ -163,9 +163,9 @@ def test_names_that_are_no_text_are_matched() -> None:
 
 def test_what_one_filter_ignores_is_ignored() -> None:
     rules = Rules([NameRules(patterns=["!*.txt"]), KindRules(types=["image/*"])], Files())
-    assert rules.verdict("a.txt") == Verdict(True, "types image/*", "plugins.toml")
+    assert rules.verdict("a.txt") == Verdict(True, "types image/*", "filter")
     assert rules.verdict("a.jpg") is None
-    assert rules.verdict("a.txt", True) == Verdict(False, "!*.txt", "plugins.toml")
+    assert rules.verdict("a.txt", True) == Verdict(False, "!*.txt", "ignore.patterns")
 
 
 @pytest.mark.parametrize(
@@ -243,10 +243,10 @@ def test_every_rule_is_listed_with_its_source() -> None:
     names, kinds = NameRules(builtin=False, patterns=["!a", "b/"]), KindRules(min_size=100_000)
     assert Rules([names, kinds], Files({"": "c\n"}), own=["ledger.db"]).in_effect() == [
         Verdict(True, "ledger.db*", OWN_FILES),
-        Verdict(False, "!a", "plugins.toml"),
-        Verdict(True, "b/", "plugins.toml"),
+        Verdict(False, "!a", "ignore.patterns"),
+        Verdict(True, "b/", "ignore.patterns"),
         Verdict(True, "c", ".treeledgerignore:1"),
-        Verdict(True, "min_size 100 kB", "plugins.toml"),
+        Verdict(True, "min_size 100 kB", "filter"),
     ]
 
 
@@ -260,7 +260,7 @@ def test_a_bad_rule_is_a_problem_and_the_others_hold(bad: str) -> None:
     assert len(rules.in_effect()) == 1
     [problem] = rules.problems
     assert (problem.path, problem.code) == ("", ProblemCode.BAD_IGNORE_RULE)
-    assert problem.message.startswith("plugins.toml: ")
+    assert problem.message.startswith("ignore.patterns: ")
 
 
 def test_the_problems_of_an_ignore_file_end_with_it() -> None:
@@ -338,7 +338,7 @@ def test_a_type_that_no_file_has_is_an_error() -> None:
 def test_small_files_are_ignored_by_their_stat() -> None:
     rules = Rules([NameRules(), KindRules(min_size=1000)], Files())
     assert rules.verdict("a") is None
-    assert rules.check_stat("a", stat_of_size(999)) == Verdict(True, "min_size 1.0 kB", "plugins.toml")
+    assert rules.check_stat("a", stat_of_size(999)) == Verdict(True, "min_size 1.0 kB", "filter")
     assert rules.check_stat("a", stat_of_size(1000)) is None
 
 
