@@ -18,7 +18,7 @@ from treeledger.model import Holder, Repository
 from treeledger.names import os_from_stored, parent, shown
 from treeledger.plugin_manager import PluginStatus
 from treeledger.protocols import Migration
-from treeledger.units import show_count
+from treeledger.units import show_count, show_number
 
 _OTHERS: Final = modes.S_IRWXG | modes.S_IRWXO
 _TROUBLED: Final = {
@@ -115,7 +115,7 @@ def check_root(repository: Repository, settings: RepositorySettings) -> Check:
     if not os.access(os_from_stored(repository.root), os.R_OK | os.X_OK):
         return Check(name, CheckState.FAIL, f"{where} cannot be read", "give this user the right to read it")
     if look.is_empty and repository.files:
-        message = f"{where} is empty, {show_count(repository.files)} files are on record"
+        message = f"{where} is empty, {show_number(repository.files, 'file is', 'files are')} on record"
         return Check(name, CheckState.FAIL, message, "is it mounted?")
     if is_network(look.type):
         if settings.file_watcher.source not in ("auto", "polling"):
@@ -123,7 +123,7 @@ def check_root(repository: Repository, settings: RepositorySettings) -> Check:
             return Check(name, CheckState.WARN, f"{where} does not tell of changes made elsewhere", advice)
         advice = "run treeledger where the disk is, to hear of changes at once"
         return Check(name, CheckState.WARN, f"{where} is on the network, so it is polled", advice)
-    return Check(name, CheckState.OK, f"{where}, {show_count(repository.files)} files")
+    return Check(name, CheckState.OK, f"{where}, {show_number(repository.files, 'file')}")
 
 
 def check_engine(holder: Holder | None, why_not_ready: str | None) -> Check:

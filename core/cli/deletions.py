@@ -15,7 +15,7 @@ from treeledger.errors import EngineAway, EngineLocked
 from treeledger.holds import decide, held_deletion
 from treeledger.model import HeldDeletion, HoldStatus
 from treeledger.names import shown
-from treeledger.units import show_count
+from treeledger.units import show_number
 from treeledger.unlocked import UnlockedLedger
 from treeledger.working import worker_for
 
@@ -84,7 +84,8 @@ async def _approve(ledger: Ledger, options: Options) -> int:
         except (EngineLocked, EngineAway) as error:
             what = f"the engine carries it out within seconds ({error})"
         else:
-            what = f"{show_count(removed)} records are deleted now; a file that returns is restored"
+            records = show_number(removed, "record is", "records are")
+            what = f"{records} deleted now; a file that returns is restored"
     _say(options, hold, f"approved: {what}")
     return 0
 

@@ -22,7 +22,7 @@ from treeledger.errors import UsageError
 from treeledger.ledger import Ledger
 from treeledger.model import Repository
 from treeledger.names import shown, stored_from_bytes
-from treeledger.units import show_count
+from treeledger.units import show_number
 from treeledger.working import Worker, worker_for
 
 _BATCH: Final = 1000
@@ -81,7 +81,7 @@ def _print_total(total: _Total, unreadable: int, options: Options) -> None:
         return
     print(" ".join(f"{name}={number}" for name, number in values.items()))
     if unreadable:
-        say(options, f"{show_count(unreadable)} lines are no sums and were passed over")
+        say(options, f"{show_number(unreadable, 'line is no sum', 'lines are no sums')}, and passed over")
     if total.differing:
         say(options, "nothing was overwritten; scan with --rehash to see which is right")
 

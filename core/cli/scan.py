@@ -15,7 +15,7 @@ from treeledger.errors import RootOffline
 from treeledger.ledger import Ledger
 from treeledger.model import HoldStatus, ProblemCode, Repository, SyncOperation
 from treeledger.names import shown, within
-from treeledger.units import show_count
+from treeledger.units import show_number
 from treeledger.working import Worker, worker_for
 
 PARTLY: Final = 3
@@ -93,9 +93,10 @@ async def _is_partial(ledger: Ledger, repository: Repository, prefixes: Sequence
         one.problem.code for one in known if any(within(prefix, one.problem.path) for prefix in prefixes)
     ]
     if codes:
-        number = f"{show_count(len(codes))} or more" if len(codes) == _MOST else show_count(len(codes))
-        what = "have problems" if ProblemCode.CORRUPTED in codes else "could not be read"
-        tell(f"{repository.name}: {number} {what}; records are kept. See: treeledger problems")
+        met = show_number(len(codes), "file or folder", "files or folders")
+        what = f"problems with {met}" if ProblemCode.CORRUPTED in codes else f"{met} could not be read"
+        more = " at least" if len(codes) == _MOST else ""
+        tell(f"{repository.name}: {what}{more}; records are kept. See: treeledger problems")
     return bool(held or codes)
 
 

@@ -18,7 +18,7 @@ from treeledger.engine.hub import (
 )
 from treeledger.engine.run import INTERRUPTED
 from treeledger.model import JournalEntry, OperationType, Repository, SyncOperation
-from treeledger.units import show_count, show_number
+from treeledger.units import show_number
 
 log = logging.getLogger("treeledger.daemon")
 _LEVELS: Final = {
@@ -92,8 +92,8 @@ def _finished(repository: Repository, operation: SyncOperation) -> None:
     level = logging.DEBUG if operation.type is OperationType.REALTIME else logging.INFO
     _say(repository, level, f"{what} completed: {numbers} duration={seconds:.1f}s")
     if counts.problems:
-        many = f"{show_count(counts.problems)} files or folders could not be read: treeledger problems"
-        _say(repository, logging.WARNING, f"{what}: {many}")
+        many = show_number(counts.problems, "file or folder", "files or folders")
+        _say(repository, logging.WARNING, f"{what}: {many} could not be read: treeledger problems")
 
 
 def _change(entry: JournalEntry) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from treeledger.errors import UsageError
 from treeledger.model import Counts
-from treeledger.units import show_count, show_duration, show_size
+from treeledger.units import show_duration, show_number, show_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Budget:
     def __str__(self) -> str:
         words = [
             f"{self.percent:g} % of the bytes" if self.percent is not None else "",
-            f"{show_count(self.files)} files" if self.files is not None else "",
+            show_number(self.files, "file") if self.files is not None else "",
             show_size(self.bytes) if self.bytes is not None else "",
             show_duration(self.seconds) if self.seconds is not None else "",
         ]

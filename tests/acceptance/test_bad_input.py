@@ -166,7 +166,9 @@ def test_an_unreadable_part_keeps_its_records(treeledger: Executable, photos: Pa
         done = treeledger("scan", photos, code=PARTLY, without_roots_rights=True)
     finally:
         (photos / "sub").chmod(0o700)
-    assert "photos: 2 could not be read; records are kept. See: treeledger problems" in done.err
+    assert (
+        "photos: 2 files or folders could not be read; records are kept. See: treeledger problems" in done.err
+    )
     assert {one["path"] for one in treeledger("problems", "--json").json} == {"b.jpg", "sub"}
     assert treeledger("files", "-0").out == b"a.jpg\0b.jpg\0sub/c.jpg\0"
 
@@ -175,7 +177,7 @@ def test_what_still_cannot_be_read_is_told_by_each_scan(treeledger: Executable, 
     (photos / "b.jpg").chmod(0)
     for _ in range(2):
         done = treeledger("scan", photos, code=PARTLY, without_roots_rights=True)
-        assert "photos: 1 could not be read" in done.err
+        assert "photos: 1 file or folder could not be read" in done.err
 
 
 def test_a_root_that_went_away_changes_nothing_and_keeps_no_other_from_its_scan(

@@ -44,7 +44,7 @@ def test_corruption_is_told_until_a_person_accepts_it(photos: CommandLine) -> No
     problem = photos("problems").text
     assert f"treeledger scrub --accept {photos.folder}/notes.txt" in problem
     assert "on record" in photos("explain", "photos:notes.txt").text
-    assert "have problems" in photos("scan", code=3).err
+    assert "problems with 1 file or folder" in photos("scan", code=3).err
     refused = photos("scrub", "--accept", str(photos.folder / "2024/a.jpg"), code=2)
     assert "not corrupted" in refused.err
     good = sha256(b"two").hexdigest()

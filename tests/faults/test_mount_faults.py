@@ -421,7 +421,7 @@ async def test_unreadable_folder() -> None:
         for _ in range(2):
             run = await _as_nobody(home, "scan")
             assert run.returncode == PARTLY, run
-            assert "photos: 1 could not be read; records are kept" in run.stderr.decode()
+            assert "photos: 1 file or folder could not be read; records are kept" in run.stderr.decode()
         assert b"sub" in (await _as_nobody(home, "problems")).stdout
         assert (await _as_nobody(home, "files", "-0")).stdout == b"a\0sub/b\0sub/deep/c\0"
         (root / "sub").chmod(0o700)
