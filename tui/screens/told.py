@@ -9,9 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from treeledger.names import shown
+from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.scrolled import Scrolled
 
 
@@ -36,7 +37,7 @@ class Told(ModalScreen[None]):
         box = Scrolled(Static(Content("\n").join(lines)), classes="question told")
         box.border_title = Content(self._title)
         yield box
-        yield Footer(compact=True, show_command_palette=False)
+        yield Keys()
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard("\n".join(f"{name}: {text}" for name, text in self._facts))
