@@ -179,13 +179,17 @@ class Dashboard(App[None]):
     def _show_what_to_paste(self, error: Unwritable) -> None:
         """Of a file that a person has to write: it stays until it is read, and can be copied."""
         lines = "\n".join(shown(line) for line in error.paste.splitlines())
+        text = f"{shown(error.why)}\n\n{lines}\n\nNothing was written. Shall this be copied?"
+        self.confirm("Not written", text, lambda: self.to_clipboard(error.paste))
+
+    def confirm(self, title: str, text: str, do: Callable[[], object]) -> None:
+        """Does something if a person says yes."""
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.to_clipboard(error.paste)
+                do()
 
-        text = f"{shown(error.why)}\n\n{lines}\n\nNothing was written. Shall this be copied?"
-        self.push_screen(Confirm("Not written", text), answered)
+        self.push_screen(Confirm(title, text), answered)
 
     def scan(self, repository: str) -> None:
         """Has a repository scanned in full."""
@@ -216,12 +220,9 @@ class Dashboard(App[None]):
             f"{shown(repository)} is watched and scanned no longer. Its files are not touched; its records"
             " are kept and are there again when the folder is added again."
         )
-
-        def remove(yes: bool | None) -> None:
-            if yes:
-                self.work(lambda client: client.remove_repository(repository), f"{repository}: removed")
-
-        self.push_screen(Confirm("Remove?", text), remove)
+        done = f"{repository}: removed"
+        remove = partial(self.work, lambda client: client.remove_repository(repository), done)
+        self.confirm("Remove?", text, remove)
 
     def explain(self, repository: str, path: str) -> None:
         """Shows why a file is as it is."""
@@ -264,12 +265,8 @@ class Dashboard(App[None]):
                 " happens meanwhile is found by the next scan. treeledger daemon goes on without a window."
             )
         if texts:
-            self.push_screen(Confirm("Quit?", "\n\n".join(texts)), self._leave)
+            self.confirm("Quit?", "\n\n".join(texts), self.exit)
         else:
-            self.exit()
-
-    def _leave(self, yes: bool | None) -> None:
-        if yes:
             self.exit()
 
 

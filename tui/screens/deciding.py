@@ -17,7 +17,6 @@ from treeledger.tui import matters
 from treeledger.tui.file_details import copyable
 from treeledger.tui.matters import HeldMatter, Matter, subject
 from treeledger.tui.screens.page import Page
-from treeledger.tui.screens.questions import Confirm
 from treeledger.tui.widgets.approval import Approval
 from treeledger.units import show_number
 
@@ -158,12 +157,7 @@ class Deciding(Page):
 
     def ask(self, title: str, text: str, what: Callable[[Client], Awaitable[object]], done: str) -> None:
         """Has something done if a person says yes."""
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.dashboard.work(what, done)
-
-        self.app.push_screen(Confirm(title, text), answered)
+        self.dashboard.confirm(title, text, partial(self.dashboard.work, what, done))
 
     def action_accept(self) -> None:
         if (one := self.chosen) is not None and one.repository is not None:

@@ -35,7 +35,6 @@ from treeledger.tui.latest import Latest
 from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.proposal import Proposal, Wish
 from treeledger.tui.screens.page import Page
-from treeledger.tui.screens.questions import Confirm
 from treeledger.tui.widgets.editor import Editor
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
@@ -271,12 +270,8 @@ class IgnorePage(Page):
             return
         effect = [] if proposal.verdict is None else ["", *summary(proposal.verdict)]
         text = "\n".join([*differences(draft.before, draft.patterns), *effect])
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._write(proposal.home, draft)
-
-        self.app.push_screen(Confirm("Write these patterns?", f"{text}\n\nin {shown(draft.where)}"), answered)
+        text = f"{text}\n\nin {shown(draft.where)}"
+        self.dashboard.confirm("Write these patterns?", text, partial(self._write, proposal.home, draft))
 
     def _write(self, home: Home, draft: Draft) -> None:
         async def write(client: Client) -> None:

@@ -27,7 +27,6 @@ from treeledger.tui.matters import clear_all, retry_all
 from treeledger.tui.model import Snapshot
 from treeledger.tui.rows import AT_ONCE, Mark, Rows
 from treeledger.tui.screens.following import FollowingPage
-from treeledger.tui.screens.questions import Confirm
 from treeledger.tui.screens.told import Told
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
@@ -238,11 +237,7 @@ class JobsPage(FollowingPage):
             self.dashboard.to_clipboard(shown(one.key))
 
     def _ask(self, text: str, what: Callable[[Client], Awaitable[object]], done: str) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._work(what, done)
-
-        self.app.push_screen(Confirm("Clear?", text), answered)
+        self.dashboard.confirm("Clear?", text, partial(self._work, what, done))
 
     def _work(self, what: Callable[[Client], Awaitable[object]], done: str) -> None:
         async def work(client: Client) -> None:

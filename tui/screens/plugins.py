@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -20,7 +21,6 @@ from treeledger.tui.latest import Latest
 from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.plugin_texts import PluginTable, plugin_lines, question, title
 from treeledger.tui.screens.page import Page
-from treeledger.tui.screens.questions import Confirm
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
 
@@ -100,13 +100,8 @@ class PluginsPage(Page):
         one = self.chosen
         if one is None:
             return
-        verb = "off" if one.enabled_next else "on"
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._switch(one.name, not one.enabled_next)
-
-        self.app.push_screen(Confirm(f"Switch it {verb}?", question(one)), answered)
+        title = f"Switch it {'off' if one.enabled_next else 'on'}?"
+        self.dashboard.confirm(title, question(one), partial(self._switch, one.name, not one.enabled_next))
 
     def _switch(self, name: str, on: bool) -> None:
         async def switched(client: Client) -> None:
