@@ -64,7 +64,8 @@ class Store(Protocol):
     async def open(self) -> None:
         """Connects and checks the schema. Raises StoreVersionError if it is not this program's."""
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Every other method raises StoreUnavailable from then on; may be called again."""
 
     async def migrations(self) -> list[Migration]:
         """Every migration this program knows or the ledger has, in order. Works before `open`."""
@@ -86,7 +87,8 @@ class Store(Protocol):
         had is free at once: its leases, and its jobs; its operations are closed as failed.
         """
 
-    async def unlock_engine(self, owner: str) -> None: ...
+    async def unlock_engine(self, owner: str) -> None:
+        """Gives the lock back if this owner still has it."""
 
     async def announce_engine(self, owner: str, address: str) -> None:
         """Says where the engine that holds the lock listens (`Holder.address`); "" for nowhere any more."""
@@ -133,7 +135,8 @@ class Store(Protocol):
         EngineLocked if another engine was faster; what it claims is lost.
         """
 
-    async def release(self, lease: Lease, *, clean: bool) -> None: ...
+    async def release(self, lease: Lease, *, clean: bool) -> None:
+        """Gives the repository back; `clean`: everything that was settled is written (`Repository.clean`)."""
 
     async def file_system(self, identity: FileSystemIdentity) -> int:
         """The number of a file system, given anew where it was never seen.
@@ -141,7 +144,8 @@ class Store(Protocol):
         Recognised by host, type and identity; without a stable identity by host, type and mount path.
         """
 
-    async def file_system_identity(self, number: int) -> FileSystemIdentity | None: ...
+    async def file_system_identity(self, number: int) -> FileSystemIdentity | None:
+        """What was recognised under that number; None if it was never given."""
 
     # operations
     async def begin_operation(
@@ -278,13 +282,15 @@ class Store(Protocol):
     async def renumber_file_system(self, lease: Lease, old: int, new: int) -> None:
         """Says that the records of one file system are on another now, as after a move to another disk."""
 
-    async def record(self, record_id: int) -> FileRecord | None: ...
+    async def record(self, record_id: int) -> FileRecord | None:
+        """As `files` tells it, whatever its state; None if there is none, or none any more."""
 
     async def purge(self, lease: Lease, older_than: timedelta, limit: int) -> int:
         """Removes records deleted longer ago, a batch at a time; returns how many."""
 
     # deletions
-    async def gone(self, repository_id: UUID, window: timedelta) -> Gone: ...
+    async def gone(self, repository_id: UUID, window: timedelta) -> Gone:
+        """What the deletion gate judges: losses that wait, and all of so long a time up to now."""
 
     async def gone_records(
         self, repository_id: UUID, *, held_id: int | None, since: datetime | None, limit: int, after: int = 0
@@ -292,11 +298,13 @@ class Store(Protocol):
         """Missing records of one hold (None: not held), by id; with `since`, instead the deleted ones
         whose loss is not older."""
 
-    async def open_hold(self, lease: Lease, *, gone: int, live: int, reason: str) -> HeldDeletion: ...
+    async def open_hold(self, lease: Lease, *, gone: int, live: int, reason: str) -> HeldDeletion:
+        """A new one; which records belong to it, `apply` says (`FileRecord.held_id`)."""
 
     async def holds(
         self, repository_id: UUID | None, *, statuses: Sequence[HoldStatus]
-    ) -> list[HeldDeletion]: ...
+    ) -> list[HeldDeletion]:
+        """By id; of all repositories for None."""
 
     async def held_folders(self, hold: HeldDeletion) -> list[HeldFolder]:
         """What a hold is about now, by the folders at the top: those with the most files first."""
@@ -320,7 +328,8 @@ class Store(Protocol):
         """
 
     # journal
-    async def head(self) -> Cursor: ...
+    async def head(self) -> Cursor:
+        """The place of the newest entry; number 0 while there is none."""
 
     async def changes(
         self,
@@ -367,7 +376,8 @@ class Store(Protocol):
     async def mark_dirty(self, repository_id: UUID, prefixes: Sequence[tuple[str, str]]) -> None:
         """Marks (prefix, reason) pairs, each with a new mark."""
 
-    async def dirty(self, repository_id: UUID) -> list[DirtyPath]: ...
+    async def dirty(self, repository_id: UUID) -> list[DirtyPath]:
+        """The subtrees that are marked, longest dirty first."""
 
     async def clear_dirty(self, repository_id: UUID, seen: Sequence[DirtyPath]) -> None:
         """Clears what still carries the mark that was seen."""
@@ -396,7 +406,8 @@ class Store(Protocol):
         `code`: only of this kind."""
 
     # actions
-    async def action_cursor(self, action: str) -> Cursor | None: ...
+    async def action_cursor(self, action: str) -> Cursor | None:
+        """How far an action has planned jobs for the journal; None if it never has."""
 
     async def plan_jobs(
         self, action: str, cursor: Cursor, jobs: Sequence[NewJob], *, after: Cursor | None
@@ -419,7 +430,8 @@ class Store(Protocol):
     async def renew_jobs(self, jobs: Sequence[Job], seconds: float) -> list[Job]:
         """Extends the leases of running jobs; returns those that nobody else has claimed meanwhile."""
 
-    async def finish_jobs(self, jobs: Sequence[Job]) -> None: ...
+    async def finish_jobs(self, jobs: Sequence[Job]) -> None:
+        """Takes out jobs that are done, but for those that somebody else has claimed since."""
 
     async def fail_job(self, job: Job, error: str, *, retry_in: float | None) -> None:
         """Gives a job back after `retry_in` seconds; None: it is dead."""
@@ -438,9 +450,12 @@ class Store(Protocol):
     async def count_jobs(self) -> list[JobCount]:
         """How many jobs each action has in each state; what has none is left out."""
 
-    async def retry_jobs(self, ids: Sequence[int]) -> int: ...
+    async def retry_jobs(self, ids: Sequence[int]) -> int:
+        """Has those of these jobs that are dead tried again now; of several with one key the newest, and the
+        others end. Returns how many they were."""
 
-    async def clear_jobs(self, ids: Sequence[int]) -> int: ...
+    async def clear_jobs(self, ids: Sequence[int]) -> int:
+        """Drops these jobs, whatever their state; returns how many there were."""
 
     async def prioritize_jobs(self, ids: Sequence[int], priority: int) -> int:
         """Gives those of these jobs that wait another priority; returns how many."""
