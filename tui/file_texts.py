@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from treeledger import wire
 from treeledger.answers import Duplicates
@@ -18,6 +18,7 @@ from treeledger.tui.model import MOST_CHANGES
 from treeledger.tui.texts import Line, Piece, Tone
 from treeledger.units import show_number
 
+T = TypeVar("T")
 SORTS: Final = ("path", "size", "modified")
 STATES: Final = ("present", "missing", "deleted", "ignored")
 _FILES: Final = (
@@ -41,6 +42,7 @@ _HASHES: Final = {
     "corrupted": Piece("corrupt!", Tone.BAD),
     "skipped": Piece("skipped", Tone.DIM),
 }
+_UNREAD: Final = (Piece("…", Tone.DIM), *[Piece("")] * (len(_FILES) - 1))
 _SIGNS: Final = frozenset("*?[")
 _BYTE: Final = re.compile(r"\\x([89a-f][0-9a-f])")
 
@@ -121,18 +123,13 @@ def since_then(changes: int | None) -> str:
     return f"{show_number(changes, 'change')} since, f5 reads again" if changes else ""
 
 
-def _said(nothing: str, width: int) -> Line:
-    """Why no row is there, in the place of the titles."""
-    return (Piece("  " + texts.wrapped(nothing, max(1, width - 2), 1)[0], Tone.DIM),)
-
-
 @dataclass(frozen=True, slots=True)
-class FileTable:
-    """Records, as far as they were read. A row goes by its place: rows only come at the end."""
+class BookTable(Generic[T]):
+    """A listing, as far as it was read. A row goes by its place: rows only come at the end."""
 
-    book: Book[wire.Record]
-    wanted: Wanted
-    now: datetime
+    book: Book[T]
+    columns: Sequence[Column]
+    cells: Callable[[T], Sequence[Piece]]
     nothing: str = ""  # is said where there is no row
 
     def __len__(self) -> int:
@@ -143,64 +140,48 @@ class FileTable:
 
     def heading(self, width: int) -> Line:
         if not len(self.book):
-            return _said(self.nothing, width)
-        sorted_by = self.wanted.sort.capitalize()
-        titled = [
-            one._replace(title=f"{one.title} ▾") if one.title == sorted_by else one for one in self._columns
-        ]
-        return heading(titled, width)
-
-    @property
-    def _columns(self) -> tuple[Column, ...]:
-        """One repository needs no column."""
-        return _FILES if self.wanted.repository is None else (_FILES[0], *_FILES[2:])
+            return (Piece("  " + texts.wrapped(self.nothing, max(1, width - 2), 1)[0], Tone.DIM),)
+        return heading(self.columns, width)
 
     def line(self, place: int, width: int, *, marked: bool) -> Line:
         one = self.book.row(place)
-        if one is None:
-            return row_line(self._columns, [Piece("…", Tone.DIM), *[Piece("")] * 4], width, marked=marked)
-        cells = [
-            Piece(shown(one.path)),
-            Piece(shown(one.repository), Tone.DIM),
-            Piece(texts.size(one.size)),
-            Piece(texts.past(moment(one.mtime_ns), self.now), Tone.DIM),
-            _hash(one),
-        ]
-        if self.wanted.repository is not None:
-            del cells[1]
-        return row_line(self._columns, cells, width, marked=marked)
+        cells = _UNREAD if one is None else self.cells(one)
+        return row_line(self.columns, cells, width, marked=marked)
 
 
-@dataclass(frozen=True, slots=True)
-class TwinTable:
+def file_table(
+    book: Book[wire.Record], wanted: Wanted, now: datetime, nothing: str = ""
+) -> BookTable[wire.Record]:
+    """Records. Those of one repository need no column for it."""
+    left_out = None if wanted.repository is None else "Repository"
+    sorted_by = wanted.sort.capitalize()
+    columns = [
+        one._replace(title=f"{one.title} ▾") if one.title == sorted_by else one
+        for one in _FILES
+        if one.title != left_out
+    ]
+
+    def cells(one: wire.Record) -> Sequence[Piece]:
+        whose = () if left_out else (Piece(shown(one.repository), Tone.DIM),)
+        size, modified = texts.size(one.size), texts.past(moment(one.mtime_ns), now)
+        return Piece(shown(one.path)), *whose, Piece(size), Piece(modified, Tone.DIM), _hash(one)
+
+    return BookTable(book, columns, cells, nothing)
+
+
+def twin_table(book: Book[Duplicates], nothing: str = "") -> BookTable[Duplicates]:
     """Contents that several files have, those that waste most first."""
+    return BookTable(book, _TWINS, _twins, nothing)
 
-    book: Book[Duplicates]
-    nothing: str = ""  # is said where there is no row
 
-    def __len__(self) -> int:
-        return len(self.book)
-
-    def key(self, place: int) -> Hashable:
-        return place
-
-    def heading(self, width: int) -> Line:
-        if not len(self.book):
-            return _said(self.nothing, width)
-        return heading(_TWINS, width)
-
-    def line(self, place: int, width: int, *, marked: bool) -> Line:
-        one = self.book.row(place)
-        if one is None:
-            return row_line(_TWINS, [Piece("…", Tone.DIM), *[Piece("")] * 4], width, marked=marked)
-        cells = (
-            Piece(texts.size(one.wasted), Tone.WARN),
-            Piece(texts.amount(one.copies)),
-            Piece(texts.size(one.size)),
-            Piece(shown(one.path)),
-            Piece(shown(one.repository), Tone.DIM),
-        )
-        return row_line(_TWINS, cells, width, marked=marked)
+def _twins(one: Duplicates) -> Sequence[Piece]:
+    return (
+        Piece(texts.size(one.wasted), Tone.WARN),
+        Piece(texts.amount(one.copies)),
+        Piece(texts.size(one.size)),
+        Piece(shown(one.path)),
+        Piece(shown(one.repository), Tone.DIM),
+    )
 
 
 def moment(nanoseconds: int) -> datetime | None:

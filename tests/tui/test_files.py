@@ -22,7 +22,7 @@ from treeledger.model import RecordState
 from treeledger.tui.app import Dashboard
 from treeledger.tui.book import Book
 from treeledger.tui.file_details import Detail, copyable, detail_lines
-from treeledger.tui.file_texts import FileTable, TwinTable, Wanted, count, since_then, why_none
+from treeledger.tui.file_texts import Wanted, count, file_table, since_then, twin_table, why_none
 from treeledger.tui.model import MOST_CHANGES, Looked
 from treeledger.tui.source import Source
 from treeledger.tui.theme import THEMES
@@ -315,9 +315,9 @@ async def look(shown: Stage, name: str, size: tuple[int, int], keys: str) -> Non
 @given(odd, odd, st.integers(40, 160))
 def test_rows_fill_their_width_and_are_safe(path: str, name: str, width: int) -> None:
     book: Book[Any] = Book()
-    files = FileTable(book.with_next([record(1, path, repository=name)], None), Wanted(), NOW)
+    files = file_table(book.with_next([record(1, path, repository=name)], None), Wanted(), NOW)
     one = Duplicates(hash="11", size=2**62, copies=10**9, wasted=2**91, repository=name, path=path)
-    twins = TwinTable(book.with_next([one], None))
+    twins = twin_table(book.with_next([one], None))
     for table in (files, twins):
         for line in (
             table.line(0, width, marked=True),

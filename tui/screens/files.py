@@ -22,12 +22,12 @@ from treeledger.tui.file_details import Detail, copyable, detail_lines
 from treeledger.tui.file_texts import (
     SORTS,
     STATES,
-    FileTable,
-    TwinTable,
     Wanted,
     count,
+    file_table,
     following,
     since_then,
+    twin_table,
     why_none,
 )
 from treeledger.tui.model import Link, Snapshot
@@ -111,7 +111,8 @@ class FilesPage(Page):
         wanted, book = self._wanted, self._book
         reads = self._is_reading or not book.is_begun
         nothing = self._trouble or why_none(wanted, is_reading=reads)
-        table = TwinTable(book, nothing) if wanted.duplicates else FileTable(book, wanted, now, nothing)
+        duplicates = wanted.duplicates
+        table = twin_table(book, nothing) if duplicates else file_table(book, wanted, now, nothing)
         self._listing.show(table)
         known = elided(self._trouble, _SHORT) or count(wanted, book, _whole(snapshot, wanted))
         since = self._since(snapshot)
