@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from treeledger import wire
 from treeledger.answers import FileExplanation, RecordDetails
+from treeledger.model import HashState, RecordState
 from treeledger.names import shown
 from treeledger.tui import texts
 from treeledger.tui.file_texts import moment
@@ -15,6 +16,10 @@ from treeledger.tui.texts import Line, Piece, Tone
 
 _MOST_LINES: Final = 4  # that one fact takes
 MOST_COPIES: Final = 50
+_UNREAD: Final[Mapping[str, str]] = {
+    HashState.PENDING: "not read yet",
+    HashState.SKIPPED: "is not read, as the settings say",
+}
 
 
 class Fact(NamedTuple):
@@ -74,7 +79,7 @@ def _facts(detail: Detail, now: datetime) -> Iterator[Fact]:
 
 
 def _recorded(record: RecordDetails, now: datetime) -> Iterator[Fact]:
-    if record.state != "present":
+    if record.state != RecordState.PRESENT:
         yield Fact("state", record.state, Tone.WARN)
     yield Fact("size", f"{texts.size(record.size)}  ({record.size:,} bytes)")
     modified = moment(record.mtime_ns)
@@ -86,14 +91,17 @@ def _recorded(record: RecordDetails, now: datetime) -> Iterator[Fact]:
 
 def _content(record: RecordDetails, now: datetime) -> Iterator[Fact]:
     if record.hash is None:
-        said = {"pending": "not read yet", "skipped": "is not read, as the settings say"}
+        said = {
+            HashState.PENDING.value: "not read yet",
+            HashState.SKIPPED.value: "is not read, as the settings say",
+        }
         yield Fact("hash", said.get(record.hash_state, record.hash_state), Tone.BUSY)
         return
     read = "verified" if record.last_verified else "read"
-    parts = [record.hash_algorithm or "", "" if record.hash_state == "done" else record.hash_state]
+    parts = [record.hash_algorithm or "", "" if record.hash_state == HashState.DONE else record.hash_state]
     checked = record.last_verified or record.read_at
     parts.append("" if checked is None else f"{read} {_when(checked, now)}")
-    tone = Tone.BAD if record.hash_state == "corrupted" else Tone.PLAIN
+    tone = Tone.BAD if record.hash_state == HashState.CORRUPTED else Tone.PLAIN
     yield Fact("hash", ", ".join(filter(None, parts)), tone)
     yield Fact("", record.hash, Tone.DIM)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from treeledger import wire
 from treeledger.answers import Duplicates
+from treeledger.model import HashState, RecordState
 from treeledger.names import shown
 from treeledger.tui import texts
 from treeledger.tui.book import Book
@@ -20,7 +21,7 @@ from treeledger.units import show_number
 
 T = TypeVar("T")
 SORTS: Final = ("path", "size", "modified")
-STATES: Final = ("present", "missing", "deleted", "ignored")
+STATES: Final = tuple(RecordState)
 _FILES: Final = (
     Column("Path", 16, grows=True),
     Column("Repository", 10, rank=3),
@@ -35,12 +36,12 @@ _TWINS: Final = (
     Column("One of them", 16, grows=True),
     Column("Repository", 10, rank=2),
 )
-_HASHES: Final = {
-    "pending": Piece("pending", Tone.BUSY),
-    "verify": Piece("verify", Tone.BUSY),
-    "failed": Piece("failed", Tone.BAD),
-    "corrupted": Piece("corrupt!", Tone.BAD),
-    "skipped": Piece("skipped", Tone.DIM),
+_HASHES: Final[Mapping[str, Piece]] = {
+    HashState.PENDING: Piece("pending", Tone.BUSY),
+    HashState.VERIFY: Piece("verify", Tone.BUSY),
+    HashState.FAILED: Piece("failed", Tone.BAD),
+    HashState.CORRUPTED: Piece("corrupt!", Tone.BAD),
+    HashState.SKIPPED: Piece("skipped", Tone.DIM),
 }
 _UNREAD: Final = (Piece("…", Tone.DIM), *[Piece("")] * (len(_FILES) - 1))
 _SIGNS: Final = frozenset("*?[")
@@ -53,14 +54,14 @@ class Wanted(NamedTuple):
 
     repository: str | None = None
     text: str = ""
-    state: str = "present"
+    state: RecordState = RecordState.PRESENT
     sort: str = "path"
     duplicates: bool = False
 
     @property
     def is_whole(self) -> bool:
         """Whether all files that are there are listed."""
-        return self.state == "present" and not self.text and not self.duplicates
+        return self.state is RecordState.PRESENT and not self.text and not self.duplicates
 
     @property
     def is_costly(self) -> bool:
@@ -69,7 +70,7 @@ class Wanted(NamedTuple):
 
     @property
     def title(self) -> str:
-        files = "Files" if self.state == "present" else f"{self.state.capitalize()} files"
+        files = "Files" if self.state is RecordState.PRESENT else f"{self.state.capitalize()} files"
         what = "Duplicates" if self.duplicates else files
         where = "all repositories" if self.repository is None else shown(self.repository)
         return f"{what}  {where}" + (f"  /{shown(self.text)}" if self.text and not self.duplicates else "")
@@ -84,12 +85,12 @@ class Wanted(NamedTuple):
             "repository": self.repository,
             "glob": [text] if is_glob else None,
             "text": None if is_glob else text or None,
-            "state": self.state,
+            "state": self.state.value,
             "sort": self.sort,
         }
 
 
-def following(now: str, choices: tuple[str, ...]) -> str:
+def following(now: T, choices: Sequence[T]) -> T:
     """The next of some choices, the first after the last."""
     return choices[(choices.index(now) + 1) % len(choices)]
 
@@ -102,7 +103,7 @@ def why_none(wanted: Wanted, *, is_reading: bool) -> str:
         return "No two files have the same content, as far as their hashes are known."
     if wanted.text:
         return f"Nothing matches {shown(wanted.text)}"
-    return "No files yet." if wanted.state == "present" else f"No file is {wanted.state}."
+    return "No files yet." if wanted.state is RecordState.PRESENT else f"No file is {wanted.state}."
 
 
 def count(wanted: Wanted, book: Book[Any], whole: int | None) -> str:
@@ -193,6 +194,6 @@ def moment(nanoseconds: int) -> datetime | None:
 
 
 def _hash(one: wire.Record) -> Piece:
-    if one.hash is not None and one.hash_state == "done":
+    if one.hash is not None and one.hash_state == HashState.DONE:
         return Piece(one.hash[:8], Tone.DIM)
     return _HASHES.get(one.hash_state, Piece(shown(one.hash_state), Tone.DIM))

@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from treeledger import wire
+from treeledger.model import JobState
 from treeledger.names import shown
 from treeledger.tui import texts
 from treeledger.tui.columns import Column, heading, row_line, width_of
 from treeledger.tui.texts import Line, Piece, Tone
 
-STATES: Final = ("waiting", "running", "dead")
+STATES: Final = tuple(JobState)
 ALL: Final = "all actions"
 _COLUMNS: Final = (
     Column("Id", 7, right=True, rank=2),
@@ -29,10 +30,10 @@ _QUEUES: Final = (
     Column("Action", 10, grows=True),
     *(Column(state.capitalize(), 11, right=True) for state in STATES),
 )
-_STATES: Final = {
-    "waiting": Piece("· waiting", Tone.PLAIN),
-    "running": Piece("◐ running", Tone.BUSY),
-    "dead": Piece("■ dead", Tone.BAD),
+_STATES: Final[Mapping[str, Piece]] = {
+    JobState.WAITING: Piece("· waiting", Tone.PLAIN),
+    JobState.RUNNING: Piece("◐ running", Tone.BUSY),
+    JobState.DEAD: Piece("■ dead", Tone.BAD),
 }
 _NOTHING: Final = (
     "No job: what actions have done is not kept. Each change makes new ones, if an action wants it."
@@ -46,7 +47,7 @@ class Wanted(NamedTuple):
     """Which jobs are listed; None does not restrict."""
 
     action: str | None = None
-    state: str | None = None
+    state: JobState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,9 @@ class JobTable:
 
 def _next(one: wire.Job, now: datetime) -> Piece:
     """When it is tried next."""
-    if one.state == "running":
+    if one.state == JobState.RUNNING:
         return Piece("now", Tone.BUSY)
-    if one.state != "waiting":
+    if one.state != JobState.WAITING:
         return Piece("–", Tone.DIM)
     return Piece("due") if one.not_before <= now else Piece(texts.clock(one.not_before, now))
 
@@ -129,9 +130,9 @@ def _count(state: str, counts: Mapping[str, int]) -> Piece:
     number = counts.get(state, 0)
     if not number:
         return Piece("–", Tone.DIM)
-    if state == "dead":
+    if state == JobState.DEAD:
         return Piece(f"■ {texts.amount(number)}", Tone.BAD)
-    return Piece(texts.amount(number), Tone.BUSY if state == "running" else Tone.PLAIN)
+    return Piece(texts.amount(number), Tone.BUSY if state == JobState.RUNNING else Tone.PLAIN)
 
 
 def title(wanted: Wanted) -> str:
@@ -166,7 +167,7 @@ def _facts(one: wire.Job, now: datetime) -> Line:
     state = _STATES.get(one.state, Piece(shown(one.state)))
     pieces = [state, Piece("   made ", Tone.DIM), Piece(texts.clock(one.created_at, now))]
     pieces += [Piece("   tries ", Tone.DIM), Piece(str(one.tries))]
-    if one.state == "waiting":
+    if one.state == JobState.WAITING:
         pieces += [Piece("   next try ", Tone.DIM), _next(one, now)]
     if one.priority:
         pieces += [Piece("   priority ", Tone.DIM), Piece(f"{one.priority:+}", Tone.STRONG)]
@@ -178,7 +179,7 @@ def _facts(one: wire.Job, now: datetime) -> Line:
 def _sentences(one: wire.Job) -> Iterator[tuple[str, str, Tone]]:
     if one.last_error:
         yield "error", one.last_error, Tone.WARN
-    if one.state == "dead":
+    if one.state == JobState.DEAD:
         yield "", "It is not tried again by itself; nothing of it is lost.", Tone.DIM
 
 

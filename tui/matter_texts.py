@@ -13,6 +13,7 @@ from treeledger.tui.matters import CorruptedMatter, DeadMatter, HeldMatter, Matt
 from treeledger.tui.texts import Line, Piece, Tone
 from treeledger.tui.waiting_texts import headline
 from treeledger.units import show_number
+from treeledger.waiting import WaitingKind
 
 _MOST_LINES: Final = 12  # of a message
 _WIDEST: Final = 120  # cells that lines of text take, however wide the screen is
@@ -114,7 +115,7 @@ def key_lines(one: wire.Waiting, matter: Matter | None, width: int) -> list[Line
 
 def _keys(one: wire.Waiting, matter: Matter | None) -> list[tuple[str, str]]:
     match one.kind:
-        case "held":
+        case WaitingKind.HELD:
             kept = matter.kept if isinstance(matter, HeldMatter) else ""
             kept = f"kept {kept}, " if kept else ""
             return [
@@ -122,17 +123,17 @@ def _keys(one: wire.Waiting, matter: Matter | None) -> list[tuple[str, str]]:
                 ("R", "Reject: records stay missing; asks again only if more files go"),
                 ("s", "Scan again now: if the files are back, this closes by itself"),
             ]
-        case "corrupted":
+        case WaitingKind.CORRUPTED:
             return [
                 ("A", "Accept all: what they hold now is right from now on"),
                 ("s", "Scan again now: what was restored is seen, and waits no longer"),
             ]
-        case "dead_job":
+        case WaitingKind.DEAD_JOB:
             return [
                 ("t", "Try all of them again now"),
                 ("C", "Clear all of them: what they were to do is never done"),
             ]
-        case "offline":
+        case WaitingKind.OFFLINE:
             return [("s", "Look now whether it is back")] if one.repository else []
         case _:
             return [("s", "Scan now")] if one.repository else []

@@ -14,6 +14,7 @@ from treeledger.errors import TreeledgerError
 from treeledger.matter_answers import CorruptedFile, HeldContents
 from treeledger.model import JobState
 from treeledger.units import parse_duration, show_duration
+from treeledger.waiting import WaitingKind
 
 _MOST_FOLDERS: Final = 10_000
 _PORTION: Final = 1000  # paths or jobs that an engine takes at a time
@@ -56,20 +57,20 @@ def subject(one: wire.Waiting) -> str:
 async def learnt(client: Client, one: wire.Waiting, before: Matter | None) -> AsyncGenerator[Matter, None]:
     """What is to be said of it; first what is known at once, unless something was said `before`."""
     match one.kind:
-        case "held":
+        case WaitingKind.HELD:
             id = int(one.key.partition(":")[2])
             hold, kept = await client.deletion(id), await _kept(client, subject(one))
             if before is None:
                 yield HeldMatter(hold, await client.deletion_folders(id, limit=_MOST_FOLDERS), kept)
             counted = await client.deletion_folders(id, copies=True, limit=_MOST_FOLDERS)
             yield HeldMatter(hold, counted, kept)
-        case "corrupted":
+        case WaitingKind.CORRUPTED:
             limit = _as_many(before.files if isinstance(before, CorruptedMatter) else ())
             for copies in (False, True):
                 if copies or before is None:
                     found = await client.corrupted(one.repository, copies=copies, limit=limit)
                     yield CorruptedMatter(tuple(found.items), found.next)
-        case "dead_job":
+        case WaitingKind.DEAD_JOB:
             limit = _as_many(before.jobs if isinstance(before, DeadMatter) else ())
             jobs = await _dead_jobs(client, subject(one), None, limit)
             yield DeadMatter(tuple(jobs.items), jobs.next)
@@ -155,9 +156,9 @@ async def _dead_ids(client: Client, action: str | None) -> AsyncGenerator[list[i
 async def paths_of(client: Client, one: wire.Waiting, most: int) -> list[str]:
     """The first paths that it is about; "" is the root of its repository."""
     match one.kind:
-        case "held":
+        case WaitingKind.HELD:
             return await _held_paths(client, int(one.key.partition(":")[2]), most)
-        case "corrupted":
+        case WaitingKind.CORRUPTED:
             found = await client.corrupted(one.repository, limit=most)
             return [file.path for file in found.items]
         case _:

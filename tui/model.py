@@ -8,7 +8,7 @@ and long, a snapshot stays small: it has a feed of `MOST_CHANGES` for each repos
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -19,14 +19,16 @@ import msgspec
 from treeledger import wire
 from treeledger.answers import Status
 from treeledger.client import Happened
+from treeledger.model import OperationType
 from treeledger.tui.activity import Activity
+from treeledger.waiting import WaitingKind
 from treeledger.wire_events import Health, Progress, State
 
 K = TypeVar("K")
 V = TypeVar("V")
 MOST_CHANGES: Final = 500  # of each repository: a busy one pushes nothing of a quiet one out
 MOST_OPERATIONS: Final = 200
-DECISIONS: Final = frozenset(("held", "corrupted"))
+DECISIONS: Final[Collection[str]] = frozenset((WaitingKind.HELD, WaitingKind.CORRUPTED))
 """The kinds of what waits for a person's word; the others wait for repair."""
 
 
@@ -88,7 +90,7 @@ class Snapshot:
     def progress(self, name: str) -> tuple[Progress, ...]:
         """Of the operations that run in a repository, bursts last."""
         found = [one for (repository, _), one in self.running.items() if repository == name]
-        return tuple(sorted(found, key=lambda one: (one.type == "realtime", one.type)))
+        return tuple(sorted(found, key=lambda one: (one.type == OperationType.REALTIME, one.type)))
 
     @property
     def decisions(self) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from treeledger import wire
+from treeledger.model import OperationStatus, OperationType
 from treeledger.names import shown
 from treeledger.tui import texts
 from treeledger.tui.columns import Column, heading, row_line, width_of
@@ -17,7 +18,7 @@ from treeledger.tui.texts import Line, Piece, Tone
 from treeledger.units import show_duration, show_number
 from treeledger.wire_events import Progress
 
-BURST: Final = "realtime"  # the type of a burst of changes
+BURST: Final = OperationType.REALTIME
 _COLUMNS: Final = (
     Column("Began", 8),
     Column("Repository", 10, rank=1),
@@ -27,8 +28,11 @@ _COLUMNS: Final = (
 )
 _MINUTE: Final = 59.5  # seconds; from there on a span is told in minutes
 _BAR: Final = 40  # cells, at most
-_GLYPHS: Final = {"running": "◐", "completed": "●", "failed": "▲", "cancelled": "·"}
-_TONES: Final = {"running": Tone.BUSY, "completed": Tone.GOOD, "failed": Tone.BAD, "cancelled": Tone.DIM}
+_STATUSES: Final[Mapping[str, Piece]] = {
+    OperationStatus.RUNNING: Piece("◐", Tone.BUSY),
+    OperationStatus.COMPLETED: Piece("●", Tone.GOOD),
+    OperationStatus.FAILED: Piece("▲", Tone.BAD),
+}
 _COUNTS: Final = (
     ("files_added", "added"),
     ("files_updated", "updated"),
@@ -84,7 +88,8 @@ def progress_of(snapshot: Snapshot, one: wire.Operation) -> Progress | None:
 
 def status(one: wire.Operation, text: str) -> Piece:
     """A text with the glyph of its status before it."""
-    return Piece(f"{_GLYPHS.get(one.status, '·')} {shown(text)}", _TONES.get(one.status, Tone.DIM))
+    glyph, tone = _STATUSES.get(one.status, Piece("·", Tone.DIM))
+    return Piece(f"{glyph} {shown(text)}", tone)
 
 
 def _took(one: wire.Operation, now: datetime) -> str:
@@ -109,7 +114,7 @@ def _so_far(progress: Progress | None, width: int) -> Piece:
     if progress is None:
         return Piece("has begun", Tone.BUSY)
     done = texts.share(progress.files_scanned, progress.expected)
-    if done is None or done >= 1 or progress.type in ("scrub", BURST) or width < 12:
+    if done is None or done >= 1 or progress.type in (OperationType.SCRUB, BURST) or width < 12:
         return Piece(texts.wrapped(f"so far: {counts(progress)}", width, 1)[0], Tone.BUSY)
     full, rest = texts.bar(done, min(_BAR, width - 6))
     return Piece(f"{full.text}{rest.text} {texts.percent(done):>5}", Tone.BUSY)
@@ -117,7 +122,7 @@ def _so_far(progress: Progress | None, width: int) -> Piece:
 
 def counts(one: wire.Operation | Progress) -> str:
     """What is not nothing, in words; of a scrub what was read."""
-    read = [f"{texts.size(one.bytes_hashed)} read"] if one.type == "scrub" else []
+    read = [f"{texts.size(one.bytes_hashed)} read"] if one.type == OperationType.SCRUB else []
     said = read or _news(one) or [_nothing(one)]
     if one.problems:
         said.append(show_number(one.problems, "problem"))
@@ -142,7 +147,7 @@ def operation_lines(
     if one is None:
         return [(Piece("Scans, scrubs and bursts of changes come here.", Tone.DIM),)]
     lines: list[Line] = [_headline(one, width, now)]
-    if progress is not None and progress.type != "scrub":
+    if progress is not None and progress.type != OperationType.SCRUB:
         lines.append(progress_line(progress, width))
     lines.append((Piece(texts.wrapped(_all_counts(progress or one), width, 1)[0]),))
     if one.error:
@@ -170,7 +175,7 @@ def _headline(one: wire.Operation, width: int, now: datetime) -> Line:
 
 def _all_counts(one: wire.Operation | Progress) -> str:
     size = texts.size(one.bytes_hashed)
-    if one.type == "scrub":
+    if one.type == OperationType.SCRUB:
         modified = f", {one.files_updated:,} modified" if one.files_updated else ""
         return f"{show_number(one.files_hashed, 'file')} read again, {size}{modified}"
     if one.type == BURST and not _news(one):

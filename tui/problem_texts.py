@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from treeledger import wire
+from treeledger.model import ProblemCode
 from treeledger.names import shown
 from treeledger.tui import texts
 from treeledger.tui.columns import Column, heading, row_line
@@ -18,7 +19,7 @@ _COLUMNS: Final = (
     Column("Problem", 20),
     Column("Seen last", 9, rank=1),
 )
-_ADVICE: Final = {
+ADVICE: Final = {
     "unreadable": "Give this user the right to read it; the next scan takes it up.",
     "unreadable_directory": "Give this user the right to list it; what is on record below is kept meanwhile.",
     "io_error": "Check the disk or the connection; it is tried again with a growing delay.",
@@ -31,6 +32,7 @@ _ADVICE: Final = {
     "bad_ignore_rule": "Correct the rule; the others hold.",
     "two_writers": "Two engines want this repository: stop one of them.",
 }
+"""What to do about a problem, by its code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class ProblemTable:
         one = self.problems[place]
         cells = (
             Piece(shown(one.path) or "(all of it)"),
-            Piece(words(one), Tone.BAD if one.code == "corrupted" else Tone.WARN),
+            Piece(words(one), Tone.BAD if one.code == ProblemCode.CORRUPTED else Tone.WARN),
             Piece(texts.clock(one.last_seen, self.now), Tone.DIM),
         )
         return row_line(_COLUMNS, cells, width, marked=marked)
@@ -67,7 +69,7 @@ def words(problem: wire.Problem) -> str:
 
 def problem_lines(problem: wire.Problem, width: int, most: int) -> list[Line]:
     """What it says of itself, and what to do, in so many lines."""
-    advice = _ADVICE.get(problem.code, "")
+    advice = ADVICE.get(problem.code, "")
     todo = texts.wrapped(advice, width, max(1, most // 2)) if advice else []
     said = texts.wrapped(problem.message, width, max(1, most - len(todo)))
     pieces = [*(Piece(line) for line in said), *(Piece(line, Tone.DIM) for line in todo)]

@@ -17,6 +17,7 @@ from treeledger.cells import elided as elided
 from treeledger.cells import fitted as fitted
 from treeledger.cells import spark as spark
 from treeledger.cells import wrapped as wrapped
+from treeledger.model import OperationType
 from treeledger.names import shown
 from treeledger.protocols.panels import Line as Line
 from treeledger.protocols.panels import Piece as Piece
@@ -126,7 +127,7 @@ def left(seconds: float) -> str:
 
 def next_scan(repository: wire.Repository, progress: Sequence[Progress], now: datetime) -> Piece:
     """When a repository is scanned next, or how far the scan is that runs."""
-    scan = next((one for one in progress if one.type != "realtime"), None)
+    scan = next((one for one in progress if one.type != OperationType.REALTIME), None)
     if scan is not None:
         done = share(scan.files_scanned, scan.expected)
         return Piece("now" if done is None else f"now, {percent(done)}", Tone.BUSY)

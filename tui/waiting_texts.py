@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,13 +14,14 @@ from treeledger.tui.columns import Column, heading, row_line, spare, wide_enough
 from treeledger.tui.matters import subject
 from treeledger.tui.model import DECISIONS
 from treeledger.tui.texts import Line, Piece, Tone
+from treeledger.waiting import WaitingKind
 
-_KINDS: Final = {
-    "held": Piece("held deletion", Tone.BAD),
-    "corrupted": Piece("corrupted", Tone.BAD),
-    "offline": Piece("offline", Tone.WARN),
-    "degraded": Piece("degraded", Tone.WARN),
-    "dead_job": Piece("dead job", Tone.WARN),
+_KINDS: Final[Mapping[str, Piece]] = {
+    WaitingKind.HELD: Piece("held deletion", Tone.BAD),
+    WaitingKind.CORRUPTED: Piece("corrupted", Tone.BAD),
+    WaitingKind.OFFLINE: Piece("offline", Tone.WARN),
+    WaitingKind.DEGRADED: Piece("degraded", Tone.WARN),
+    WaitingKind.DEAD_JOB: Piece("dead job", Tone.WARN),
 }
 _COLUMNS: Final = (
     Column("Since", 5, rank=2),
@@ -95,5 +96,5 @@ def title(waiting: Sequence[wire.Waiting]) -> str:
 
 def name(one: wire.Waiting) -> str:
     """What a frame around it is called: `Held deletion 17  archive`."""
-    number = f" {one.key.partition(':')[2]}" if one.kind == "held" else ""
+    number = f" {one.key.partition(':')[2]}" if one.kind == WaitingKind.HELD else ""
     return f"{kind(one).text.capitalize()}{number}  {shown(subject(one))}"

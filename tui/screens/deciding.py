@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Final
 
@@ -19,19 +19,21 @@ from treeledger.tui.matters import HeldMatter, Matter, subject
 from treeledger.tui.screens.page import Page
 from treeledger.tui.widgets.approval import Approval
 from treeledger.units import show_number
+from treeledger.waiting import WaitingKind
 
 _MOST_PATHS: Final = 1000  # that are copied: terminals take little more
 OVER: Final = "It waits no longer: it was decided elsewhere, or is over by itself. Nothing was approved."
-_ALL: Final = ("held", "corrupted", "offline", "degraded", "dead_job")
-_FOR: Final = {
-    "open": _ALL,
-    "copy": ("held", "corrupted", "offline", "degraded"),
-    "approve": ("held",),
-    "reject": ("held",),
-    "accept": ("corrupted",),
-    "retry": ("dead_job",),
-    "clear": ("dead_job",),
-    "scan": ("held", "corrupted", "offline", "degraded"),
+_HELD, _CORRUPTED, _DEAD = WaitingKind.HELD, WaitingKind.CORRUPTED, WaitingKind.DEAD_JOB
+_BELOW_A_ROOT: Final = (_HELD, _CORRUPTED, WaitingKind.OFFLINE, WaitingKind.DEGRADED)
+_FOR: Final[Mapping[str, Collection[str]]] = {
+    "open": tuple(WaitingKind),
+    "copy": _BELOW_A_ROOT,
+    "approve": (_HELD,),
+    "reject": (_HELD,),
+    "accept": (_CORRUPTED,),
+    "retry": (_DEAD,),
+    "clear": (_DEAD,),
+    "scan": _BELOW_A_ROOT,
 }
 """The kinds that an action is for."""
 
@@ -184,7 +186,7 @@ class Deciding(Page):
         one = self.chosen
         if one is None or one.repository is None:
             return
-        if one.kind == "offline":
+        if one.kind == WaitingKind.OFFLINE:
             what = partial(matters.look_again, repository=one.repository)
             self.dashboard.work(what, f"{one.repository}: it is back, and scanned")
         else:

@@ -159,7 +159,8 @@ class JobsPage(FollowingPage):
         if not self.is_mounted:
             return True
         if action in ("retry", "clear", "prefer", "open", "copy"):
-            states = {"retry": ("dead",), "clear": ("waiting", "dead"), "prefer": ("waiting",)}
+            waiting, dead = JobState.WAITING, JobState.DEAD
+            states = {"retry": (dead,), "clear": (waiting, dead), "prefer": (waiting,)}
             one = self.chosen
             return one is not None and one.state in states.get(action, STATES)
         if action in ("retry_all", "clear_all"):
@@ -169,7 +170,7 @@ class JobsPage(FollowingPage):
     @property
     def _dead(self) -> int:
         """How many jobs of the queue that is listed are dead."""
-        return job_texts.how_many(self._queue, self._wanted._replace(state=JobState.DEAD.value))
+        return job_texts.how_many(self._queue, self._wanted._replace(state=JobState.DEAD))
 
     def action_open(self) -> None:
         if (one := self.chosen) is not None:
