@@ -94,7 +94,7 @@ async def answered(shown: Stage, page: FilesPage, key: str) -> float:
     listing = page.query_one("#files", Listing)
     place, watch = listing.place, Watch()
     with anyio.fail_after(10):
-        while listing.place == place or page._book.row(listing.place) is None:
+        while listing.place == place or page._browsed.book.row(listing.place) is None:
             shown.app.simulate_key(key)
             await shown.pilot._wait_for_screen()
             await anyio.sleep(_REPEAT)
@@ -121,10 +121,10 @@ async def test_a_million_files_are_there_at_once(shown: Stage) -> None:
     assert paging[140] <= 0.1
     for _ in range(3):
         await until(is_read, "what is ahead")
-        rows = len(page._book)
+        rows = len(page._browsed.book)
         await shown.press("end")
         await shown.until(rf"▸ .*IMG_{rows - 1:07}")
-    assert len(page._book.pages) <= MOST_PAGES
+    assert len(page._browsed.book.pages) <= MOST_PAGES
     await taken(shown, "back to the first", ["home"], "▸ 1990/Holiday in 000/IMG_0000000.jpg")
     await taken(shown, "a text", ["slash", *"img_0999999"], "▸ 2025/Holiday in 999/IMG_0999999.jpg")
     await taken(shown, "no text", [*"x"], "Nothing matches img_0999999x")

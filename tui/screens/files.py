@@ -4,6 +4,7 @@ about one file."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
@@ -16,9 +17,9 @@ from textual.worker import Worker
 
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
-from treeledger.tui.book import Book, Gap
+from treeledger.tui.browsed import FIRST, PLAIN, Browsed
 from treeledger.tui.browsing import Row, head_of, page_of, place_of, told_of
-from treeledger.tui.file_details import Detail, copyable, detail_lines
+from treeledger.tui.file_details import copyable, detail_lines
 from treeledger.tui.file_texts import (
     SORTS,
     STATES,
@@ -36,10 +37,6 @@ from treeledger.tui.texts import elided
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
 
-_AHEAD: Final = 400  # rows beyond the chosen one that are read before anybody looks at them
-_BEHIND: Final = 60  # rows before it that are; and beyond it, where each page is costly
-_FOLLOWED: Final = 20_000  # files of a ledger at most, so that the few that are listed follow its changes
-_FEW: Final = 100
 _SHORT: Final = 36  # cells of what is in the way, above files that were read before
 
 
@@ -71,14 +68,11 @@ class FilesPage(Page):
 
     def __init__(self) -> None:
         super().__init__()
-        self._wanted = Wanted()
-        self._book: Book[Any] = Book()
+        self._browsed = Browsed()
         self._reader: Worker[None] | None = None
-        self._read_for = Wanted()  # by the reader, just now
-        self._trouble = ""
-        self._head = self._second = 0  # of the journal and the clock, when the first page was read
+        self._read_for = PLAIN  # by the reader, just now
+        self._second = 0  # of the clock, when what is followed was read
         self._looker: Worker[None] | None = None
-        self._detail: tuple[Row, Detail | None] | None = None  # of the row that was chosen then
         self._link = Link.SOUGHT
 
     def body(self) -> Iterable[Widget]:
@@ -86,7 +80,7 @@ class FilesPage(Page):
         yield Input(placeholder="a part of the path, or a glob as 2024/**/*.jpg", id="search", compact=True)
 
     def on_mount(self) -> None:
-        self._wanted = Wanted(self.dashboard.chosen)
+        self._browsed = Browsed(Wanted(self.dashboard.chosen))
         self.query_one("#files").focus()
 
     @property
@@ -95,7 +89,7 @@ class FilesPage(Page):
 
     @property
     def _chosen(self) -> Row | None:
-        return self._book.row(self._listing.place)
+        return self._browsed.row(self._listing.place)
 
     @property
     def _is_reading(self) -> bool:
@@ -105,16 +99,16 @@ class FilesPage(Page):
 
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
         if snapshot.link is not self._link:
-            self._link, self._trouble = snapshot.link, ""
+            self._link, self._browsed = snapshot.link, self._browsed.freed()
         self._follow(snapshot, now)
         self._read_on()
-        wanted, book = self._wanted, self._book
+        wanted, book, trouble = self._browsed.wanted, self._browsed.book, self._browsed.trouble
         reads = self._is_reading or not book.is_begun
-        nothing = self._trouble or why_none(wanted, is_reading=reads)
+        nothing = trouble or why_none(wanted, is_reading=reads)
         duplicates = wanted.duplicates
         table = twin_table(book, nothing) if duplicates else file_table(book, wanted, now, nothing)
         self._listing.show(table)
-        known = elided(self._trouble, _SHORT) or count(wanted, book, _whole(snapshot, wanted))
+        known = elided(trouble, _SHORT) or count(wanted, book, _whole(snapshot, wanted))
         since = self._since(snapshot)
         self._listing.entitle(
             wanted.title, *([f"{known}  {since}".rstrip(), since, known] if len(book) else [])
@@ -126,18 +120,28 @@ class FilesPage(Page):
         if not self.has_class("-wide"):
             return
         self._look()
-        detail = None if self._detail is None or not len(self._book) else self._detail[1]
+        told = self._browsed.detail
+        detail = None if told is None or not len(self._browsed.book) else told[1]
         pane.show(lambda width: [] if detail is None else detail_lines(detail, width, now))
         pane.entitle("" if detail is None else shown(detail.facts.path))
+
+    def _since(self, snapshot: Snapshot) -> str:
+        """Of a listing that is not followed, and stays as it is: that it is not the newest."""
+        browsed = self._browsed
+        if not browsed.book.is_begun or browsed.is_followed(_files(snapshot)):
+            return ""
+        return since_then(snapshot.since(browsed.head, browsed.wanted.repository))
 
     # what is listed
 
     def on_screen_resume(self) -> None:
-        self._trouble = ""
-        self._want(self._wanted._replace(repository=self.dashboard.chosen))  # that of Page is called, too
+        self._browsed = self._browsed.freed()
+        self._want(repository=self.dashboard.chosen)  # that of Page is called, too
 
-    def _want(self, wanted: Wanted) -> None:
-        if wanted != self._wanted:
+    def _want(self, **other: Any) -> None:
+        """Has files listed that are wanted otherwise than those that are."""
+        wanted = self._browsed.wanted._replace(**other)
+        if wanted != self._browsed.wanted:
             self._begin(wanted)
 
     def _begin(self, wanted: Wanted) -> None:
@@ -146,89 +150,67 @@ class FilesPage(Page):
         if self._is_reading and self._read_for.duplicates and self._reader is not None:
             self._reader.cancel()
             self._reader = None
-        self._wanted, self._book, self._trouble, self._detail = wanted, Book(), "", None
+        self._browsed = self._browsed.begun(wanted)
         self._listing.begin()
         self.show_again()
 
-    def _gap(self) -> Gap | None:
-        place = self._listing.place
-        return self._book.gap(place - _BEHIND, place + (_BEHIND if self._wanted.is_costly else _AHEAD))
-
     def _read_on(self) -> None:
         """Has read what will be seen soon; one reader at a time, which always reads what is wanted then."""
-        if not (self._is_reading or self._trouble) and self._gap() is not None:
+        if not self._is_reading and self._browsed.gap(self._listing.place) is not None:
             self._reader = self.run_worker(self._read(), group="files")
 
     async def _read(self) -> None:
         try:
-            while (gap := self._gap()) is not None:
-                wanted, book = self._wanted, self._book
-                self._read_for, client = wanted, self.dashboard.source.client
-                if gap.number == 0:
-                    self._head = await head_of(client)
-                page = await page_of(client, wanted, gap)
-                if book is not self._book:
-                    continue  # what was asked for is not listed any more, or begun anew
-                if gap.rows is None:
-                    self._book = book.with_next(page.items, page.next)
-                else:
-                    self._book = book.with_page(gap.number, page.items)
+            while (gap := self._browsed.gap(self._listing.place)) is not None:
+                asked, client = self._browsed, self.dashboard.source.client
+                self._read_for = asked.wanted
+                head = asked.head if gap.number else await head_of(client)
+                page = await page_of(client, asked.wanted, gap)
+                self._browsed = self._browsed.read(asked, gap, page, head)
                 self.show_again()
         except TreeledgerError as error:
-            self._trouble = shown(str(error))
+            self._browsed = self._browsed.failed(shown(str(error)))
         self._reader = None
         self.show_again()
 
-    def _is_followed(self, snapshot: Snapshot) -> bool:
-        """Whether this is a short listing of a small ledger, which shows changes by itself."""
-        is_short = self._book.is_complete and len(self._book) <= _FEW and not self._wanted.duplicates
-        return is_short and sum(one.files for one in snapshot.repositories) <= _FOLLOWED
-
     def _follow(self, snapshot: Snapshot, now: datetime) -> None:
         """Has what is followed read anew, each second in which something changed."""
-        second = int(now.timestamp())
-        if snapshot.head == self._head or second == self._second or self._is_reading:
+        second, browsed = int(now.timestamp()), self._browsed
+        if snapshot.head == browsed.head or second == self._second or self._is_reading or browsed.trouble:
             return
-        if self._is_followed(snapshot):
+        if browsed.is_followed(_files(snapshot)):
             self._second = second
-            self._reader = self.run_worker(self._read_again(), group="files")
+            self._reader = self.run_worker(self._read_again(snapshot.head), group="files")
 
-    def _since(self, snapshot: Snapshot) -> str:
-        """Of any other listing, which stays as it is: that it is not the newest."""
-        if not self._book.is_begun or self._is_followed(snapshot):
-            return ""
-        return since_then(snapshot.since(self._head, self._wanted.repository))
-
-    async def _read_again(self) -> None:
-        wanted, self._head = self._wanted, self.dashboard.snapshot.head
-        self._read_for = wanted
+    async def _read_again(self, head: int) -> None:
+        asked = self._browsed
+        self._read_for = asked.wanted
         try:
-            page = await page_of(self.dashboard.source.client, wanted, Gap(0, None, None))
+            page = await page_of(self.dashboard.source.client, asked.wanted, FIRST)
         except TreeledgerError as error:
-            self._trouble = shown(str(error))
+            self._browsed = self._browsed.failed(shown(str(error)))
         else:
-            if wanted == self._wanted:
+            again = self._browsed.read_again(asked, page, head)
+            if again is not self._browsed:
                 self._listing.begin(place_of(self._chosen, page.items, self._listing.place))
-                book: Book[Any] = Book()
-                self._book, self._detail = book.with_next(page.items, page.next), None
+                self._browsed = again
         self._reader = None
         self.show_again()
 
     # all about one
 
     def _look(self) -> None:
-        chosen = self._chosen
-        is_known = chosen is None or (self._detail is not None and self._detail[0] == chosen)
-        if not is_known and (self._looker is None or self._looker.is_finished):
+        is_looking = self._looker is not None and not self._looker.is_finished
+        if not is_looking and self._browsed.lacks(self._chosen):
             self._looker = self.run_worker(self._look_on(), group="file")
 
     async def _look_on(self) -> None:
         """Asks for what is chosen then, until that is known."""
-        while (chosen := self._chosen) is not None and (self._detail is None or self._detail[0] != chosen):
-            try:
-                self._detail = chosen, await told_of(self.dashboard.source.client, chosen)
-            except TreeledgerError:  # the listing says so as well
-                self._detail = chosen, None
+        while (chosen := self._chosen) is not None and self._browsed.lacks(chosen):
+            detail = None
+            with suppress(TreeledgerError):  # the listing says so as well
+                detail = await told_of(self.dashboard.source.client, chosen)
+            self._browsed = self._browsed.told(chosen, detail)
         self._looker = None
         self.show_again()
 
@@ -236,7 +218,7 @@ class FilesPage(Page):
 
     @on(Listing.Moved, "#files")
     def _another(self) -> None:
-        self._trouble = ""
+        self._browsed = self._browsed.freed()
         self.show_again()
 
     @on(Listing.Opened, "#files")
@@ -255,14 +237,14 @@ class FilesPage(Page):
         (self._listing.action_page if what == "page" else self._listing.action_move)(by)
 
     def action_search(self) -> None:
-        self._want(self._wanted._replace(duplicates=False))
+        self._want(duplicates=False)
         entry = self.query_one("#search", Input)
         entry.display = True
         self.set_focus(entry)  # at once: the next key is a letter of it
 
     @on(Input.Changed, "#search")
     def _typed(self, event: Input.Changed) -> None:
-        self._want(self._wanted._replace(text=event.value))
+        self._want(text=event.value)
 
     @on(Input.Submitted, "#search")
     def _leave_search(self) -> None:
@@ -270,23 +252,23 @@ class FilesPage(Page):
         self.set_focus(self._listing)
 
     def action_sort(self) -> None:
-        self._want(self._wanted._replace(sort=following(self._wanted.sort, SORTS), duplicates=False))
+        self._want(sort=following(self._browsed.wanted.sort, SORTS), duplicates=False)
 
     def action_state(self) -> None:
-        self._want(self._wanted._replace(state=following(self._wanted.state, STATES), duplicates=False))
+        self._want(state=following(self._browsed.wanted.state, STATES), duplicates=False)
 
     def action_duplicates(self) -> None:
-        self._want(self._wanted._replace(duplicates=not self._wanted.duplicates))
+        self._want(duplicates=not self._browsed.wanted.duplicates)
 
     def action_repository(self) -> None:
         """The next repository; after the last, all together."""
         names = ("", *(one.name for one in self.dashboard.snapshot.repositories))
-        now = self._wanted.repository or ""
+        now = self._browsed.wanted.repository or ""
         self.dashboard.chosen = (following(now, names) if now in names else "") or None
-        self._want(self._wanted._replace(repository=self.dashboard.chosen))
+        self._want(repository=self.dashboard.chosen)
 
     def action_refresh(self) -> None:
-        self._begin(self._wanted)
+        self._begin(self._browsed.wanted)
 
     def action_back(self) -> None:
         """Ends the search, then what else was chosen, then leaves."""
@@ -294,10 +276,15 @@ class FilesPage(Page):
         if entry.display or entry.value:
             entry.value = ""
             self._leave_search()
-        elif self._wanted != (plain := Wanted(self._wanted.repository)):
-            self._want(plain)
+        elif self._browsed.wanted != (plain := Wanted(self._browsed.wanted.repository)):
+            self._begin(plain)
         else:
             self.app.switch_mode("home")
+
+
+def _files(snapshot: Snapshot) -> int:
+    """How many the whole ledger has."""
+    return sum(one.files for one in snapshot.repositories)
 
 
 def _whole(snapshot: Snapshot, wanted: Wanted) -> int | None:
