@@ -90,11 +90,6 @@ class Wanted(NamedTuple):
         }
 
 
-def following(now: T, choices: Sequence[T]) -> T:
-    """The next of some choices, the first after the last."""
-    return choices[(choices.index(now) + 1) % len(choices)]
-
-
 def why_none(wanted: Wanted, *, is_reading: bool) -> str:
     """Why no row is there."""
     if is_reading:

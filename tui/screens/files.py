@@ -19,6 +19,7 @@ from treeledger.errors import TreeledgerError
 from treeledger.names import shown
 from treeledger.tui.browsed import FIRST, PLAIN, Browsed
 from treeledger.tui.browsing import Row, head_of, page_of, place_of, told_of
+from treeledger.tui.choices import following
 from treeledger.tui.file_details import copyable, detail_lines
 from treeledger.tui.file_texts import (
     SORTS,
@@ -26,7 +27,6 @@ from treeledger.tui.file_texts import (
     Wanted,
     count,
     file_table,
-    following,
     since_then,
     twin_table,
     why_none,
@@ -264,7 +264,7 @@ class FilesPage(Page):
         """The next repository; after the last, all together."""
         names = ("", *(one.name for one in self.dashboard.snapshot.repositories))
         now = self._browsed.wanted.repository or ""
-        self.dashboard.chosen = (following(now, names) if now in names else "") or None
+        self.dashboard.chosen = following(now, names) or None
         self._want(repository=self.dashboard.chosen)
 
     def action_refresh(self) -> None:

@@ -21,6 +21,7 @@ from treeledger.answers import PathRule
 from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown, stored_from_os
+from treeledger.tui.choices import following
 from treeledger.tui.drafts import Draft, Home
 from treeledger.tui.ignore_reading import known, previewed
 from treeledger.tui.ignore_texts import (
@@ -246,10 +247,8 @@ class IgnorePage(Page):
         """The next repository."""
         names = [one.name for one in self.dashboard.snapshot.repositories]
         if names:
-            repository = self._proposal.repository
-            place = names.index(repository) + 1 if repository in names else 0
-            self.dashboard.chosen = names[place % len(names)]
-            self._turn_to(names[place % len(names)])
+            self.dashboard.chosen = name = following(self._proposal.repository, names)
+            self._turn_to(name)
             self.show_again()
 
     def action_defaults(self) -> None:

@@ -22,6 +22,7 @@ from treeledger.errors import NotFound
 from treeledger.model import JobState
 from treeledger.names import shown
 from treeledger.tui import job_texts
+from treeledger.tui.choices import following
 from treeledger.tui.job_texts import STATES, JobTable, Wanted
 from treeledger.tui.matters import clear_all, retry_all
 from treeledger.tui.model import Snapshot
@@ -181,14 +182,12 @@ class JobsPage(FollowingPage):
         self.action_open()
 
     def action_next_action(self) -> None:
-        rows = job_texts.actions_of(self._queue)
-        place = rows.index(self._wanted.action) if self._wanted.action in rows else 0
-        self._want(self._wanted._replace(action=rows[(place + 1) % len(rows)]))
+        action = following(self._wanted.action, job_texts.actions_of(self._queue))
+        self._want(self._wanted._replace(action=action))
 
     def action_next_state(self) -> None:
         states = (None, *reversed(STATES))
-        place = states.index(self._wanted.state)
-        self._want(self._wanted._replace(state=states[(place + 1) % len(states)]))
+        self._want(self._wanted._replace(state=following(self._wanted.state, states)))
 
     def on_click(self, event: events.Click) -> None:
         pane = self.query_one("#queues", Pane)

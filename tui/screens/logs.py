@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from treeledger.names import shown
+from treeledger.tui.choices import following
 from treeledger.tui.log_texts import LEVELS, LogTable, Tail, facts_of, hits, message, of_level, where_line
 from treeledger.tui.model import Snapshot
 from treeledger.tui.screens.following import FollowingPage
@@ -120,7 +121,7 @@ class LogsPage(FollowingPage):
 
     def action_level(self) -> None:
         circle = (*LEVELS[1:], LEVELS[0])
-        self._level = circle[(circle.index(self._level) + 1) % len(circle)]
+        self._level = following(self._level, circle)
         self.show_again()
 
     def action_freeze(self) -> None:
