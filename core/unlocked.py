@@ -24,7 +24,7 @@ from treeledger.engine.patience import patiently
 from treeledger.model import FileRecord, Holder, RecordState, Repository, SyncOperation
 from treeledger.names import stored_from_os
 from treeledger.plugin_manager import PluginManager
-from treeledger.protocols import FileQuery, Store
+from treeledger.protocols import FileQuery, LastOperations, Store
 from treeledger.repositories import Repositories
 
 if TYPE_CHECKING:
@@ -94,26 +94,21 @@ class UnlockedLedger(Repositories):
     async def sync_status(self, wanted: UUID | str) -> SyncStatus:
         """The state of one repository, whoever keeps it."""
         repository = await self.repository(wanted)
-        return await self.status_of(repository, await self.store.engine_holder(repository.host))
+        last = await self.store.last_operations(repository.id)
+        holder = await self.store.engine_holder(repository.host)
+        return _status(repository, holder, last.get(repository.id))
 
-    async def status_of(self, repository: Repository, holder: Holder | None) -> SyncStatus:
-        """As `sync_status`, for who has looked up the repository, and the engine of its host, by himself."""
-        operations = await self.store.operations(repository.id, limit=1)
-        is_of_now = holder is not None and repository.health.get("owner") == holder.owner
-        health = repository.health if is_of_now else {}
-        state = "paused" if repository.paused else health.get("state", "stopped")
-        upcoming = health.get("next_reconciliation")
-        return SyncStatus(
-            repository_id=repository.id,
-            total_files=repository.files,
-            total_bytes=repository.bytes,
-            is_watching=state in ("watching", "scanning", "degraded", "held"),
-            state=state,
-            message=health.get("message", ""),
-            last_operation=operations[0] if operations else None,
-            last_scan_time=await self.store.last_scan(repository.id),
-            next_reconciliation=datetime.fromisoformat(upcoming) if upcoming else None,
-        )
+    async def statuses(
+        self, repositories: Sequence[Repository]
+    ) -> list[tuple[Repository, SyncStatus, Holder | None]]:
+        """As `sync_status`, of many at once, each with the engine of its host."""
+        hosts = {one.host for one in repositories}
+        holders = {host: await self.store.engine_holder(host) for host in hosts}
+        last = await self.store.last_operations()
+        return [
+            (one, _status(one, holders[one.host], last.get(one.id)), holders[one.host])
+            for one in repositories
+        ]
 
     async def list_file_records(
         self, wanted: UUID | str, *, prefix: str = "", states: Sequence[RecordState] = (RecordState.PRESENT,)
@@ -145,3 +140,21 @@ class UnlockedLedger(Repositories):
         """The last operations, newest first; of all repositories for None."""
         id = None if wanted is None else (await self.repository(wanted)).id
         return await self.store.operations(id, limit=limit)
+
+
+def _status(repository: Repository, holder: Holder | None, last: LastOperations | None) -> SyncStatus:
+    is_of_now = holder is not None and repository.health.get("owner") == holder.owner
+    health = repository.health if is_of_now else {}
+    state = "paused" if repository.paused else health.get("state", "stopped")
+    upcoming = health.get("next_reconciliation")
+    return SyncStatus(
+        repository_id=repository.id,
+        total_files=repository.files,
+        total_bytes=repository.bytes,
+        is_watching=state in ("watching", "scanning", "degraded", "held"),
+        state=state,
+        message=health.get("message", ""),
+        last_operation=None if last is None else last.last,
+        last_scan_time=None if last is None else last.scanned_at,
+        next_reconciliation=datetime.fromisoformat(upcoming) if upcoming else None,
+    )

@@ -33,7 +33,7 @@ def run(options: Options) -> int:
 
 async def _status(ledger: UnlockedLedger, options: Options) -> int:
     repositories = await ledger.repositories()
-    statuses = [(one, await ledger.sync_status(one.id)) for one in repositories]
+    statuses = [(one, status) for one, status, _ in await ledger.statuses(repositories)]
     holder = await ledger.store.engine_holder(ledger.host)
     if options.json:
         schedules = await ledger.store.schedules(None)

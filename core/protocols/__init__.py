@@ -42,6 +42,7 @@ from treeledger.protocols.store_values import FileQuery as FileQuery
 from treeledger.protocols.store_values import Gone as Gone
 from treeledger.protocols.store_values import HeldFolder as HeldFolder
 from treeledger.protocols.store_values import JobCount as JobCount
+from treeledger.protocols.store_values import LastOperations as LastOperations
 from treeledger.protocols.store_values import Migration as Migration
 from treeledger.protocols.store_values import NewFile as NewFile
 from treeledger.protocols.store_values import ProblemPlace as ProblemPlace

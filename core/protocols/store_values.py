@@ -19,6 +19,7 @@ from treeledger.model import (
     KnownProblem,
     ProblemCode,
     RecordState,
+    SyncOperation,
 )
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -105,6 +106,13 @@ class Tally(NamedTuple):
     dirty: dict[UUID, int]  # subtrees that must be scanned
     problems: dict[tuple[UUID, ProblemCode], int]  # and notes
     cursors: dict[str, Cursor]  # by action: how far it has read the journal
+
+
+class LastOperations(NamedTuple):
+    """Of one repository: the last operation, and when the last scan of all of it was completed."""
+
+    last: SyncOperation
+    scanned_at: datetime | None
 
 
 class ScrubPlace(NamedTuple):

@@ -40,6 +40,7 @@ from treeledger.protocols.store_values import (
     Gone,
     HeldFolder,
     JobCount,
+    LastOperations,
     Migration,
     NewFile,
     ProblemPlace,
@@ -169,8 +170,8 @@ class Store(Protocol):
     ) -> list[SyncOperation]:
         """Newest first; with `before`, only those with smaller ids. `bursts`: those of changes as well."""
 
-    async def last_scan(self, repository_id: UUID) -> datetime | None:
-        """When the last completed scan of all of a repository ended; None if there was none."""
+    async def last_operations(self, repository_id: UUID | None = None) -> Mapping[UUID, LastOperations]:
+        """Of one repository, or of each; those that had none are left out."""
 
     # records
     async def keys(self, repository_id: UUID, low: str, high: str | None, limit: int) -> list[RecordKey]:

@@ -18,7 +18,7 @@ from treeledger.model import (
     ScanScope,
     SyncOperation,
 )
-from treeledger.protocols import FileQuery, Store
+from treeledger.protocols import FileQuery, LastOperations, Store
 from treeledger.testing.store_shelf import LONG, OWNER, Shelf, change, repository
 
 ACTS: dict[str, Callable[[Shelf], Awaitable[object]]] = {
@@ -172,26 +172,6 @@ class CareContract:
         with pytest.raises(UsageError):
             await store.finish_operation(begun.id + 1, counts)
 
-    async def test_last_scan_is_the_newest_completed_one_of_everything(
-        self, shelf: Shelf, store: Store
-    ) -> None:
-        async def run(type: OperationType, scope: str = "", error: str | None = None) -> SyncOperation:
-            is_scan = type is not OperationType.SCRUB
-            begun = await store.begin_operation(shelf.lease, type, scope, scan=is_scan)
-            scopes = [ScanScope(scope, begun.generation, ())] if is_scan else []
-            return await store.finish_operation(begun.id, Counts(), error=error, scopes=scopes)
-
-        assert await store.last_scan(shelf.id) is None
-        await run(OperationType.STARTUP, error="it is not mounted")
-        await run(OperationType.MANUAL, "2024")
-        assert await store.last_scan(shelf.id) is None
-        await run(OperationType.STARTUP)
-        scan = await run(OperationType.RECONCILIATION)
-        await run(OperationType.MANUAL, "2024")
-        await run(OperationType.RECONCILIATION, error="it is not mounted")
-        await run(OperationType.SCRUB)
-        assert await store.last_scan(shelf.id) == scan.end_time
-
     async def test_operations_newest_first_and_those_with_trouble(self, shelf: Shelf, store: Store) -> None:
         neighbour = await Shelf.new(store)
         ids = []
@@ -209,6 +189,36 @@ class CareContract:
         assert [found.id for found in trouble] == ids[:0:-1]
         scan = await store.begin_operation(shelf.lease, OperationType.MANUAL, "", scan=True)
         assert [found.id for found in await store.operations(None, limit=5, bursts=False)] == [scan.id]
+
+    async def test_of_each_repository_the_last_operation_and_when_all_of_it_was_scanned_last(
+        self, shelf: Shelf, store: Store
+    ) -> None:
+        other, quiet = await Shelf.new(store), await Shelf.new(store)
+
+        async def run(
+            shelf: Shelf, type: OperationType, scope: str = "", error: str | None = None
+        ) -> SyncOperation:
+            is_scan = type not in (OperationType.SCRUB, OperationType.REALTIME)
+            begun = await store.begin_operation(shelf.lease, type, scope, scan=is_scan)
+            scopes = [ScanScope(scope, begun.generation, ())] if is_scan else []
+            return await store.finish_operation(begun.id, Counts(), error=error, scopes=scopes)
+
+        await run(shelf, OperationType.STARTUP, error="it is not mounted")
+        part = await run(shelf, OperationType.MANUAL, "2024")
+        assert await store.last_operations() == {shelf.id: LastOperations(part, None)}
+        await run(shelf, OperationType.STARTUP)
+        scan = await run(shelf, OperationType.RECONCILIATION)
+        await run(shelf, OperationType.MANUAL, "2024")
+        await run(shelf, OperationType.RECONCILIATION, error="it is not mounted")
+        await run(shelf, OperationType.SCRUB)
+        for _ in range(30):
+            await run(shelf, OperationType.REALTIME)
+        burst = await run(other, OperationType.REALTIME)
+        running = await store.begin_operation(shelf.lease, OperationType.SCRUB, "", scan=False)
+        found = {shelf.id: LastOperations(running, scan.end_time), other.id: LastOperations(burst, None)}
+        assert await store.last_operations() == found
+        assert await store.last_operations(shelf.id) == {shelf.id: found[shelf.id]}
+        assert await store.last_operations(quiet.id) == {}
 
     async def test_generations_count_up_per_repository(self, shelf: Shelf, store: Store) -> None:
         neighbour = await Shelf.new(store)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +12,9 @@ from treeledger.errors import UsageError
 from treeledger.model import Counts, Lease, OperationStatus, OperationType, ScanScope, SyncOperation
 from treeledger.plugins.sql.leases import hold_lease
 from treeledger.plugins.sql.paths import covers
-from treeledger.plugins.sql.values import json_text, moment_or_none, operation_from
-from treeledger.plugins.sql.work import Part, Work, ask, each
+from treeledger.plugins.sql.values import json_text, moment, operation_from, uuid_from
+from treeledger.plugins.sql.work import Part, Query, Work, ask, ask_together, each
+from treeledger.protocols import LastOperations
 
 
 class Operations(Part):
@@ -46,8 +46,8 @@ class Operations(Part):
         }
         return await self.session.read(_operations(wanted))
 
-    async def last_scan(self, repository_id: UUID) -> datetime | None:
-        return await self.session.read(_last_scan(str(repository_id)))
+    async def last_operations(self, repository_id: UUID | None = None) -> Mapping[UUID, LastOperations]:
+        return await self.session.read(_last(None if repository_id is None else str(repository_id)))
 
 
 def _begin(lease: Lease, type: OperationType, scope: str, scan: bool) -> Work[SyncOperation]:
@@ -100,11 +100,14 @@ def _replaces(scope: ScanScope, older: ScanScope) -> bool:
     )
 
 
-def _last_scan(repository: str) -> Work[datetime | None]:
-    [(ended,)] = yield from ask("last_scan", repository_id=repository)
-    return moment_or_none(ended)
-
-
 def _operations(wanted: dict[str, Any]) -> Work[list[SyncOperation]]:
     rows = yield from ask("operations", **wanted)
     return [operation_from(row) for row in rows]
+
+
+def _last(repository_id: str | None) -> Work[dict[UUID, LastOperations]]:
+    given = {"repository_id": repository_id}
+    rows, scans = yield from ask_together(Query("last_operations", given), Query("last_scans", given))
+    scanned = {uuid_from(id): moment(at) for id, at in scans}
+    found = [operation_from(row) for row in rows]
+    return {one.repository_id: LastOperations(one, scanned.get(one.repository_id)) for one in found}

@@ -52,13 +52,25 @@ WHERE id > 0
   AND operation_type <> 'realtime'  -- unless bursts
 ORDER BY id DESC LIMIT :limit
 
+-- name: last_operations
+-- Of one repository, or of each: the last.
+SELECT {operation} FROM sync_operations
+WHERE id IN (
+    SELECT (SELECT max(one.id) FROM sync_operations one WHERE one.repository_id = repositories.id)
+    FROM repositories
+    WHERE id = :repository_id  -- if repository_id
+)
+
+-- name: last_scans
+-- As `last_operations`: when the last ended that covered all of it.
+SELECT repository_id, max(finished_at) FROM scan_scopes
+WHERE prefix = ''
+  AND repository_id = :repository_id  -- if repository_id
+GROUP BY repository_id
+
 -- name: scopes
 -- What earlier scans of a repository covered.
 SELECT prefix, generation, unknown FROM scan_scopes WHERE repository_id = :repository_id
-
--- name: last_scan
--- When the newest of those that covered all of a repository ended.
-SELECT max(finished_at) FROM scan_scopes WHERE repository_id = :repository_id AND prefix = ''
 
 -- name: add_scope
 -- What a scan that ends now has covered.

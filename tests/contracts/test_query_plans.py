@@ -265,9 +265,12 @@ async def test_nothing_is_read_through_or_sorted_in_a_large_ledger(planner: Plan
             {"in_any_state": True},
             {"INDEX jobs_order (action=? AND id>?)", "INDEX jobs_dead (action=? AND id>?)"},
         ),
+        ("operations", {}, {"INDEX sync_operations_asked_for"}),
+        ("operations", {"repository_id": "id"}, {"INDEX sync_operations_asked (repository_id=?"}),
+        ("last_operations", {}, {"INDEX sync_operations_repository", "USING INTEGER PRIMARY KEY"}),
     ],
 )
-async def test_jobs_are_found_and_counted_in_their_indexes(
+async def test_jobs_and_operations_are_found_in_their_indexes(
     tmp_path: Path, name: str, params: dict[str, Any], indexes: set[str]
 ) -> None:
     store = SqliteStore(tmp_path / "ledger.db")
@@ -276,7 +279,7 @@ async def test_jobs_are_found_and_counted_in_their_indexes(
     given = {"action": "hook", "after": 0, "limit": 9, **params}
     plan = _explain_sqlite(tmp_path / "ledger.db", name, given)
     assert all(index in plan for index in indexes), plan
-    assert not re.search(r"SCAN jobs$", plan, re.MULTILINE), plan
+    assert not re.search(r"SCAN (jobs|sync_operations)$", plan, re.MULTILINE), plan
 
 
 @pytest.mark.anyio

@@ -24,12 +24,8 @@ class Removal(Form, frozen=True, kw_only=True):
 
 async def told(service: Service, repositories: Sequence[Repository]) -> list[wire.Repository]:
     """How each of them is; those that this engine keeps, as it knows it."""
-    ledger = service.ledger
-    holders = {host: await ledger.store.engine_holder(host) for host in {one.host for one in repositories}}
     found = []
-    for repository in repositories:
-        holder = holders[repository.host]
-        status = await ledger.status_of(repository, holder)
+    for repository, status, holder in await service.ledger.statuses(repositories):
         keeper = service.engine.keepers.get(repository.id)
         if keeper is not None:
             status = replace(status, state=keeper.state.value, message=keeper.message)
