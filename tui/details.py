@@ -24,6 +24,7 @@ _NUMBER: Final = re.compile(
 )  # of a machine, where its host has no name: nobody knows it by that
 _LINES: Final = 4  # of what is said of one repository
 _MEANWHILE: Final = "What changes meanwhile is found by the next scan; no record is lost."
+_KEPT: Final = "An engine keeps what it hears until the ledger is back; no record is lost."
 _SAID: Final = {
     "held": "Deletions wait for your decision: 4 shows them. Nothing is deleted meanwhile.",
     "paused": "Paused: it is not watched. p goes on, and a scan finds what changed meanwhile.",
@@ -71,7 +72,8 @@ def newcomer_lines(width: int) -> list[Line]:
 def _away(snapshot: Snapshot, width: int) -> list[Line]:
     message = snapshot.message.rstrip(".")
     said = texts.wrapped(f"{message[:1].upper()}{message[1:]}.", width, 3)
-    safe = texts.wrapped(_MEANWHILE, width, max(1, _LINES - len(said)))
+    meanwhile = _KEPT if snapshot.is_ledger_away else _MEANWHILE
+    safe = texts.wrapped(meanwhile, width, max(1, _LINES - len(said)))
     return [*((Piece(line, Tone.WARN),) for line in said), *((Piece(line),) for line in safe)]
 
 
@@ -186,7 +188,7 @@ def status_line(snapshot: Snapshot, width: int, *, is_own: bool) -> Line:
         return (Piece(" ◐ starting", Tone.BUSY), Piece(texts.fitted("", max(0, width - 11))))
     if snapshot.link is Link.AWAY or status is None:
         return (
-            Piece(" ○ engine away  ", Tone.WARN),
+            Piece(f" ○ {'ledger' if snapshot.is_ledger_away else 'engine'} away  ", Tone.WARN),
             Piece(texts.wrapped(snapshot.message, max(1, width - 17), 1)[0], Tone.DIM),
         )
     command = "watching while open" if is_own else shown(status.command)
@@ -217,5 +219,5 @@ def _length(facts: list[tuple[str, str]]) -> int:
 
 def _store(url: str) -> str:
     """The kind of a store and its name: `sqlite ledger.db`."""
-    kind, _, rest = url.partition(":")
+    kind, _, rest = url.partition("?")[0].partition(":")
     return f"{shown(kind)} {texts.elided(shown(rest.rstrip('/').rpartition('/')[2]), 24)}"

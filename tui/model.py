@@ -52,11 +52,12 @@ class Snapshot:
     """All that the dashboard shows at one moment. `operations` have the newest first, and so has each of the
     `feeds`, by the name of its repository; the journal was read from after the number `begin` up to `head`;
     `problems` is None where there are more than anybody counts. `away_since`: the second since which the
-    engine does not answer, so that all is as it was then."""
+    engine does not answer, so that all is as it was then; `is_ledger_away`: because its ledger is away."""
 
     link: Link = Link.SOUGHT
     message: str = ""
     away_since: int | None = None
+    is_ledger_away: bool = False
     status: Status | None = None
     repositories: tuple[wire.Repository, ...] = ()
     running: Mapping[Running, Progress] = field(default_factory=lambda: MappingProxyType({}))
@@ -138,10 +139,12 @@ class Told(NamedTuple):
 
 
 class Away(NamedTuple):
-    """The engine does not answer; `message` says why, and what is safe. It came in that second."""
+    """The engine does not answer, or cannot as its ledger is away; `message` says why, and what is safe. It
+    came in that second."""
 
     message: str
     second: int
+    is_ledger: bool = False
 
 
 class Second(NamedTuple):
@@ -169,10 +172,17 @@ def reduced(snapshot: Snapshot, news: News) -> Snapshot:
             for event in events:
                 snapshot = _told(snapshot, event, second)
             return snapshot
-        case Away(message, second):
+        case Away(message, second, is_ledger):
             since = second if snapshot.away_since is None else snapshot.away_since
             running: Mapping[Running, Progress] = MappingProxyType({})
-            return replace(snapshot, link=Link.AWAY, message=message, away_since=since, running=running)
+            return replace(
+                snapshot,
+                link=Link.AWAY,
+                message=message,
+                away_since=since,
+                is_ledger_away=is_ledger,
+                running=running,
+            )
         case Second(second):
             return replace(snapshot, activity=_until(snapshot.activity, second))
 
@@ -191,6 +201,7 @@ def _looked(snapshot: Snapshot, looked: Looked) -> Snapshot:
         link=Link.HERE,
         message="",
         away_since=None,
+        is_ledger_away=False,
         status=looked.status,
         repositories=tuple(looked.repositories),
         waiting=tuple(looked.waiting),

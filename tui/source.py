@@ -15,7 +15,7 @@ import anyio
 from treeledger import wire
 from treeledger.api.routing import Page
 from treeledger.client import Client, Happened
-from treeledger.errors import CursorExpired, EngineAway, NotFound, TreeledgerError
+from treeledger.errors import CursorExpired, EngineAway, NotFound, StoreUnavailable, TreeledgerError
 from treeledger.tui.model import MOST_OPERATIONS, Away, History, Journal, Looked, News, Recalled, Told
 
 Find = Callable[[], Awaitable[str | None]]
@@ -40,6 +40,7 @@ class Source:
         self._tell = tell
         self._second = second
         self._client: Client | None = None
+        self._is_ledger_away = False  # while there is none
         self._wanted = anyio.Event()  # a look at the state of all, soon
         self._asked = anyio.Event()  # for one at once, by a person
         self._events: list[Happened] = []
@@ -52,7 +53,8 @@ class Source:
     def client(self) -> Client:
         """Of the engine that answers now. Raises EngineAway."""
         if self._client is None:
-            raise EngineAway("no engine answers; nothing was done. Try again once it is back")
+            lacks = "the ledger is away" if self._is_ledger_away else "no engine answers"
+            raise EngineAway(f"{lacks}; nothing was done. Try again once it is back")
         return self._client
 
     def look(self, *, at_once: bool = False) -> None:
@@ -74,10 +76,11 @@ class Source:
                     self._client = client
                     trouble = await self._through(client)
             except TreeledgerError as error:
-                trouble = str(error)
+                trouble = error
             finally:
                 self._client = None
-            self._tell(Away(trouble, self._second()))
+            self._is_ledger_away = isinstance(trouble, StoreUnavailable)
+            self._tell(Away(str(trouble), self._second(), self._is_ledger_away))
             await anyio.sleep(_AGAIN)
 
     async def _address(self) -> str:
@@ -87,9 +90,9 @@ class Source:
                 return address
             await anyio.sleep(_READY)
 
-    async def _through(self, client: Client) -> str:
+    async def _through(self, client: Client) -> TreeledgerError:
         """Tells what comes through one client until something is in the way; what that is."""
-        troubles: list[str] = []
+        troubles: list[TreeledgerError] = []
         self._events, self._changes = [], []
         async with anyio.create_task_group() as tasks:
 
@@ -97,7 +100,7 @@ class Source:
                 try:
                     await what(client)
                 except TreeledgerError as error:
-                    troubles.append(str(error))
+                    troubles.append(error)
                     tasks.cancel_scope.cancel()
 
             for what in (self._look_again_and_again, self._hear, self._read, self._recall, self._pass_on):

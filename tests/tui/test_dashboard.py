@@ -47,11 +47,14 @@ async def test_a_feed_that_is_frozen_counts_what_comes_and_goes_on(live: Live) -
 
 async def test_a_feed_is_filtered_by_path_and_by_glob(live: Live) -> None:
     await live.until("notes.txt")
+    assert "Show all" not in live.shown.text
     await live.press("slash", *"07.jpg")
     await live.until("Changes  photos  /07.jpg")
+    await live.until("^ esc Show all")
     assert "notes.txt" not in live.shown.text
     await live.press("escape")
     await live.until("notes.txt")
+    assert "Show all" not in live.shown.text
     await live.press("slash", *"*.txt", "enter")
     await live.until("notes.txt")
     assert ".jpg" not in live.shown.text

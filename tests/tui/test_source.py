@@ -19,7 +19,7 @@ from treeledger.api.server import serving
 from treeledger.api.service import Service
 from treeledger.client import Client
 from treeledger.config.settings import ApiSettings
-from treeledger.errors import CursorExpired
+from treeledger.errors import CursorExpired, StoreUnavailable
 from treeledger.tui.app import Dashboard
 from treeledger.tui.model import MOST_CHANGES
 from treeledger.tui.widgets.toned import Toned
@@ -84,6 +84,26 @@ async def test_an_engine_of_another_version_address_and_ledger_is_shown_as_it_is
                 return told == set(snapshot.feeds) == {"films"} and snapshot.head == head
 
             await until(is_as_it_is, "only what is of the other ledger")
+
+
+async def test_a_ledger_that_is_away_is_said_to_be_until_it_is_back(tree: Tree, tmp_path: Path) -> None:
+    troubles: list[Exception] = [StoreUnavailable("the ledger postgresql:x is away: no route")]
+
+    async def find() -> str | None:
+        if troubles:
+            raise troubles[0]
+        return address
+
+    async with stage(Dashboard(find)) as shown:
+        await shown.until("○ ledger away")
+        await shown.press("3")
+        await shown.until("the ledger is away; nothing was done")
+        async with answering(tree, tmp_path, "one") as address:
+            troubles.clear()
+            await shown.until("31 by path")
+            await shown.press("1")
+            await shown.until(r"photos +● watching +31 ")
+            assert "ledger away" not in shown.text
 
 
 async def test_the_last_changes_of_a_quiet_repository_are_shown_whatever_a_busy_one_does(

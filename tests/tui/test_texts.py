@@ -15,7 +15,7 @@ from treeledger.tui import texts
 from treeledger.tui.activity import Window
 from treeledger.tui.columns import Column, heading, row_line, widths
 from treeledger.tui.details import as_it_was, repository_lines, status_line
-from treeledger.tui.model import Activity, Link, Snapshot
+from treeledger.tui.model import Activity, Away, Link, Snapshot, reduced
 from treeledger.tui.tables import Repositories
 from treeledger.tui.texts import Piece
 
@@ -197,3 +197,18 @@ def test_the_number_of_a_machine_is_no_name_of_its_host() -> None:
 
     assert said("nas").startswith(" daemon on nas  sqlite ledger.db  jobs 0")
     assert said("3d1219" + "f" * 26).startswith(" daemon  sqlite ledger.db  jobs 0")
+
+
+def test_a_ledger_that_is_away_is_not_called_an_engine_that_is() -> None:
+    away = reduced(
+        Snapshot(Link.HERE, status=status()), Away("the ledger is away: no route", 1, is_ledger=True)
+    )
+    assert line_text(status_line(away, 80, is_own=False)).startswith(" ○ ledger away  the ledger is away")
+    said = "\n".join(map(line_text, repository_lines(away, None, 76, NOW)))
+    assert "An engine keeps what it hears until the ledger is back" in said
+
+
+def test_a_store_goes_by_the_name_of_its_database() -> None:
+    store = "postgresql://user@nas/ledger?host=/run/postgresql"
+    snapshot = Snapshot(Link.HERE, status=status(store=store))
+    assert "  postgresql ledger  " in line_text(status_line(snapshot, 80, is_own=False))

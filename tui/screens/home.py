@@ -47,7 +47,7 @@ class HomePage(Page):
         Binding("y", "copy", "Copy path", show=False, id="home.copy"),
         Binding("c", "scrub", "Scrub", show=False, id="home.scrub", tooltip="reads contents for an hour"),
         Binding("X", "remove", "Remove", show=False, id="home.remove", tooltip="ends the care for it; asks"),
-        Binding("escape", "unfilter", "Show all", show=False),
+        Binding("escape", "unfilter", "Show all", key_display="esc"),
     ]
 
     def __init__(self) -> None:
@@ -76,7 +76,9 @@ class HomePage(Page):
         return None if key is None else str(key)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only what there is a repository for."""
+        """Only what there is a repository for, and what ends a filter that there is."""
+        if action == "unfilter":
+            return self.is_mounted and (bool(self._filter) or self.query_one("#filter").display)
         return action not in _OF_ONE or (self.is_mounted and self.chosen is not None)
 
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
@@ -89,7 +91,8 @@ class HomePage(Page):
         detail.show(lambda width: repository_lines(snapshot, name, width, now))
         one = snapshot.repository(name)
         room = max(1, detail.outer_size.width - _AROUND_TITLE)
-        detail.entitle("Welcome" if one is None else elided(f"{shown(one.name)}  {shown(one.root)}", room))
+        welcome = "Welcome" if snapshot.link is Link.HERE else ""
+        detail.entitle(welcome if one is None else elided(f"{shown(one.name)}  {shown(one.root)}", room))
         self._fill_feed(snapshot, now)
 
     def _share_out(self, wanted: int) -> None:
@@ -171,6 +174,7 @@ class HomePage(Page):
     @on(Input.Changed, "#filter")
     def _filtered(self, event: Input.Changed) -> None:
         self._filter = event.value
+        self.refresh_bindings()
         self.show_again()
 
     @on(Input.Submitted, "#filter")
