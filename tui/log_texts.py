@@ -13,6 +13,7 @@ from treeledger.cells import cut
 from treeledger.names import shown
 from treeledger.tui import texts
 from treeledger.tui.texts import Line, Piece, Tone
+from treeledger.units import show_number
 from treeledger.wire_events import LogPage, LogRecord
 
 MOST: Final = 5000  # records that are held
@@ -34,9 +35,31 @@ class Tail(NamedTuple):
     file: str | None = None
 
     def grown(self, page: LogPage) -> Tail:
-        """With what came; the oldest are let go."""
-        records = (*self.records, *page.items)[-MOST:] if page.items else self.records
+        """With what came, and in its place how many came too fast to be read; the oldest are let go."""
+        records = self.records
+        known = () if self.after else {one.n for one in records}
+        if items := [one for one in page.items if one.n not in known]:
+            missed = items[0].n - self.after - 1 if self.after else 0
+            gap = (_gap(items[0], missed),) if missed > 0 else ()
+            records = (*records, *gap, *items)[-MOST:]
         return Tail(records, page.next, page.kept, page.file)
+
+    def of_another_run(self) -> Tail:
+        """To go on with what another engine logged: its records are numbered anew."""
+        return self._replace(after=0)
+
+
+def _gap(before: LogRecord, missed: int) -> LogRecord:
+    """What stands for records that the engine had let go before they were asked for."""
+    return LogRecord(
+        n=before.n - 1,
+        ts=before.ts,
+        level="warning",
+        logger=__name__,
+        message=f"{show_number(missed, 'record')} before this came too fast to be shown here",
+        repository=None,
+        exception=None,
+    )
 
 
 def of_level(records: Sequence[LogRecord], least: str) -> list[LogRecord]:

@@ -59,6 +59,18 @@ def test_however_much_comes_the_last_records_are_held() -> None:
     assert tail.grown(LogPage(items=[], next=6999, kept=2000, file=None)).records is tail.records
 
 
+def test_what_came_too_fast_is_told_in_its_place() -> None:
+    def page(*numbers: int) -> LogPage:
+        return LogPage(items=[record(n) for n in numbers], next=numbers[-1], kept=2000, file=None)
+
+    tail = Tail().grown(page(70, 71)).grown(page(72)).grown(page(1075, 1076))
+    assert [one.n for one in tail.records] == [70, 71, 72, 1074, 1075, 1076]
+    assert message(tail.records[3]) == "1,002 records before this came too fast to be shown here"
+    other = tail.of_another_run().grown(page(5, 6))
+    assert [one.n for one in other.records[-2:]] == [5, 6]
+    assert other.of_another_run().grown(page(5, 6)).records == other.records
+
+
 def test_a_level_has_those_above_it_and_what_is_none_of_ours() -> None:
     every = [record(n, level=level) for n, level in enumerate((*LEVELS, "critical"))]
     assert [len(of_level(every, level)) for level in LEVELS] == [5, 4, 3, 2]

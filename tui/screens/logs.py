@@ -28,7 +28,7 @@ class LogsPage(FollowingPage):
     """The last records, the newest at the end; asked for while this is on the screen, and only then."""
 
     name_of_mode = "logs"
-    every = 1.0
+    every = 0.5
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", key_display="enter", id="logs.open", tooltip="all of a record"),
         Binding("l", "level", "Level", id="logs.level", tooltip="info, warning, error, debug and above"),
@@ -45,6 +45,7 @@ class LogsPage(FollowingPage):
         super().__init__()
         self.tail = Tail()
         self._frozen: Tail | None = None
+        self._began: datetime | None = None  # when the engine was started that is read from
         self._level = "info"
         self._search = ""
         self._is_wrapped = False
@@ -61,6 +62,10 @@ class LogsPage(FollowingPage):
 
     async def read(self) -> None:
         """Whatever came since it was asked last."""
+        status = self.dashboard.snapshot.status
+        if status is not None and status.started_at != self._began:
+            self.tail = self.tail if self._began is None else self.tail.of_another_run()
+            self._began = status.started_at
         while True:
             client = self.dashboard.source.client
             page = await client.logs(level="debug", after=self.tail.after, limit=_AT_ONCE)
