@@ -7,7 +7,12 @@ from typing import Final
 
 from treeledger.cli.options import LIMIT, Command
 
+_A_PATH: Final = "on disk; or REPO:path/in/it, for what is not there any more"
 _STATES: Final = ("present", "missing", "deleted", "ignored", "all")
+
+
+def _one_repository(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repo", metavar="REPO", help="of this one only, by name or folder")
 
 
 def _dirs(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +26,11 @@ def _new_repository(parser: argparse.ArgumentParser) -> None:
         help="for a folder not known yet: hide nothing by the built-in list; kept for the repository",
     )
     parser.add_argument(
-        "--ignore", action="append", default=[], metavar="PATTERN", help="for a folder not known yet; kept"
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="for a folder not known yet: leave out what matches, as in a .gitignore; kept for it",
     )
 
 
@@ -68,10 +77,16 @@ def _scrub(parser: argparse.ArgumentParser) -> None:
 
 
 def _repo_add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dir", metavar="DIR")
-    parser.add_argument("--name", help="instead of the folder's own name")
+    parser.add_argument("dir", metavar="DIR", help="the folder")
+    parser.add_argument("--name", metavar="NAME", help="instead of the folder's own name")
     _new_repository(parser)
-    parser.add_argument("--preset", action="append", default=[], help="ignore preset: synology, ...")
+    parser.add_argument(
+        "--preset",
+        action="append",
+        default=[],
+        metavar="PRESET",
+        help="leave out what lumilio, synology or nextcloud keep there",
+    )
 
 
 def _repo_name(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +99,7 @@ def _plugin_name(parser: argparse.ArgumentParser) -> None:
 
 def _repo_remove(parser: argparse.ArgumentParser) -> None:
     _repo_name(parser)
-    parser.add_argument("--purge", action="store_true", help="its records too")
+    parser.add_argument("--purge", action="store_true", help="forget its records, too; no file is touched")
 
 
 def _relocate(parser: argparse.ArgumentParser) -> None:
@@ -96,19 +111,24 @@ def _files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "globs", nargs="*", metavar="GLOB", help="as in 2024/*.jpg; without a slash, any name"
     )
-    parser.add_argument("--repo", metavar="REPO")
-    parser.add_argument("--state", choices=_STATES, default="present")
+    _one_repository(parser)
+    parser.add_argument("--state", choices=_STATES, default="present", help="default: present")
     parser.add_argument(
         "--duplicates", action="store_true", help="files whose content is there twice or more"
     )
     parser.add_argument("--at", metavar="TIME", help="as they were then: 2d, 2026-11-20, 2026-11-20T08:30")
-    parser.add_argument("--format", choices=("text", "sha256sum", "csv"), default="text")
+    parser.add_argument(
+        "--format",
+        choices=("text", "sha256sum", "csv"),
+        default="text",
+        help="sha256sum: a list for sha256sum --check",
+    )
     parser.add_argument("-0", dest="null", action="store_true", help="paths only, ended by NUL")
 
 
 def _history(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--repo", metavar="REPO")
-    parser.add_argument("-n", type=int, default=LIMIT, metavar="N", help="how many")
+    _one_repository(parser)
+    parser.add_argument("-n", type=int, default=LIMIT, metavar="N", help="how many at most")
 
 
 def _operations(parser: argparse.ArgumentParser) -> None:
@@ -130,24 +150,26 @@ def _problems(parser: argparse.ArgumentParser) -> None:
 
 
 def _path(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH")
+    parser.add_argument("path", metavar="PATH", help=_A_PATH)
 
 
 def _paths(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", metavar="PATH")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=_A_PATH)
 
 
 def _ignore_list(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--repo", metavar="REPO")
+    _one_repository(parser)
 
 
 def _ignore_edit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("patterns", nargs="+", metavar="PATTERN")
-    parser.add_argument("--repo", metavar="REPO")
+    parser.add_argument("patterns", nargs="+", metavar="PATTERN", help="as in a .gitignore")
+    parser.add_argument(
+        "--repo", metavar="REPO", help="those of this one, by name or folder; default: those of all"
+    )
 
 
 def _hold(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", type=int, metavar="ID")
+    parser.add_argument("id", type=int, metavar="ID", help="its number, see: treeledger deletions list")
 
 
 def _hold_all(parser: argparse.ArgumentParser) -> None:
@@ -155,8 +177,8 @@ def _hold_all(parser: argparse.ArgumentParser) -> None:
 
 
 def _jobs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--action", dest="of", metavar="NAME")
-    parser.add_argument("-n", type=int, default=100, metavar="N")
+    parser.add_argument("--action", dest="of", metavar="NAME", help="those of this action only")
+    parser.add_argument("-n", type=int, default=100, metavar="N", help="how many at most; default: 100")
 
 
 def _job_ids(parser: argparse.ArgumentParser) -> None:
@@ -164,7 +186,7 @@ def _job_ids(parser: argparse.ArgumentParser) -> None:
 
 
 def _job_id(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", type=int, metavar="ID")
+    parser.add_argument("id", type=int, metavar="ID", help="its number, see: treeledger jobs list")
 
 
 def _config_show(parser: argparse.ArgumentParser) -> None:
@@ -172,12 +194,16 @@ def _config_show(parser: argparse.ArgumentParser) -> None:
 
 
 def _config_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", metavar="FILE")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="default: the plugins.toml that is read")
+
+
+def _trusted_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", metavar="FILE", help="default: plugins.toml in this folder")
 
 
 def _init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", metavar="FILE", help="default: the user's plugins.toml")
-    parser.add_argument("--force", action="store_true", help="overwrite")
+    parser.add_argument("--force", action="store_true", help="write over the file that is there")
 
 
 def _target(parser: argparse.ArgumentParser) -> None:
@@ -190,7 +216,7 @@ def _copy(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("format", choices=("sha256sum",))
+    parser.add_argument("format", choices=("sha256sum",), help="what wrote the list")
     parser.add_argument("file", metavar="FILE", help="the list; - for standard input")
     parser.add_argument("--repo", metavar="REPO", help="default: where the listed paths lie")
     parser.add_argument(
@@ -221,11 +247,11 @@ COMMANDS: Final = (
             Command("add", "take a folder under care", "repo", _repo_add),
             Command("remove", "end the care for one; records stay", "repo", _repo_remove, _REMOVE),
             Command("pause", "stop watching one for now", "repo", _repo_name),
-            Command("resume", "go on", "repo", _repo_name),
+            Command("resume", "watch it again", "repo", _repo_name),
             Command("relocate", "its files are somewhere else now; keep ids and hashes", "repo", _relocate),
         ),
     ),
-    Command("files", "the records", "files", _files, ("file",)),
+    Command("files", "list what the ledger knows of files", "files", _files, ("file",)),
     Command("operations", "what ran, and its counts", "history", _operations, ("operation", "ops")),
     Command("changes", "the journal", "changes", _changes, ("change", "log")),
     Command("problems", "trouble with single files", "history", _problems, ("problem",)),
@@ -238,8 +264,8 @@ COMMANDS: Final = (
         subcommands=(
             Command("list", "all rules in effect", "ignore", _ignore_list, _LIST),
             Command("check", "which rule decides about a path", "ignore", _paths),
-            Command("add", "add patterns to plugins.toml", "ignore", _ignore_edit),
-            Command("remove", "take patterns out of plugins.toml", "ignore", _ignore_edit, _REMOVE),
+            Command("add", "add patterns, for one repository or for all", "ignore", _ignore_edit),
+            Command("remove", "take patterns back", "ignore", _ignore_edit, _REMOVE),
         ),
     ),
     Command(
@@ -251,13 +277,13 @@ COMMANDS: Final = (
         subcommands=(
             Command("list", "what waits", "deletions", _hold_all, _LIST),
             Command("show", "which files", "deletions", _hold),
-            Command("approve", "they are really gone", "deletions", _hold),
-            Command("reject", "keep the records", "deletions", _hold),
+            Command("approve", "they are really gone: their records become deleted", "deletions", _hold),
+            Command("reject", "keep the records as missing", "deletions", _hold),
         ),
     ),
     Command(
         "jobs",
-        "work of actions",
+        "the work of actions that waits, runs or is dead",
         "jobs",
         aliases=("job",),
         default="list",
@@ -265,7 +291,7 @@ COMMANDS: Final = (
             Command("list", "what waits, runs or is dead", "jobs", _jobs, _LIST),
             Command("show", "one job", "jobs", _job_id),
             Command("retry", "try again now", "jobs", _job_ids),
-            Command("clear", "drop", "jobs", _job_ids),
+            Command("clear", "drop dead ones, or those that are named", "jobs", _job_ids),
         ),
     ),
     Command(
@@ -282,13 +308,13 @@ COMMANDS: Final = (
     ),
     Command(
         "config",
-        "plugins.toml",
+        "what is configured, where it comes from, and whether it is right",
         "config",
         default="show",
         subcommands=(
             Command("show", "each value and where it comes from", "config", _config_show),
             Command("check", "whether it is right", "config", _config_file),
-            Command("trust", "read plugins.toml of this folder from now on", "config", _config_file),
+            Command("trust", "read plugins.toml of this folder from now on", "config", _trusted_file),
         ),
     ),
     Command("init", "write a commented plugins.toml", "init", _init),

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from executable import COMMAND, Executable, grown, until
 
+from treeledger.__main__ import main as program
 from treeledger.names import stored_from_bytes
 
 USAGE, PARTLY, STORE, OFFLINE, INTERRUPTED = 2, 3, 4, 5, 130
@@ -580,3 +581,11 @@ def test_the_executable_beside_the_interpreter_is_this_one(settled: Executable) 
         for command in ([script], COMMAND)
     ]
     assert printed[0] == printed[1]
+
+
+def test_where_it_does_not_run_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert program() == 1
+    assert "Windows is not supported, and nothing was done. In WSL 2" in capsys.readouterr().err

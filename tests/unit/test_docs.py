@@ -426,6 +426,15 @@ def test_every_command_is_documented_with_its_options(command: Command) -> None:
             assert f"`{option}" in text or f" {option}" in text, option
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_argument_says_in_the_help_what_it_is(command: Command) -> None:
+    for part in (command, *command.subcommands):
+        parser = argparse.ArgumentParser(add_help=False)
+        if part.arguments is not None:
+            part.arguments(parser)
+        assert [action.dest for action in parser._actions if not action.help] == [], part.name
+
+
 def options_of(command: Command) -> Sequence[str]:
     if command.arguments is None:
         return ()
