@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from treeledger import wire
 from treeledger.answers import HeldFile
 from treeledger.cli.options import Options
+from treeledger.cli.places import say
 from treeledger.cli.render import print_json, table, when
 from treeledger.cli.run import names_of, with_ledger, with_unlocked
 from treeledger.errors import EngineAway, EngineLocked
@@ -42,7 +43,7 @@ async def _list(ledger: UnlockedLedger, options: Options) -> int:
             print_json(wire.HeldDeletion.of(hold, name).fields())
         return 0
     if not holds:
-        print("nothing is held")
+        say(options, "no held deletions")
         return 0
     now = datetime.now(UTC)
     rows = [

@@ -31,6 +31,7 @@ READING = [
     ("changes",),
     ("problems",),
     ("jobs",),
+    ("deletions",),
     ("ignore",),
 ]
 
