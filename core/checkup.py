@@ -18,6 +18,7 @@ from treeledger.model import Holder, Repository
 from treeledger.names import os_from_stored, parent, shown
 from treeledger.plugin_manager import PluginStatus
 from treeledger.protocols import Migration
+from treeledger.repositories import ITS_NAME, called_otherwise
 from treeledger.units import show_count, show_number
 
 _OTHERS: Final = modes.S_IRWXG | modes.S_IRWXO
@@ -96,11 +97,8 @@ def check_store_files(paths: Iterable[str]) -> Iterator[Check]:
 
 def check_host(host: str, repositories: Sequence[Repository]) -> Iterator[Check]:
     """Whether this machine goes by a name that the ledger's repositories know it by."""
-    others = sorted({one.host for one in repositories})
-    if others and host not in others:
-        message = f"this machine is called {host} here; all repositories are of {', '.join(others)}"
-        advice = 'if it is that machine under another name, write at the top of plugins.toml: host = "NAME"'
-        yield Check("host", CheckState.WARN, message, advice)
+    if message := called_otherwise(host, repositories):
+        yield Check("host", CheckState.WARN, message, ITS_NAME)
 
 
 def check_root(repository: Repository, settings: RepositorySettings) -> Check:

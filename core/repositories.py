@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from treeledger.engine.engine import Engine
 
 _NO_NAME: Final = re.compile(r"[\x00-\x1f\x7f/:]")
+ITS_NAME: Final = 'if it is that machine under another name, write at the top of plugins.toml: host = "NAME"'
 _NAME: Final = re.compile(r"[^.~\-\x00-\x1f\x7f/:][^\x00-\x1f\x7f/:]*")
 
 
@@ -222,6 +223,15 @@ class Repositories:
 def _is_paused(declared: DeclaredRepository, known: Repository) -> bool:
     """As the file says, else as a person left it; one that comes back to the file goes on."""
     return known.paused and known.declared if declared.paused is None else declared.paused
+
+
+def called_otherwise(host: str, known: Sequence[Repository]) -> str | None:
+    """In words, if all repositories there are belong to other machines: it may be one of them under another
+    name, as a container that was made anew. None if some are of this one, or there are none."""
+    others = sorted({one.host for one in known})
+    if not others or host in others:
+        return None
+    return f"this machine is called {host} here; all repositories are of {', '.join(others)}"
 
 
 def is_directory_argument(argument: str) -> bool:

@@ -9,7 +9,7 @@ from treeledger.cli.options import Options
 from treeledger.errors import RepositoryNotFound
 from treeledger.model import Repository
 from treeledger.names import stored_from_os
-from treeledger.repositories import Target
+from treeledger.repositories import ITS_NAME, Target, called_otherwise
 from treeledger.unlocked import UnlockedLedger
 
 
@@ -51,13 +51,8 @@ async def _all(ledger: UnlockedLedger) -> list[Target]:
     await ledger.sync_declared()
     known = await ledger.repositories()
     here = [one for one in known if one.host == ledger.host]
-    if known and not here:
-        others = ", ".join(sorted({one.host for one in known}))
-        raise RepositoryNotFound(
-            f"this machine is called {ledger.host} here and has no repository yet; all there are belong to "
-            f"{others}. Name a folder: treeledger watch DIR. Or, if it is that machine under another name, "
-            'write at the top of plugins.toml: host = "NAME"'
-        )
+    if message := called_otherwise(ledger.host, known):
+        raise RepositoryNotFound(f"{message}. Name a folder: treeledger watch DIR. Or, {ITS_NAME}")
     if not here:
         raise RepositoryNotFound("there is no repository yet; name a folder: treeledger watch DIR")
     wanted = [Target(one) for one in here if not one.paused]

@@ -28,8 +28,10 @@ from treeledger.daemon.supervision import supervised
 from treeledger.daemon.trimming import Trimming
 from treeledger.engine.engine import Engine
 from treeledger.engine.hub import Event, RepositoryState, StateChanged
+from treeledger.engine.patience import patiently, unsaid
 from treeledger.errors import TreeledgerError
 from treeledger.ledger import Ledger
+from treeledger.repositories import ITS_NAME, called_otherwise
 from treeledger.units import show_number
 
 log = logging.getLogger(__name__)
@@ -115,6 +117,9 @@ class _Running:
             log.warning("is not watched yet; I go on without it", extra={"repository": name})
         self._notifier.ready(summary(self._engine))
         log.info("ready: %s", summary(self._engine))
+        known = await patiently(self._ledger.repositories, None, unsaid())
+        if message := called_otherwise(self._ledger.host, known):
+            log.warning("%s; %s", message, ITS_NAME)
         self._engine.tools.hub.listen(self._say_how_it_is)
 
     def _say_how_it_is(self, event: Event) -> None:

@@ -104,6 +104,14 @@ def test_a_second_one_names_the_first_and_leaves_it_alone(house: House) -> None:
         daemon.until_recorded("a", "new")
 
 
+def test_a_machine_under_another_name_is_told_why_nothing_is_watched(house: House) -> None:
+    house.configure("a", top='host = "nas"\n')
+    house("scan")
+    house.configure(top='host = "f3a9c1"\n')
+    with house.daemon() as daemon:
+        daemon.running.until("WARNING this machine is called f3a9c1 here; .* are of nas; .*host = ")
+
+
 def test_sighup_takes_up_what_changed_and_keeps_every_other_watch(house: House, manager: Manager) -> None:
     with house.daemon(NOTIFY_SOCKET=str(manager.path)) as daemon:
         manager.until("READY")
