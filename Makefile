@@ -9,7 +9,7 @@
 # make bench          what is fast, against whom, and by how much, written into benchmarks/RESULTS.md
 # make bench-quick    in two minutes: what became slower than benchmarks/RESULTS.md says
 # make pictures       the pictures of README.md and docs/tui.md, and its tables of keys, as the program has them now
-# make migrate-up     bring the ledger's schema up to date
+# make migrate-up     bring the schema of the ledger that `make run` uses up to date
 
 BIN := .venv/bin
 PYTHON ?=
@@ -77,7 +77,8 @@ pictures: .venv/installed-dev
 	$(BIN)/python docs/keys.py
 
 migrate-up: .venv/installed
-	$(BIN)/treeledger migrate up
+	@chmod go-w plugins.toml
+	$(BIN)/treeledger --config plugins.toml migrate up
 
 # The installs are editable: new modules are found at once, only pyproject.toml calls for a new one.
 

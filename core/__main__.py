@@ -9,7 +9,7 @@ import sys
 def main() -> int:
     if sys.platform == "win32":
         print(
-            "treeledger: Windows is not supported, and nothing was done. In WSL 2 it runs as on Linux;"
+            "treeledger: Windows is not supported, and nothing was done. Try it in WSL 2, which is a Linux;"
             " folders below /mnt are polled there, as Windows tells of no changes in them",
             file=sys.stderr,
         )

@@ -588,4 +588,4 @@ def test_where_it_does_not_run_it_says_so(
 ) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert program() == 1
-    assert "Windows is not supported, and nothing was done. In WSL 2" in capsys.readouterr().err
+    assert "Windows is not supported, and nothing was done. Try it in WSL 2" in capsys.readouterr().err
