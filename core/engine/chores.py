@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import Final
 
 import anyio
@@ -11,9 +10,10 @@ import anyio
 from treeledger.engine.burst import Burst
 from treeledger.engine.hashes import Hashes
 from treeledger.engine.planner import quiet_hours
+from treeledger.engine.purging import purge
 from treeledger.engine.reconcile import operation
 from treeledger.engine.session import Session
-from treeledger.model import HoldStatus, OperationType
+from treeledger.model import OperationType
 from treeledger.wall_clock import local_now
 
 _RETRY_EVERY: Final = 60.0  # seconds between looks for failed files that are due again
@@ -21,7 +21,6 @@ _VERIFY_REST: Final = 60.0  # seconds
 _VERIFY_SHARE: Final = 20  # of the time, one part is for verification
 _BESIDE_REST: Final = 0.5  # seconds
 _PURGE_EVERY: Final = 3600.0  # seconds
-_PURGED: Final = 1000  # records in one transaction
 
 
 class Chores:
@@ -79,11 +78,7 @@ class Chores:
             await anyio.sleep(max(_BESIDE_REST, _VERIFY_SHARE * (time.monotonic() - started)))
 
     async def purge(self) -> None:
-        """Ends records that have been deleted for longer than the retention; not while a person is asked."""
-        context = self._context
-        retention = context.settings.retention
-        while retention is not None:
-            if not await context.store.holds(context.repository.id, statuses=(HoldStatus.OPEN,)):
-                while await context.store.purge(context.lease, timedelta(seconds=retention), _PURGED):
-                    pass
+        """Ends records that were deleted long ago."""
+        while True:
+            await purge(self._context)
             await anyio.sleep(_PURGE_EVERY)
