@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from treeledger.config.configuration import Configuration
 from treeledger.config.settings import DeclaredRepository, RepositorySettings
-from treeledger.errors import RepositoryNotFound, RootOffline, UsageError
+from treeledger.errors import ConfigurationError, RepositoryNotFound, RootOffline, UsageError
 from treeledger.fs.mounts import host_id, place_of
 from treeledger.model import Repository
 from treeledger.names import stored_from_os, within
@@ -203,8 +203,15 @@ class Repositories:
                 await self.store.update_repository(repository.id, declared=False, paused=True)
 
     async def _declare(self, declared: DeclaredRepository, known: Sequence[Repository]) -> UUID:
+        """Raises ConfigurationError for the id of a repository of another host: its root is a tree there."""
         root = _resolved(declared.root)
         for one in known:
+            if str(one.id) == declared.id and one.host != self.host:
+                raise ConfigurationError(
+                    f"{self.configuration.label}: the id of {declared.name!r} is that of a repository of the "
+                    f"host {one.host}, and this one is called {self.host}. It was left as it is. Leave the "
+                    f"id out; or, {ITS_NAME}"
+                )
             if str(one.id) == declared.id or (one.host, one.root) == (self.host, root):
                 await self.store.update_repository(
                     one.id,

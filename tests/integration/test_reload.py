@@ -188,6 +188,21 @@ async def test_what_another_host_declares_is_left_to_it(tmp_path: Path, store_ur
     ]
 
 
+async def test_a_repository_of_another_host_is_not_taken_by_its_id(tmp_path: Path, store_url: str) -> None:
+    own = 'id = "6f1f7c1e-0b0e-4c55-9a55-0b8f2d1d7a11"'
+    for host in ("one", "two"):
+        (tmp_path / host).mkdir()
+        file = write(tmp_path / host, a=own, top=f'host = "{host}"')
+        async with Ledger.open(store=store_url, config=file) as ledger:
+            if host == "one":
+                await ledger.sync_declared()
+                continue
+            with pytest.raises(ConfigurationError, match=r"'a' is that of a repository of the host one"):
+                await ledger.sync_declared()
+            known = await ledger.repositories()
+    assert {one.root for one in known} == {str(tmp_path / "one" / name) for name in "ab"}
+
+
 async def test_a_file_that_is_gone_is_no_empty_configuration(setup: Setup) -> None:
     write(setup.folder).unlink()
     with pytest.raises(ConfigurationError, match="there is no file"):
