@@ -25,7 +25,7 @@ from treeledger.model import (
 )
 from treeledger.protocols import FileQuery
 
-WITHIN = 15.0  # seconds that anything may take on a busy machine
+WITHIN = 30.0  # seconds that anything may take on a busy machine
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, within: float = WITHIN) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import pairwise
@@ -87,18 +87,23 @@ class Place:
         self.said: list[str] = []
 
     def _drawn(self) -> None:
-        self.said.append(" ".join("".join(piece.text for piece in line) for line in self.seat.lines))
+        self.said.append(_unbroken(piece.text for line in self.seat.lines for piece in line))
 
     async def until_said(self, *words: str) -> None:
         """Until it said all that at once, though it may say something else by now."""
 
         async def is_said() -> bool:
-            return any(all(word in one for word in words) for one in self.said)
+            return any(all(_unbroken(word) in one for word in words) for one in self.said)
 
         try:
             await until(is_said, f"the panel says {words!r}")
         except AssertionError as error:
             raise AssertionError(f"{error}; it said {self.said[-5:]!r}") from None
+
+
+def _unbroken(texts: Iterable[str]) -> str:
+    """Without spaces, as a line may end anywhere in a word that is longer than it."""
+    return "".join("".join(texts).split())
 
 
 @asynccontextmanager

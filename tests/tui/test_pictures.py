@@ -129,7 +129,7 @@ async def test_twenty_repositories_with_long_names_are_told_apart(size: tuple[in
         await shown.tell(Looked(status(), [repository(name) for name in names], waits, 0))
         for key in "14":
             await shown.press(key)
-            await shown.pilot.pause()
+            await shown.rest()
             tabs, edge, *lines = shown.text.splitlines()
             assert "" not in lines  # frames follow one another
             found = {match[1] for one in lines[1:] if (match := re.search(r"(-0[0-9])  ", one))}
