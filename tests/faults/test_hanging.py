@@ -54,7 +54,7 @@ async def problems(tree: Tree) -> dict[str, ProblemCode]:
 )
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("how", ["scan", "watch"])
-@pytest.mark.parametrize("timeout", ["500ms", None])
+@pytest.mark.parametrize("timeout", ["2s", None])
 async def test_hanging_hasher(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, gate: threading.Event, how: str, timeout: str | None
 ) -> None:

@@ -197,7 +197,7 @@ async def test_parent_swapped_for_a_symlink(tree: Tree, monkeypatch: pytest.Monk
 )
 @pytest.mark.root
 async def test_exabytes(disk: Path, tree: Tree) -> None:
-    settings = {"reconciliation": {"hash_timeout": "200ms"}}
+    settings = {"reconciliation": {"hash_timeout": "1s"}}
     tree.repository = await tree.ledger.add_repository(disk, settings=settings)
     (disk / "small").write_text("x")
     for n in range(3):
