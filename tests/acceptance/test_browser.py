@@ -93,7 +93,7 @@ def test_a_page_finds_back_to_a_server_that_was_away(tmp_path: Path) -> None:
             page.evaluate(f"document.getElementById('token').value = '{TOKEN}'")
             page.evaluate("document.forms[0].submit()")
             page.until(r"photos +● watching +1 ")
-            page.until("daemon on")
+            page.until("daemon .*sqlite ledger")
             [window] = server.children()
             server.signal(signal.SIGKILL)
             server.wait()

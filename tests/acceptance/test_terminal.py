@@ -100,7 +100,7 @@ def test_a_terminal_that_is_closed_takes_the_dashboard_with_it_but_no_daemon(tmp
         with terminal(Executable(tmp_path)) as shown:
             shown.type("treeledger tui", "Enter")
             shown.until("● watching")
-            shown.until("daemon on")
+            shown.until("daemon .*sqlite ledger")
             pid = shown.pid
         until(lambda: not Path(f"/proc/{pid}").exists(), "the dashboard ends")
         assert running.process.poll() is None

@@ -51,7 +51,7 @@ def test_it_shows_a_daemon_and_leaves_it_running(tmp_path: Path) -> None:
     with daemon(tmp_path) as running:
         with Executable(tmp_path).started("tui", **SIZE) as window:
             window.until("● watching")
-            window.until("daemon on")
+            window.until("daemon .*sqlite ledger")
             (folder / "b.jpg").write_text("two")
             window.until(r"b\.jpg")
             window.type("q")

@@ -44,7 +44,7 @@ async def live(tmp_path: Path) -> AsyncIterator[Live]:
             return address
 
         async with stage(Dashboard(find)) as shown:
-            await shown.until("test on")
+            await shown.until("test .*sqlite ledger")
             await shown.press("6")
             await shown.until(r"▸ blake3 +● on +built in")
             yield Live(shown, file)
