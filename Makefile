@@ -26,10 +26,11 @@ run: .venv/installed
 	@chmod go-w plugins.toml  # git follows the umask; treeledger refuses what others can write
 	@exec $(BIN)/treeledger --config plugins.toml watch "$$DIR"
 
-# The tests wait more than they work, so there are more workers than cores.
+# The tests wait more than they work, so there are more workers than cores. The few that run alone come first,
+# and leave every module compiled: in a fresh clone each worker would else do it for itself.
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not stress and not machine'
 	$(BIN)/python -m pytest -m machine
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not stress and not machine'
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -346,7 +346,7 @@ async def pooler(own_server: OwnServer) -> AsyncIterator[str]:
     settings.write_text(
         f"[databases]\nledger = host={own_server.folder} dbname=ledger user=postgres\n"
         f"[pgbouncer]\nlisten_addr =\nunix_socket_dir = {folder}\nlisten_port = 6432\nauth_type = any\n"
-        "pool_mode = transaction\ndefault_pool_size = 3\n"
+        "pool_mode = transaction\ndefault_pool_size = 3\nserver_login_retry = 1\n"
     )
     user = {"user": "nobody"} if os.geteuid() == 0 else {}
     url = f"postgresql://keeper@/ledger?host={folder}&port=6432"
