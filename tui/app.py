@@ -22,6 +22,7 @@ from treeledger.names import shown, stored_from_os
 from treeledger.protocols.panels import Panel
 from treeledger.tui.commands import command, commands_of, for_repositories, known_keys, places
 from treeledger.tui.look import USUAL, Look, checked
+from treeledger.tui.matters import look_again
 from treeledger.tui.model import News, Second, Snapshot, reduced
 from treeledger.tui.pages import PLACES, Place, opened
 from treeledger.tui.screens.explained import Explained
@@ -192,11 +193,18 @@ class Dashboard(App[None]):
         self.push_screen(Confirm(title, text), answered)
 
     def scan(self, repository: str) -> None:
-        """Has a repository scanned in full."""
-        self.work(
-            lambda client: client.trigger("full", repository=repository),
-            f"{repository}: a full scan begins",
-        )
+        """Has a repository scanned in full; one that is offline, if it is back."""
+        if self._is_offline(repository):
+            self.work(partial(look_again, repository=repository), f"{repository}: it is back, and scanned")
+        else:
+            self.work(
+                lambda client: client.trigger("full", repository=repository),
+                f"{repository}: a full scan begins",
+            )
+
+    def _is_offline(self, repository: str) -> bool:
+        one = self.snapshot.repository(repository)
+        return one is not None and one.state == "offline"
 
     def pause(self, repository: str) -> None:
         """Has the watching of a repository stop, or go on if it stopped."""
@@ -209,6 +217,10 @@ class Dashboard(App[None]):
 
     def scrub(self, repository: str) -> None:
         """Has contents read again, those first that were not verified for longest."""
+        if self._is_offline(repository):
+            text = f"{repository}: it is offline, so nothing was read. s looks whether it is back"
+            self.notify(shown(text), severity="warning", markup=False)
+            return
         self.work(
             lambda client: client.trigger("scrub", repository=repository),
             f"{repository}: a scrub begins; it reads for an hour at most",

@@ -56,12 +56,11 @@ def repository_lines(snapshot: Snapshot, name: str | None, width: int, now: date
     said = _SAID.get(one.state) or one.message
     if one.state == "held" and one.missing:
         said = f"{show_number(one.missing, 'file')} missing. {said}"
-    is_troubled = said and one.state in ("offline", "degraded", "held", "paused")
-    return [
-        *(_trouble(said, one.state, width) if is_troubled else _work(one, running, activity, width, now)),
-        _rates(activity, width),
-        _watches(one.health, width, now),
-    ]
+    if said and one.state in ("offline", "degraded", "held", "paused"):
+        lines = _trouble(said.removeprefix(f"{one.name}: "), one.state, width)
+    else:
+        lines = _work(one, running, activity, width, now)
+    return [*lines, _rates(activity, width), _watches(one.health, width, now)][:_LINES]
 
 
 def newcomer_lines(width: int) -> list[Line]:
@@ -85,9 +84,10 @@ def as_it_was(snapshot: Snapshot, now: datetime) -> str:
 
 
 def _trouble(said: str, state: str, width: int) -> list[Line]:
-    lines = texts.wrapped(said, width, 2)
+    """Two lines, or as many as it takes: what to do stands at the end."""
+    lines = texts.wrapped(said, width, _LINES)
     tone = texts.state(state).tone
-    return [(Piece(line, tone),) for line in (*lines, "")[:2]]
+    return [(Piece(line, tone),) for line in [*lines, *[""] * (2 - len(lines))]]
 
 
 def _work(

@@ -355,3 +355,15 @@ async def test_a_window_without_room_says_how_much_it_takes() -> None:
         await shown.pilot.resize_terminal(60, 20)
         await shown.until("╭─ Repositories")
         assert "cells" not in shown.text
+
+
+async def test_what_is_offline_is_not_said_to_be_scanned(live: Live, tmp_path: Path) -> None:
+    live.tree.root.rename(tmp_path / "away")
+    await live.until("○ offline")
+    await live.press("s")
+    await live.until("▌.*Nothing was changed")
+    assert "a full scan begins" not in live.shown.text
+    await live.press("c")
+    await live.until("it is offline, so")
+    (tmp_path / "away").rename(live.tree.root)
+    await live.until(r"photos +● watching +31 ")

@@ -212,3 +212,18 @@ def test_a_store_goes_by_the_name_of_its_database() -> None:
     store = "postgresql://user@nas/ledger?host=/run/postgresql"
     snapshot = Snapshot(Link.HERE, status=status(store=store))
     assert "  postgresql ledger  " in line_text(status_line(snapshot, 80, is_own=False))
+
+
+@pytest.mark.parametrize("width", [56, 76])
+def test_of_a_trouble_the_end_is_seen_which_says_what_to_do(width: int) -> None:
+    message = (
+        "photos: /volume1/photos is another directory than the one whose 402,118 files are on record. "
+        "Nothing was changed. If it is meant to be this one now, run: "
+        "treeledger repo relocate photos /volume1/photos"
+    )
+    one = repository(state="offline", message=message)
+    lines = list(map(line_text, repository_lines(Snapshot(repositories=(one,)), "photos", width, NOW)))
+    assert len(lines) <= 4
+    said = " ".join(line.strip() for line in lines)
+    assert said.startswith("/volume1/photos is another directory")
+    assert "treeledger repo relocate photos" in said

@@ -183,13 +183,7 @@ class Deciding(Page):
             self.ask("Clear them all?", text, what, f"{action}: its dead jobs are dropped")
 
     def action_scan(self) -> None:
-        one = self.chosen
-        if one is None or one.repository is None:
-            return
-        if one.kind == WaitingKind.OFFLINE:
-            what = partial(matters.look_again, repository=one.repository)
-            self.dashboard.work(what, f"{one.repository}: it is back, and scanned")
-        else:
+        if (one := self.chosen) is not None and one.repository is not None:
             self.dashboard.scan(one.repository)
 
     # copying
