@@ -131,9 +131,16 @@ def counts(one: wire.Operation | Progress) -> str:
 
 def _nothing(one: wire.Operation | Progress) -> str:
     """A burst counts neither the files that it found as they were nor those that are missing since."""
+    if not _is_over(one):
+        return show_number(one.files_scanned, "file")
     if one.type == BURST:
         return "nothing added or changed"
     return f"{show_number(one.files_scanned, 'file')}, nothing new"
+
+
+def _is_over(one: wire.Operation | Progress) -> bool:
+    """Until then nobody knows that there is nothing new: what was found is committed later."""
+    return isinstance(one, wire.Operation) and one.ended is not None
 
 
 def _news(one: wire.Operation | Progress) -> list[str]:
@@ -178,7 +185,11 @@ def _all_counts(one: wire.Operation | Progress) -> str:
     if one.type == OperationType.SCRUB:
         modified = f", {one.files_updated:,} modified" if one.files_updated else ""
         return f"{show_number(one.files_hashed, 'file')} read again, {size}{modified}"
-    if one.type == BURST and not _news(one):
-        return "Nothing was added or changed; what went is missing, and may come back."
+    news = _news(one)
+    if _is_over(one) and not news:
+        if one.type == BURST:
+            return "Nothing was added or changed; what went is missing, and may come back."
+        news = ["nothing new"]
     looked = f"{show_number(one.files_scanned, 'file')} looked at"
-    return f"{looked}: {', '.join(_news(one)) or 'nothing new'}{f', {size} read' if one.bytes_hashed else ''}"
+    read = [f"{size} read"] if one.bytes_hashed else []
+    return f"{looked}: {', '.join((*news, *read))}" if news or read else looked

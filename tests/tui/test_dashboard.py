@@ -306,6 +306,7 @@ async def test_keys_do_what_the_keymap_says(tree: Tree, tmp_path: Path) -> None:
 async def test_other_keys_take_none_from_another_use() -> None:
     look = Look(keymap={"attention.approve": "Z", "home.scan": "p", "home.pause": "s", "app.help": "f2, ?"})
     async with stage(Dashboard(nowhere, look=look)) as shown:
+        await shown.tell(Looked(status(), [repository()], [], 0))
         await shown.until("p Scan  s Pause")
         await shown.press("question_mark")
         await shown.until("Keys of Home")

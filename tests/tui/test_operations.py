@@ -97,8 +97,9 @@ def test_what_runs_comes_first_and_bursts_only_where_they_are_wanted() -> None:
 def test_what_came_of_an_operation_in_words() -> None:
     assert counts(HISTORY[3]) == "31.0 GB read, 22 problems"
     assert counts(HISTORY[4]) == "38,904 files, nothing new"
-    burst = operation(9, "photos", "realtime")
+    burst = operation(9, "photos", "realtime", status="completed", ended=NOW)
     assert counts(burst) == "nothing added or changed"  # files may be missing since
+    assert counts(progress(files_scanned=600)) == "600 files"  # which may be new: they are committed later
     assert counts(HISTORY[5]) == "12 added, 3 moved, 9 hashed"
 
 
