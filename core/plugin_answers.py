@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from treeledger.errors import PluginError
 from treeledger.protocols import PartRef
 
 Part = TypeVar("Part")
+ANYTHING: Final = (Exception, SystemExit)
+"""What may come out of a plugin's code; one that exits puts itself out of use, and not the engine."""
 
 
 class WrongAnswer(Exception):

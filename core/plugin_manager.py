@@ -23,7 +23,7 @@ from treeledger.config.settings import RepositorySettings
 from treeledger.doctor import Check
 from treeledger.errors import ConfigurationError, PluginError
 from treeledger.model import FileRecord, JournalEntry, Repository
-from treeledger.plugin_answers import WrongAnswer, list_of, one_of, references, unique
+from treeledger.plugin_answers import ANYTHING, WrongAnswer, list_of, one_of, references, unique
 from treeledger.plugin_files import where
 from treeledger.plugin_sources import DASHBOARD, ENGINE, Candidate, candidates, installed_names
 from treeledger.protocols import (
@@ -191,7 +191,7 @@ class PluginManager:
         for plugin, call in self._calls("recorded"):
             try:
                 call({"repository": repository, "entries": entries})
-            except Exception as error:  # best effort: a broken listener must not stop the others
+            except ANYTHING as error:  # best effort: a broken listener must not stop the others
                 _log.warning("%s", self._failure(plugin, error))
 
     def check(self, every: Collection[RepositorySettings]) -> None:
@@ -255,10 +255,10 @@ class PluginManager:
         try:
             self._plugins.register(candidate.load(), candidate.name)
             self._plugins.check_pending()
-        except Exception as error:  # the plugin's own code ran: anything may come out
+        except ANYTHING as error:  # the plugin's own code ran: anything may come out
             self._fail(candidate.name, error)
 
-    def _fail(self, name: str, error: Exception, required: Collection[str] = ()) -> None:
+    def _fail(self, name: str, error: Exception | SystemExit, required: Collection[str] = ()) -> None:
         """Puts a plugin out of use; raises if the configuration needs it."""
         self._errors[name] = self._failure(name, error)
         if self._plugins.has_plugin(name):
@@ -272,7 +272,7 @@ class PluginManager:
             raise PluginError(f"{self._errors[name]}. {advice}") from error
         _log.warning("%s", self._errors[name])
 
-    def _failure(self, name: str, error: Exception) -> str:
+    def _failure(self, name: str, error: Exception | SystemExit) -> str:
         candidate = self._candidates()[name]
         text = mask(str(error)) or "no reason given"
         if isinstance(error, (pluggy.PluginValidationError, WrongAnswer)):
@@ -299,7 +299,7 @@ class PluginManager:
                     answers.append((plugin, check(answer)))
             except WrongAnswer as error:
                 self._fail(plugin, WrongAnswer(f"{hook} {error}"), required)
-            except Exception as error:  # the plugin's own code ran: anything may come out
+            except ANYTHING as error:  # the plugin's own code ran: anything may come out
                 self._fail(plugin, error, required)
         return answers
 

@@ -19,6 +19,7 @@ from treeledger.engine.patience import delays, patiently, unsaid
 from treeledger.errors import RetryLater, StoreUnavailable, TreeledgerError
 from treeledger.ledger import Ledger
 from treeledger.model import HeldDeletion, HoldStatus, Repository
+from treeledger.plugin_answers import ANYTHING
 from treeledger.protocols import Receiver
 from treeledger.waiting import (
     Behind,
@@ -61,7 +62,7 @@ class Post:
         try:
             with anyio.fail_after(_SENDING):
                 await self._receiver.send(missing)
-        except Exception as error:  # the plugin's own code ran: anything may come out
+        except ANYTHING as error:  # the plugin's own code ran: anything may come out
             self._put_off(error, len(missing))
         else:
             self._given |= {notice.id for notice in missing}
@@ -70,7 +71,7 @@ class Post:
     def has(self, notice: Notice) -> bool:
         return notice.id in self._given
 
-    def _put_off(self, error: Exception, count: int) -> None:
+    def _put_off(self, error: Exception | SystemExit, count: int) -> None:
         wish = error.seconds if isinstance(error, RetryLater) else 0.0
         wait = min(max(next(self._delays), wish), _LONGEST_RETRY)
         self._not_before = anyio.current_time() + wait

@@ -19,6 +19,7 @@ from treeledger.engine.patience import delays, patiently, unsaid
 from treeledger.errors import CursorExpired, PermanentFailure, RetryLater, StoreError, TreeledgerError
 from treeledger.model import Cursor, Job, JournalEntry, Repository
 from treeledger.names import shown
+from treeledger.plugin_answers import ANYTHING
 from treeledger.protocols import Action, Store
 
 log = logging.getLogger(__name__)
@@ -199,11 +200,11 @@ class ActionRunner:
     async def _try(self, job: Job) -> Outcome:
         try:
             await self._action.run(job)
-        except Exception as error:  # the plugin's own code ran: anything may come out
+        except ANYTHING as error:  # the plugin's own code ran: anything may come out
             return self._failed(job, error)
         return partial(self._store.finish_jobs, [job])
 
-    def _failed(self, job: Job, error: Exception) -> Outcome:
+    def _failed(self, job: Job, error: Exception | SystemExit) -> Outcome:
         known = isinstance(error, TreeledgerError)
         words = shown(str(error) if known else f"{type(error).__name__}: {error}")[:_LONGEST_ERROR]
         if isinstance(error, PermanentFailure) or job.tries >= self._pace.most_tries:

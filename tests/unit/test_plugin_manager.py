@@ -208,6 +208,7 @@ def test_a_file_is_loaded_once_and_its_bytecode_cache_is_not_used(folder: Folder
         ),
         ("x = 1\ndef broken(:\n", "SyntaxError: .*bad.py:2"),
         ("\n\nraise ValueError('no disk')", "ValueError: no disk, .*bad.py:3"),
+        ("import sys\nsys.exit('install it')", "SystemExit: install it, .*bad.py:2"),
         (HEADER + "@impl\ndef hashes(tables): pass\n", "unknown hook 'hashes'"),
         (HEADER + "@impl\ndef hashers(table): pass\n", "Argument.*table"),
     ],
@@ -361,6 +362,7 @@ def test_a_listener_that_fails_does_not_stop_the_next(
     folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder.plugin("a", HEADER + "@impl\ndef recorded(entries): raise OSError('full')\n")
+    folder.plugin("aa", HEADER + "@impl\ndef recorded(entries): raise SystemExit(1)\n")
     folder.plugin("b", HEADER + "seen = []\n@impl\ndef recorded(entries): seen.append(entries)\n")
     assert not folder.manager().listens
     manager = folder.loaded()
