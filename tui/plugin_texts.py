@@ -82,7 +82,7 @@ def _hooks(names: Sequence[str], width: int) -> str:
 def title(plugins: Sequence[wire.Plugin]) -> str:
     """How many there are, and how they are."""
     failed = sum(one.error is not None for one in plugins)
-    count = sum(one.enabled for one in plugins)
+    count = sum(one.enabled and one.error is None for one in plugins)
     return f"Plugins: {count} of {len(plugins)} on" + (f", {failed} failed" if failed else "")
 
 
