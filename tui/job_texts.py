@@ -192,9 +192,14 @@ def facts_of(one: wire.Job) -> list[tuple[str, str]]:
     """All that is known of a job, its payload as people read JSON."""
     told = one.fields()
     payload = told.pop("payload")
-    facts = [(name.replace("_", " "), str(value)) for name, value in told.items() if value is not None]
+    facts = [(name.replace("_", " "), _fact(value)) for name, value in told.items() if value is not None]
     text = json.dumps(payload, ensure_ascii=False, indent=2)
     if len(text) > _MOST_TOLD:
         more = f"{len(text) - _MOST_TOLD:,} characters more: treeledger jobs show {one.id}"
         text = f"{text[:_MOST_TOLD]}\n… and {more}"
     return [*facts, ("payload", text)]
+
+
+def _fact(value: object) -> str:
+    """Times are those of the wall here, as everywhere else."""
+    return f"{value.astimezone():%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)

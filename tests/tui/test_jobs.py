@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stage import Live, stage
 from support import until
 from test_work_pictures import job as made
+from values import NOW
 
 from treeledger.model import Cursor, Job, JobState, NewJob
 from treeledger.tui import job_texts
@@ -79,6 +80,7 @@ def test_a_few_rows_are_read_by_one_question() -> None:
 
 def test_a_payload_without_end_is_told_as_far_as_anybody_reads() -> None:
     facts = dict(job_texts.facts_of(made(7, payload={"x": ["y" * 100] * 1000})))
+    assert facts["not before"] == f"{NOW.astimezone():%Y-%m-%d %H:%M:%S}"
     assert len(facts["payload"]) < 51_000
     assert facts["payload"].endswith("characters more: treeledger jobs show 7")
 

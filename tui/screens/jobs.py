@@ -18,7 +18,7 @@ from textual.widget import Widget
 from treeledger import wire
 from treeledger.api.routing import Page as Listed
 from treeledger.client import Client
-from treeledger.errors import NotFound
+from treeledger.errors import NotFound, TreeledgerError
 from treeledger.model import JobState
 from treeledger.names import shown
 from treeledger.tui import job_texts
@@ -175,6 +175,16 @@ class JobsPage(FollowingPage):
 
     def action_open(self) -> None:
         if (one := self.chosen) is not None:
+            self.run_worker(self._open(one), exclusive=True, group="open")
+
+    async def _open(self, one: wire.Job) -> None:
+        """Shows all of a job, whose payload may not have been read yet."""
+        try:
+            if one.id != self._payload[0]:
+                one = await self.dashboard.source.client.job(one.id)
+        except TreeledgerError as error:  # it is done meanwhile
+            self.notify(shown(str(error)), severity="warning", markup=False)
+        else:
             self.app.push_screen(Told(f"Job {one.id}", job_texts.facts_of(one)))
 
     @on(Listing.Opened, "#jobs")
