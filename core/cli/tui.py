@@ -20,6 +20,7 @@ from treeledger.unlocked import UnlockedLedger
 from treeledger.working import listening_engine
 
 _PLAIN: Final = ("dumb", "unknown")  # terminals that only print
+_ESCAPE: Final = "50"  # milliseconds until esc is taken for a key, and not for the beginning of another one
 
 
 def run(options: Options) -> int:
@@ -42,6 +43,7 @@ def run(options: Options) -> int:
 
 def dashboard() -> Any:
     """The module that shows it, by name: the core imports no dashboard."""
+    os.environ.setdefault("ESCDELAY", _ESCAPE)  # as other programs on terminals take it; 100 are usual
     try:
         return import_module("treeledger.tui.app")
     except ModuleNotFoundError as error:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,3 +53,21 @@ async def test_a_click_on_a_key_presses_it() -> None:
         begin = shown.text.splitlines()[-1].index("/ Filter")
         await shown.click("#keys", offset=(begin + 1, 0))
         await shown.until("a part of the path")
+
+
+@pytest.mark.parametrize(("chosen", "seconds"), [(None, "0.05"), ("200", "0.2")])
+def test_esc_is_answered_within_100_ms_unless_a_person_chose_otherwise(
+    chosen: str | None, seconds: str
+) -> None:
+    environ = {name: value for name, value in os.environ.items() if name != "ESCDELAY"}
+    program = "from treeledger.cli.tui import dashboard; dashboard()\n" + (
+        "from textual import constants; print(constants.ESCAPE_DELAY)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environ if chosen is None else {**environ, "ESCDELAY": chosen},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == seconds
