@@ -62,7 +62,8 @@ class Records(Part):
         if query.order is not FileOrder.PATH:
             return await self.session.browse(sorted_files(query))
         work = _files(query, self.session.indexed)
-        return await (self.session.browse if query.parts or query.duplicates else self.session.read)(work)
+        is_long = query.parts or query.duplicates or RecordState.PRESENT not in query.states
+        return await (self.session.browse if is_long else self.session.read)(work)
 
     async def record(self, record_id: int) -> FileRecord | None:
         return await self.session.read(_record(record_id))
@@ -183,7 +184,7 @@ def _page(
         rows = yield from ask("records_then", **wanted, at=query.at, states=states, limit=limit)
         return [record_then_from(row) for row in rows]
     found: list[FileRecord] = []
-    live = [state.value for state in query.states if state is not RecordState.DELETED]
+    live = yield from _occurring(repository, query.states)
     if live:
         rows = yield from in_order(
             "live_files",
@@ -198,6 +199,17 @@ def _page(
     if RecordState.DELETED in query.states:
         found += yield from _deleted_files(wanted, limit)
     return _cut(sorted(found, key=lambda record: (record.path, record.id)), limit)
+
+
+def _occurring(repository: str, states: Sequence[RecordState]) -> Work[list[str]]:
+    """The states of live records that are asked for, less those that no record has: among a million that are
+    present nobody looks for what is not there."""
+    live = [state for state in states if state is not RecordState.DELETED]
+    if live and RecordState.PRESENT not in live:
+        for missing, ignored in (yield from ask("count_rare", id=repository)):
+            counted = {RecordState.MISSING: missing, RecordState.IGNORED: ignored}
+            live = [state for state in live if counted[state]]
+    return [state.value for state in live]
 
 
 def _deleted_files(wanted: dict[str, Any], limit: int) -> Work[list[FileRecord]]:

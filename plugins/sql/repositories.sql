@@ -17,6 +17,10 @@ SELECT {repository} FROM repositories WHERE id = :id
 -- All that are under care, in the order in which `files` lists them.
 SELECT id FROM repositories WHERE removed_at IS NULL ORDER BY id
 
+-- name: count_rare
+-- How many of its records are in the states that few are in.
+SELECT missing, ignored FROM repositories WHERE id = :id
+
 -- name: repository_names
 -- Who has this name already, and every root of this host.
 SELECT id, name, host, root FROM repositories WHERE removed_at IS NULL AND (name = :name OR host = :host)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from treeledger.migrations import scripts
+from treeledger.model import RecordState
 from treeledger.plugins.postgres import dialect as postgres_dialect
 from treeledger.plugins.postgres.store import PostgresStore
 from treeledger.plugins.sql.queries import Template, load
+from treeledger.plugins.sql.records import _files
 from treeledger.plugins.sql.tables import NOT_COPIED, TABLES
 from treeledger.plugins.sql.values import ENTRY_COLUMNS, MOVE_COLUMNS, RECORD_COLUMNS
+from treeledger.plugins.sql.work import Query, Row, Step, drive
 from treeledger.plugins.sqlite import dialect as sqlite_dialect
 from treeledger.plugins.sqlite.store import SqliteStore
-from treeledger.protocols import StoreOptions
+from treeledger.protocols import FileQuery, StoreOptions
 from treeledger.testing.store_shelf import Shelf, hashed
 
 SQLITE = load(("treeledger.plugins.sql", "treeledger.plugins.sqlite"), sqlite_dialect.translate)
@@ -190,3 +195,27 @@ def test_conditions_and_fragments() -> None:
     assert "held_id IS NULL" in unheld
     assert "held_id = :held_id" in held
     assert "held_id IS NULL" not in held
+
+
+@pytest.mark.parametrize(
+    ("states", "looked_for"),
+    [
+        ([RecordState.MISSING], None),
+        ([RecordState.IGNORED], ["ignored"]),
+        ([RecordState.MISSING, RecordState.IGNORED], ["ignored"]),
+        ([RecordState.PRESENT, RecordState.MISSING], ["present", "missing"]),
+    ],
+)
+def test_only_states_are_looked_for_that_some_record_is_in(
+    states: list[RecordState], looked_for: list[str] | None
+) -> None:
+    """Of a repository with no missing record, and one that is ignored."""
+    asked: dict[str, Any] = {}
+
+    def execute(step: Step) -> Sequence[Row]:
+        assert isinstance(step, Query)
+        asked[step.name] = step.params
+        return [(0, 1)] if step.name == "count_rare" else ()
+
+    drive(_files(FileQuery(uuid4(), states=tuple(states)), None), execute)
+    assert asked.get("live_files", {}).get("states") == looked_for
