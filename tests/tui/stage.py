@@ -145,7 +145,11 @@ async def stage(app: Dashboard | None = None, size: tuple[int, int] = (80, 24)) 
     async with app.run_test(size=size, notifications=is_live) as pilot:
         shown = Stage(app, pilot)
         await shown.rest()
-        yield shown
+        try:
+            yield shown
+        finally:  # as when a person leaves: an answer would find no widget any more
+            app.workers.cancel_all()
+            await at_rest()
 
 
 def check_picture(name: str, text: str) -> None:

@@ -189,16 +189,21 @@ class IgnorePage(Page):
         if self._proposal.repository is not None:
             self._reading.wish(self._proposal.repository)
 
+    async def _read_now(self) -> None:
+        """Shows what is there now, whoever wrote it, before anything is said of it."""
+        self.action_read()
+        await self._reading.rest()
+
     async def _learn(self, name: str) -> None:
         """Reads the rules of a repository, its patterns, and those of all. The last rules stay in sight until
         another one is chosen, since they decide."""
-        listing = self.query_one("#rules", Listing)
         try:
             found = await known(self.dashboard.source.client, name)
         except TreeledgerError as error:
-            self._become(partial(replace, trouble=str(error)))
+            self._proposal = replace(self._proposal, trouble=str(error))
             self.show_again()
             return
+        listing = self.query_one("#rules", Listing)
         is_at_end = listing.place >= len(self._proposal.rules) - 1
         self._become(lambda one: one.learnt(name, found))
         self.show_again()
@@ -278,10 +283,11 @@ class IgnorePage(Page):
                 written = await client.change_ignore_patterns(
                     draft.patterns, before=draft.before, repository=home
                 )
-                self._become(lambda one: one.written(home, written))
-            finally:  # what is there now, whoever wrote it, and before anything is said of it
-                self.action_read()
-                await self._reading.rest()
+            except TreeledgerError:
+                await self._read_now()
+                raise
+            self._become(lambda one: one.written(home, written))
+            await self._read_now()
 
         self.dashboard.work(write, "Written; a scan takes it up now.")
 
