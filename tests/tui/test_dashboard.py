@@ -344,7 +344,7 @@ async def test_a_question_of_any_length_can_be_read_to_its_end() -> None:
         assert "line 40" not in shown.text
         await shown.press("end")
         await shown.until("line 40")
-        assert "↓ more" not in shown.text
+        await shown.until("╰─+╯  │$")  # its frame, without more
         await shown.press("enter")
         assert answers == [True]
 
