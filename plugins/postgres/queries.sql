@@ -28,6 +28,11 @@ clock_timestamp()
 -- The folder at the top of the repository that a file is in; '' for one that is in none.
 CASE strpos(file_path, '/') WHEN 0 THEN '' ELSE split_part(file_path, '/', 1) END
 
+-- fragment: below_folder
+-- Whether a file is in a folder at the top, named `folder`. The digit 0 follows the slash.
+left(file_path, 600) >= left(folder || '/', 600) AND file_path >= folder || '/'
+AND left(file_path, 600) <= left(folder || '0', 600) AND file_path < folder || '0'
+
 -- name: never_analyzed
 -- Whether the planner knows nothing of a table that has grown.
 SELECT reltuples < 0 AND pg_relation_size(oid) > 0 FROM pg_class WHERE oid = to_regclass('file_records')
@@ -300,19 +305,3 @@ UPDATE engine_locks SET address = :address WHERE owner = :owner
 -- Only its owner keeps it.
 UPDATE engine_locks SET lease_until = now() + :lease WHERE owner = :owner
 RETURNING owner
-
--- name: held_folders
--- What is held by the folders at the top, those with the most files first, and whether a file is left in each.
--- The digit 0 follows the slash.
-WITH held AS (
-    SELECT {top_folder} AS folder, count(*) AS files, sum(file_size) AS bytes, min(missing_at) AS first,
-        max(missing_at) AS last
-    FROM file_records
-    WHERE repository_id = :repository_id AND state = 'missing' AND held_id = :held_id
-    GROUP BY 1)
-SELECT folder, files, bytes, first, last, EXISTS (
-    SELECT 1 FROM file_records
-    WHERE repository_id = :repository_id AND state <> 'deleted' AND state = 'present'
-      AND left(file_path, 600) >= left(folder || '/', 600) AND file_path >= folder || '/'
-      AND left(file_path, 600) <= left(folder || '0', 600) AND file_path < folder || '0')
-FROM held ORDER BY files DESC, folder

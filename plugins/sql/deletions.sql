@@ -54,6 +54,20 @@ SET status = :status, gone = coalesce(:gone, gone), decided_by = coalesce(:decid
 WHERE id = :id AND status <> 'closed'
 RETURNING {hold}
 
+-- name: held_folders
+-- What is held by the folders at the top, those with the most files first, and whether a file is left in each.
+WITH held AS (
+    SELECT {top_folder} AS folder, count(*) AS files, sum(file_size) AS bytes, min(missing_at) AS first,
+        max(missing_at) AS last
+    FROM file_records
+    WHERE repository_id = :repository_id AND state = 'missing' AND held_id = :held_id
+    GROUP BY 1)
+SELECT folder, files, bytes, first, last, EXISTS (
+    SELECT 1 FROM file_records
+    WHERE repository_id = :repository_id AND state <> 'deleted' AND state = 'present'
+      AND {below_folder})
+FROM held ORDER BY files DESC, folder
+
 -- name: held_contents
 -- Of one hold: what its files held, and the folder at the top that each was in.
 SELECT id, content_hash, {top_folder} FROM file_records

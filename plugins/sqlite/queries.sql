@@ -24,6 +24,10 @@ now()
 -- The folder at the top of the repository that a file is in; '' for one that is in none.
 CASE instr(file_path, '/') WHEN 0 THEN '' ELSE substr(file_path, 1, instr(file_path, '/') - 1) END
 
+-- fragment: below_folder
+-- Whether a file is in a folder at the top, named `folder`. The digit 0 follows the slash.
+file_path >= folder || '/' AND file_path < folder || '0'
+
 -- name: has_migrations
 -- Whether this is a ledger at all.
 SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'
@@ -213,18 +217,3 @@ VALUES (:action, :key, :payload, :priority, now() + :delay, now())
 ON CONFLICT (action, key) WHERE state = 'waiting' DO UPDATE
 SET payload = excluded.payload, priority = excluded.priority, not_before = excluded.not_before,
     tries = 0, last_error = NULL
-
--- name: held_folders
--- What is held by the folders at the top, those with the most files first, and whether a file is left in each.
--- The digit 0 follows the slash.
-WITH held AS (
-    SELECT {top_folder} AS folder, count(*) AS files, sum(file_size) AS bytes, min(missing_at) AS first,
-        max(missing_at) AS last
-    FROM file_records
-    WHERE repository_id = :repository_id AND state = 'missing' AND held_id = :held_id
-    GROUP BY 1)
-SELECT folder, files, bytes, first, last, EXISTS (
-    SELECT 1 FROM file_records
-    WHERE repository_id = :repository_id AND state <> 'deleted' AND state = 'present'
-      AND file_path >= folder || '/' AND file_path < folder || '0')
-FROM held ORDER BY files DESC, folder
