@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.segment import Segment
 from support import Tree, until
@@ -25,6 +25,7 @@ from treeledger.config.settings import ApiSettings
 from treeledger.daemon.attention import Attention
 from treeledger.tui.app import Arrived, Dashboard
 from treeledger.tui.model import News
+from treeledger.tui.source import Source
 
 PICTURES = Path(__file__).parent / "pictures"
 SIZES = [(80, 24), (60, 20), (200, 60)]
@@ -61,6 +62,20 @@ def typed(key: str) -> Key:
     except KeyError:
         character = key if len(key) == 1 else None
     return Key(name, character)
+
+
+class Answering(Source):
+    """Of an engine where nothing happens, and that answers as a client of ours does."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(nowhere, lambda news: None, lambda: 0)
+        self._canned = client
+
+    @property
+    def client(self) -> Any:
+        return self._canned
+
+    async def run(self) -> None: ...
 
 
 class Stage(NamedTuple):
@@ -137,11 +152,15 @@ class Live(NamedTuple):
 
 
 @asynccontextmanager
-async def stage(app: Dashboard | None = None, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Stage]:
+async def stage(
+    app: Dashboard | None = None, size: tuple[int, int] = (80, 24), client: Any = None
+) -> AsyncIterator[Stage]:
     """A dashboard at that size; by default one that finds no engine, whose clock stands still, and that
-    covers nothing with what it has to say."""
+    covers nothing with what it has to say; with a client, it asks that."""
     is_live = app is not None
     app = app or Dashboard(nowhere, clock=frozen)
+    if client is not None:
+        app.source = Answering(client)
     async with app.run_test(size=size, notifications=is_live) as pilot:
         shown = Stage(app, pilot)
         await shown.rest()

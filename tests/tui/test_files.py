@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from stage import SIZES, Live, Stage, check_picture, frozen, nowhere, stage
+from stage import SIZES, Live, Stage, check_picture, stage
 from test_pictures import assert_readable
 from test_texts import UNSAFE, line_text
 from values import NOW, change, explanation, record, repository, status
@@ -19,12 +21,10 @@ from values import NOW, change, explanation, record, repository, status
 from treeledger.answers import Duplicates, FileExplanation
 from treeledger.api.routing import Page
 from treeledger.model import RecordState
-from treeledger.tui.app import Dashboard
 from treeledger.tui.book import Book
 from treeledger.tui.file_details import Detail, copyable, detail_lines
 from treeledger.tui.file_texts import Wanted, count, file_table, since_then, twin_table, why_none
 from treeledger.tui.model import MOST_CHANGES, Looked
-from treeledger.tui.source import Source
 from treeledger.tui.theme import THEMES
 from treeledger.wire_events import Changes
 
@@ -235,34 +235,21 @@ class Paged(Still):
         return Page(items=[record(2, "second")])
 
 
-class StillSource(Source):
-    """Of an engine where nothing happens."""
-
-    def __init__(self, client: Still) -> None:
-        super().__init__(nowhere, lambda news: None, lambda: 0)
-        self._still = client
-
-    @property
-    def client(self) -> Any:
-        return self._still
-
-    async def run(self) -> None: ...
-
-
-async def shown_files(shown: Stage) -> None:
-    await shown.tell(Looked(status(), [repository()], [], 0))
-    await shown.press("3")
-    await shown.until(r"the first 420 (.|\n)*▸ 2024/07/IMG_0300.CR3")
+@asynccontextmanager
+async def files_of(client: Still, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Stage]:
+    """The page of files of an engine that has one repository."""
+    async with stage(size=size, client=client) as shown:
+        await shown.tell(Looked(status(), [repository()], [], 0))
+        await shown.press("3")
+        yield shown
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 @pytest.mark.parametrize("theme", [one.name for one in THEMES])
 async def test_files_look_as_they_were_drawn(theme: str, size: tuple[int, int]) -> None:
-    app = Dashboard(nowhere, clock=frozen)
-    app.source = StillSource(Still())
-    async with stage(app, size=size) as shown:
-        app.theme = theme
-        await shown_files(shown)
+    async with files_of(Still(), size) as shown:
+        shown.app.theme = theme
+        await shown.until(r"the first 420 (.|\n)*▸ 2024/07/IMG_0300.CR3")
         if size[0] >= 130:
             await shown.until("on disk +as recorded")
         await look(shown, "files", size, "enter Details")
@@ -277,11 +264,7 @@ async def test_files_look_as_they_were_drawn(theme: str, size: tuple[int, int]) 
 
 async def test_what_is_typed_on_supersedes_what_was_asked_for() -> None:
     client = Slow()
-    app = Dashboard(nowhere, clock=frozen)
-    app.source = StillSource(client)
-    async with stage(app) as shown:
-        await shown.tell(Looked(status(), [repository()], [], 0))
-        await shown.press("3")
+    async with files_of(client) as shown:
         await shown.until("▸ found for None")
         async with client.lock:
             await shown.press("slash", *"note")
@@ -293,11 +276,7 @@ async def test_what_is_typed_on_supersedes_what_was_asked_for() -> None:
 
 async def test_the_page_of_a_listing_of_before_is_none_of_the_same_listing_begun_anew() -> None:
     client = Paged()
-    app = Dashboard(nowhere, clock=frozen)
-    app.source = StillSource(client)
-    async with stage(app) as shown:
-        await shown.tell(Looked(status(), [repository()], [], 0))
-        await shown.press("3")
+    async with files_of(client) as shown:
         await client.is_asked.wait()
         await shown.press(*"mmmm")
         client.may_answer.set()

@@ -62,9 +62,8 @@ NEWS = [
     ("theme", "size"), [(theme.name, size) for theme in THEMES for size in SIZES], ids=str
 )
 async def test_operations_look_as_they_were_drawn(theme: str, size: tuple[int, int]) -> None:
-    async with stage(size=size) as shown:
+    async with stage(size=size, client=Telling()) as shown:
         shown.app.theme = theme
-        shown.app.source._client = Telling()  # type: ignore[assignment]
         await shown.tell(*NEWS)
         await shown.press("2")
         await shown.settle()

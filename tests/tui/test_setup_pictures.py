@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import cast
 
 import pytest
 from rich.cells import cell_len
@@ -14,7 +13,6 @@ from values import repository, status
 
 from treeledger import wire
 from treeledger.answers import PathRule, RepositoryRule, Setting
-from treeledger.client import Client
 from treeledger.tui.model import Looked
 from treeledger.tui.theme import THEMES
 from treeledger.tui.widgets.editor import Editor
@@ -106,9 +104,8 @@ def check(shown: Stage, name: str, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(("theme", "size"), [(theme.name, size) for theme in THEMES for size in SIZES])
 async def test_rules_and_plugins_look_as_they_were_drawn(theme: str, size: tuple[int, int]) -> None:
-    async with stage(size=size) as shown:
+    async with stage(size=size, client=Canned()) as shown:
         shown.app.theme = theme
-        shown.app.source._client = cast(Client, Canned())
         await shown.tell(Looked(status(), [repository()], [], 0))
         await shown.press("5")
         await shown.until("Enter edits")
