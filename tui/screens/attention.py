@@ -49,6 +49,7 @@ class AttentionPage(Deciding):
         return next((one for one in self.dashboard.snapshot.waiting if one.key == key), None)
 
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
+        self.forget(snapshot)
         waiting = self.query_one("#waiting", Listing)
         is_wide = self.has_class("-wide")
         waiting.styles.height = "100%" if is_wide else max(1, len(snapshot.waiting)) + _AROUND

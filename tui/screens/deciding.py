@@ -16,6 +16,7 @@ from treeledger.names import shown
 from treeledger.tui import matters
 from treeledger.tui.file_details import copyable
 from treeledger.tui.matters import HeldMatter, Matter, subject
+from treeledger.tui.model import Snapshot
 from treeledger.tui.screens.page import Page
 from treeledger.tui.widgets.approval import Approval
 from treeledger.units import show_number
@@ -86,6 +87,11 @@ class Deciding(Page):
             return
         self._is_learning = True
         self.run_worker(self._learn(one, self._mark(one)))
+
+    def forget(self, snapshot: Snapshot) -> None:
+        """Lets go of what was learnt of matters that wait no longer: each may have thousands of rows."""
+        keys = {one.key for one in snapshot.waiting}
+        self._learnt = {key: learnt for key, learnt in self._learnt.items() if key in keys}
 
     def _known(self, one: wire.Waiting) -> object:
         return self._learnt[one.key][0] if one.key in self._learnt else None

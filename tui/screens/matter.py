@@ -41,6 +41,7 @@ class MatterPage(Deciding):
     def __init__(self, one: wire.Waiting, matter: Matter | None) -> None:
         super().__init__()
         self._one = one
+        self._is_reading_on = False
         if matter is not None:
             self._learnt[one.key] = None, matter
 
@@ -85,8 +86,9 @@ class MatterPage(Deciding):
         rows = self.query_one("#rows", Listing)
         if one is None or matter is None or isinstance(matter, HeldMatter) or matter.next is None:
             return
-        if rows.place + _NEAR > len(table_of(matter, self.dashboard.now())):
-            self.run_worker(self._more(one, matter), exclusive=True, group="more")
+        if rows.place + _NEAR > len(table_of(matter, self.dashboard.now())) and not self._is_reading_on:
+            self._is_reading_on = True
+            self.run_worker(self._more(one, matter))
 
     async def _more(self, one: wire.Waiting, matter: Matter) -> None:
         try:
@@ -96,6 +98,8 @@ class MatterPage(Deciding):
         else:
             self._learnt[one.key] = self._known(one), longer
             self.draw()
+        finally:
+            self._is_reading_on = False
 
     # with one row
 

@@ -101,6 +101,7 @@ class OperationsPage(Page):
             )
         except TreeledgerError as error:
             self.log.warning(shown(str(error)))  # asked for again once the engine is back
+            self._next = after  # and by whoever goes on
             return
         self._older = [*(self._older if after else ()), *page.items]
         self._next = page.next
