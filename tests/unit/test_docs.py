@@ -435,6 +435,13 @@ def test_every_argument_says_in_the_help_what_it_is(command: Command) -> None:
         assert [action.dest for action in parser._actions if not action.help] == [], part.name
 
 
+def test_the_schema_that_is_shown_is_that_of_now() -> None:
+    steps = [path.stem.split("_", 1) for path in sorted((TOP / "migrations/sqlite").glob("*.sql"))]
+    text = (DOCS / "usage.md").read_text()
+    assert re.findall(r"^(\d{4})     (\w+) +applied", text, re.MULTILINE) == [tuple(step) for step in steps]
+    assert set(re.findall(r"ledger\.db, (?:schema|version) (\d+)", text)) == {str(len(steps))}
+
+
 def options_of(command: Command) -> Sequence[str]:
     if command.arguments is None:
         return ()
