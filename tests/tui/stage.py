@@ -30,6 +30,7 @@ from treeledger.tui.source import Source
 PICTURES = Path(__file__).parent / "pictures"
 SIZES = [(80, 24), (60, 20), (200, 60)]
 WITHIN = 60.0  # seconds in which anything is on the screen, on a busy machine with an engine in this process
+_MOMENT = 0.005  # seconds
 
 
 async def nowhere() -> str | None:
@@ -96,9 +97,24 @@ class Stage(NamedTuple):
     async def rest(self) -> None:
         """Until all that has come is done and drawn."""
         await at_rest()
-        if self.app.is_running:
-            self.app.screen._on_timer_update()
+        while self.app.is_running and self._is_to_be_drawn:
+            if self.app._batch_count:  # as for a moment when another screen comes
+                await asyncio.sleep(_MOMENT)
+            else:
+                self.app.screen._on_timer_update()
             await at_rest()
+
+    @property
+    def _is_to_be_drawn(self) -> bool:
+        screen = self.app.screen
+        return bool(
+            self.app._batch_count
+            or screen._callbacks
+            or screen._dirty_widgets
+            or screen._layout_required
+            or screen._scroll_required
+            or screen._repaint_required
+        )
 
     async def press(self, *keys: str) -> None:
         """Each key once what the one before it brings by itself is there."""

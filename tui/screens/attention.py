@@ -54,7 +54,7 @@ class AttentionPage(Deciding):
         is_wide = self.has_class("-wide")
         waiting.styles.height = "100%" if is_wide else max(1, len(snapshot.waiting)) + _AROUND
         waiting.show(WaitingTable(in_order(snapshot.waiting), now))
-        waiting.entitle(title(snapshot.waiting), as_it_was(snapshot, now) or waiting.whereabouts)
+        waiting.entitle(title(snapshot.waiting), lambda: as_it_was(snapshot, now) or waiting.whereabouts)
         self.draw()
         self.learn()
         self.refresh_bindings()

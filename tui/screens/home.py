@@ -85,7 +85,7 @@ class HomePage(Page):
         repositories = self.query_one("#repositories", Listing)
         self._share_out(max(1, len(snapshot.repositories)) + _AROUND)
         repositories.show(Repositories(snapshot, now))
-        repositories.entitle("Repositories", as_it_was(snapshot, now) or repositories.whereabouts)
+        repositories.entitle("Repositories", lambda: as_it_was(snapshot, now) or repositories.whereabouts)
         detail = self.query_one("#detail", Pane)
         name = self.chosen
         detail.show(lambda width: repository_lines(snapshot, name, width, now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -16,6 +17,8 @@ from textual.widget import Widget
 from treeledger.tui.texts import Line, Tone
 from treeledger.tui.theme import CHOSEN, COLOURS
 
+Right = str | Callable[[], str]
+"""What stands in a frame's top edge; a function, where that depends on the size of the widget."""
 _FRAME: Final = 6  # cells of a frame's top edge that no title takes: two corners, two edges, two spaces
 
 
@@ -27,6 +30,7 @@ class Toned(Widget):
     """
 
     _own: Style | None = None
+    _title: tuple[str, tuple[Right, ...]] | None = None
     _entitled: tuple[str, tuple[str, ...], int] | None = None
 
     def notify_style_update(self) -> None:
@@ -51,14 +55,16 @@ class Toned(Widget):
         ]
         return Strip(segments).adjust_cell_length(width, ground)
 
-    def entitle(self, left: str, *rights: str) -> None:
+    def entitle(self, left: str, *rights: Right) -> None:
         """The frame's title, and what stands at the other end of its top edge: the first that has room."""
-        entitled = (left, rights, self.outer_size.width)
+        self._title = left, rights
+        said = tuple(one if isinstance(one, str) else one() for one in rights)
+        entitled = (left, said, self.outer_size.width)
         if entitled == self._entitled:
             return  # a title that is set draws all anew
         self._entitled = entitled
         room = self.outer_size.width - _FRAME - cell_len(left) - 2
-        right = next((one for one in rights if cell_len(one) < room), "")
+        right = next((one for one in said if cell_len(one) < room), "")
         if not right:
             self.border_title = Content(left)
             return
@@ -67,8 +73,8 @@ class Toned(Widget):
 
     def on_resize(self) -> None:
         """The titles have another room."""
-        if self._entitled is not None:
-            self.entitle(self._entitled[0], *self._entitled[1])
+        if self._title is not None:
+            self.entitle(self._title[0], *self._title[1])
 
 
 @lru_cache(maxsize=64)
