@@ -78,7 +78,7 @@ def _away(snapshot: Snapshot, width: int) -> list[Line]:
 
 def as_it_was(snapshot: Snapshot, now: datetime) -> str:
     """For the frame of what is shown while the engine is away: when it was so; "" while it answers."""
-    if snapshot.away_since is None:
+    if snapshot.away_since is None or snapshot.status is None:
         return ""
     return f"as it was at {texts.clock(datetime.fromtimestamp(snapshot.away_since, now.tzinfo), now)}"
 

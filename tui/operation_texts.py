@@ -131,16 +131,16 @@ def counts(one: wire.Operation | Progress) -> str:
 
 def _nothing(one: wire.Operation | Progress) -> str:
     """A burst counts neither the files that it found as they were nor those that are missing since."""
-    if not _is_over(one):
+    if not _is_complete(one):
         return show_number(one.files_scanned, "file")
     if one.type == BURST:
         return "nothing added or changed"
     return f"{show_number(one.files_scanned, 'file')}, nothing new"
 
 
-def _is_over(one: wire.Operation | Progress) -> bool:
-    """Until then nobody knows that there is nothing new: what was found is committed later."""
-    return isinstance(one, wire.Operation) and one.ended is not None
+def _is_complete(one: wire.Operation | Progress) -> bool:
+    """Only of what is completed it is known that there is nothing new: what is found is committed later."""
+    return isinstance(one, wire.Operation) and one.status == OperationStatus.COMPLETED
 
 
 def _news(one: wire.Operation | Progress) -> list[str]:
@@ -186,7 +186,7 @@ def _all_counts(one: wire.Operation | Progress) -> str:
         modified = f", {one.files_updated:,} modified" if one.files_updated else ""
         return f"{show_number(one.files_hashed, 'file')} read again, {size}{modified}"
     news = _news(one)
-    if _is_over(one) and not news:
+    if _is_complete(one) and not news:
         if one.type == BURST:
             return "Nothing was added or changed; what went is missing, and may come back."
         news = ["nothing new"]

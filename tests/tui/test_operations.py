@@ -98,6 +98,7 @@ def test_what_came_of_an_operation_in_words() -> None:
     assert counts(HISTORY[4]) == "38,904 files, nothing new"
     burst = operation(9, "photos", "realtime", status="completed", ended=NOW)
     assert counts(burst) == "nothing added or changed"  # files may be missing since
+    assert counts(operation(9, status="failed", ended=NOW, files_scanned=600, error="gone")) == "600 files"
     assert counts(progress(files_scanned=600)) == "600 files"  # which may be new: they are committed later
     assert counts(HISTORY[5]) == "12 added, 3 moved, 9 hashed"
 

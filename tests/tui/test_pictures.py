@@ -149,6 +149,18 @@ async def test_frames_are_closed_whatever_the_names_in_them_are_written_in() -> 
         assert "写真/ ─" in edges[2]
 
 
+async def test_before_an_engine_answers_nothing_is_said_to_be_so() -> None:
+    async with stage() as shown:
+        for news in ((), (Away("the engine does not answer", SECOND),)):
+            await shown.tell(*news)
+            for key in "124":
+                await shown.press(key)
+                await shown.pilot.pause()
+                assert not re.search("as it was|nothing waits|Nothing waits ─|under care|live", shown.text)
+        await shown.tell(Looked(status(), [], [], 0))
+        assert "Attention: nothing waits for you" in shown.text
+
+
 async def test_names_are_shown_safely() -> None:
     async with stage() as shown:
         await shown.tell(Looked(status(), [repository("[red]a\x1b[31m\u202eb")], [], 0))

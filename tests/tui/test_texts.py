@@ -180,7 +180,7 @@ def test_a_day_of_another_year_is_not_taken_for_one_of_this(before: timedelta, d
 
 def test_of_an_engine_that_is_away_nothing_is_said_to_be_so_now() -> None:
     one = repository(state="scanning", health={"watches": 3, "last_event": NOW.isoformat()})
-    away = Snapshot(Link.AWAY, "it does not answer", 1, repositories=(one,))
+    away = Snapshot(Link.AWAY, "it does not answer", 1, status=status(), repositories=(one,))
     said = "\n".join(map(line_text, repository_lines(away, "photos", 76, NOW)))
     assert "It does not answer." in said
     assert not re.search("Watches|Last event|Full scan|now", said)

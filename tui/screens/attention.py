@@ -54,7 +54,8 @@ class AttentionPage(Deciding):
         is_wide = self.has_class("-wide")
         waiting.styles.height = "100%" if is_wide else max(1, len(snapshot.waiting)) + _AROUND
         waiting.show(WaitingTable(in_order(snapshot.waiting), now))
-        waiting.entitle(title(snapshot.waiting), lambda: as_it_was(snapshot, now) or waiting.whereabouts)
+        known = "Attention" if snapshot.status is None else title(snapshot.waiting)
+        waiting.entitle(known, lambda: as_it_was(snapshot, now) or waiting.whereabouts)
         self.draw()
         self.learn()
         self.refresh_bindings()
@@ -63,7 +64,8 @@ class AttentionPage(Deciding):
         one, matter, now = self.chosen, self.matter, self.dashboard.now()
         pane = self.query_one("#matter", KeyedPane)
         pane.show(lambda width: preview(one, matter, (width, pane.content_size.height), now))
-        pane.entitle("Nothing waits" if one is None else name(one))
+        is_known = self.dashboard.snapshot.status is not None
+        pane.entitle(name(one) if one is not None else "Nothing waits" if is_known else "")
 
     @on(Listing.Moved, "#waiting")
     def _another(self) -> None:
