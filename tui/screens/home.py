@@ -19,7 +19,6 @@ from treeledger.tui.file_details import copyable
 from treeledger.tui.model import Link, Snapshot
 from treeledger.tui.screens.page import Page
 from treeledger.tui.tables import Feed, Repositories, wanted
-from treeledger.tui.texts import elided
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
 
@@ -28,7 +27,6 @@ _DETAIL: Final = 6  # lines of the detail with its frame
 _FEED: Final = 5  # lines that the changes have at least, with their frame
 _EDGES: Final = 3  # lines above and below all
 _OF_ONE: Final = ("open", "scan", "pause", "scrub", "remove", "explain", "filter", "freeze", "copy")
-_AROUND_TITLE: Final = 6  # cells of a frame beside its title
 _LIVE: Final = "live  f freezes"
 
 
@@ -90,9 +88,10 @@ class HomePage(Page):
         name = self.chosen
         detail.show(lambda width: repository_lines(snapshot, name, width, now))
         one = snapshot.repository(name)
-        room = max(1, detail.outer_size.width - _AROUND_TITLE)
-        welcome = "Welcome" if snapshot.link is Link.HERE else ""
-        detail.entitle(welcome if one is None else elided(f"{shown(one.name)}  {shown(one.root)}", room))
+        if one is None:
+            detail.entitle("Welcome" if snapshot.link is Link.HERE else "")
+        else:
+            detail.entitle(shown(one.name), path=shown(one.root))
         self._fill_feed(snapshot, now)
 
     def _share_out(self, wanted: int) -> None:

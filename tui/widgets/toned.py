@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
 
-from treeledger.tui.texts import Line, Tone
+from treeledger.tui.texts import Line, Tone, elided
 from treeledger.tui.theme import CHOSEN, COLOURS
 
 Right = str | Callable[[], str]
@@ -30,8 +30,8 @@ class Toned(Widget):
     """
 
     _own: Style | None = None
-    _title: tuple[str, tuple[Right, ...]] | None = None
-    _entitled: tuple[str, tuple[str, ...], int] | None = None
+    _title: tuple[str, tuple[Right, ...], str] | None = None
+    _entitled: tuple[str, tuple[str, ...], str, int] | None = None
 
     def notify_style_update(self) -> None:
         self._own = None
@@ -55,15 +55,21 @@ class Toned(Widget):
         ]
         return Strip(segments).adjust_cell_length(width, ground)
 
-    def entitle(self, left: str, *rights: Right) -> None:
-        """The frame's title, and what stands at the other end of its top edge: the first that has room."""
-        self._title = left, rights
+    def entitle(self, left: str, *rights: Right, path: str = "") -> None:
+        """The frame's title, and what stands at the other end of its top edge: the first that has room.
+
+        Of a `path`, which follows the title, the end is seen however little room there is.
+        """
+        self._title = left, rights, path
+        width = self.outer_size.width
         said = tuple(one if isinstance(one, str) else one() for one in rights)
-        entitled = (left, said, self.outer_size.width)
+        entitled = (left, said, path, width)
         if entitled == self._entitled:
             return  # a title that is set draws all anew
         self._entitled = entitled
-        room = self.outer_size.width - _FRAME - cell_len(left) - 2
+        if path:
+            left = elided(f"{left}  {path}", max(1, width - _FRAME))
+        room = width - _FRAME - cell_len(left) - 2
         right = next((one for one in said if cell_len(one) < room), "")
         if not right:
             self.border_title = Content(left)
@@ -74,7 +80,8 @@ class Toned(Widget):
     def on_resize(self) -> None:
         """The titles have another room."""
         if self._title is not None:
-            self.entitle(self._title[0], *self._title[1])
+            left, rights, path = self._title
+            self.entitle(left, *rights, path=path)
 
 
 @lru_cache(maxsize=64)
