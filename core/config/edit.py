@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import tomlkit
-from tomlkit.items import Array, InlineTable
+from tomlkit.items import Array, InlineTable, Table
 
 from treeledger.config.configuration import Configuration, parse
 from treeledger.config.discovery import is_trusted, trust
@@ -88,13 +88,23 @@ def switch_plugin(text: str, name: str, *, on: bool) -> str:
             del tables[name]
         else:
             table["enabled"] = True
-    edited = tomlkit.dumps(document)
+    edited = _without_empty(document, "plugins")
     if not _is_switched(text, edited, name, on):
         what = "take enabled = false out of it" if on else "write enabled = false into it"
         raise ConfigurationError(
             f"[plugins.{name}] is written in a way in which it cannot be changed from here; {what} by hand"
         )
     return edited
+
+
+def _without_empty(document: tomlkit.TOMLDocument, key: str) -> str:
+    """The text without a table that says nothing, not even in a comment."""
+    table = document.get(key)
+    if not isinstance(table, Table) or table or "#" in table.as_string():
+        return tomlkit.dumps(document)
+    del document[key]
+    text = tomlkit.dumps(document).rstrip("\n")
+    return f"{text}\n" if text else ""
 
 
 def _is_switched(before: str, after: str, name: str, on: bool) -> bool:

@@ -129,6 +129,11 @@ def without_switches(text: str) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "[store]\nretention = '9d'\n"])
+def test_a_file_is_as_it_was_after_off_and_on(text: str) -> None:
+    assert switch_plugin(switch_plugin(text, "blake3", on=False), "blake3", on=True) == text
+
+
 @given(st.sampled_from(SHAPES), st.sampled_from(["blake3", "links", "mine", "webhook"]))
 def test_switching_changes_nothing_else_and_back_is_as_before(text: str, name: str) -> None:
     off = switch_plugin(text, name, on=False)
