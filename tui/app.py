@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Final
 
 from textual.app import App, ScreenStackError, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.screen import Screen
 
@@ -30,6 +32,7 @@ from treeledger.tui.screens.help import Help
 from treeledger.tui.screens.page import Page
 from treeledger.tui.screens.questions import ChooseFolder, Confirm
 from treeledger.tui.source import Find, Source
+from treeledger.tui.terminal import TerminalDriver
 from treeledger.tui.theme import STYLES, THEMES, derived
 from treeledger.tui.undisturbed import undisturbed
 
@@ -107,6 +110,11 @@ class Dashboard(App[None]):
         screen: Screen[Any] = opened(place)
         screen._css_update_count = self._css_update_count
         return screen
+
+    def get_driver_class(self) -> type[Driver]:
+        """On a terminal, ours; in a browser's window, and in tests, theirs."""
+        chosen = super().get_driver_class()
+        return TerminalDriver if chosen is LinuxDriver else chosen
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {**super().get_theme_variable_defaults(), **derived(self.current_theme)}

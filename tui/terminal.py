@@ -1,0 +1,33 @@
+"""The terminal that the dashboard runs on, of which esc is known for a key in good time."""
+
+from __future__ import annotations
+
+import os
+import selectors
+from codecs import getincrementaldecoder
+from contextlib import suppress
+from typing import Final
+
+from textual._parser import ParseError
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+
+_LOOK: Final = 0.02  # seconds between two looks whether nothing followed an esc
+_AT_ONCE: Final = 4096  # bytes
+
+
+class TerminalDriver(LinuxDriver):
+    """As Textual's, which looks every 100 ms whether an esc was a key of its own: as long as any key may take
+    to be answered, all in all."""
+
+    def run_input_thread(self) -> None:
+        parser = XTermParser(self._debug)
+        decode = getincrementaldecoder("utf-8")().decode
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                text = decode(os.read(self.fileno, _AT_ONCE)) if selector.select(_LOOK) else ""
+                for event in (*(parser.feed(text) if text else ()), *parser.tick()):
+                    self.process_message(event)
+        with suppress(EOFError, ParseError):
+            list(parser.feed(""))
