@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
@@ -92,6 +93,11 @@ class Snapshot:
         """Of the operations that run in a repository, bursts last."""
         found = [one for (repository, _), one in self.running.items() if repository == name]
         return tuple(sorted(found, key=lambda one: (one.type == OperationType.REALTIME, one.type)))
+
+    @property
+    def engine(self) -> datetime | None:
+        """When the engine was started that answers; None while none does."""
+        return self.status.started_at if self.link is Link.HERE and self.status is not None else None
 
     @property
     def decisions(self) -> int:

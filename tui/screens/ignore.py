@@ -76,7 +76,6 @@ class IgnorePage(Page):
     def __init__(self) -> None:
         super().__init__()
         self._proposal = Proposal()
-        self._began: datetime | None = None  # when the engine was started that was read from
         self._timer: Timer | None = None
         self._reading = Latest(self, self._learn)
         self._judging = Latest(self, self._judge)
@@ -107,14 +106,12 @@ class IgnorePage(Page):
         self._fill_effect()
 
     def _follow(self, snapshot: Snapshot) -> None:
-        """Turns to a repository that there is, and reads again from an engine that was started anew."""
+        """Turns to a repository that there is, and reads again from an engine that is back."""
         names, before = [one.name for one in snapshot.repositories], self._proposal.repository
         self._become(lambda one: one.among(names, self.dashboard.chosen))
         if self._proposal.repository != before:
             self.action_read()
-        began = None if snapshot.status is None else snapshot.status.started_at
-        if snapshot.link is Link.HERE and began != self._began:
-            self._began = began
+        if self.meets_engine(snapshot):
             self.action_read()
 
     def _fill_editor(self) -> None:

@@ -42,6 +42,7 @@ class Page(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it
     name_of_mode: ClassVar[str]
+    _engine: datetime | None = None  # that answered when it was shown last
 
     @property
     def title_of_page(self) -> str:
@@ -57,6 +58,11 @@ class Page(Screen[None]):
         yield Pane(id="status")
         yield Keys()
         yield Pane(id="too-small")
+
+    def meets_engine(self, snapshot: Snapshot) -> bool:
+        """Whether an engine answers that did not in the snapshot before: what was read may not be so now."""
+        before, self._engine = self._engine, snapshot.engine
+        return snapshot.engine not in (None, before)
 
     def body(self) -> Iterable[Widget]:
         """The widgets between tabs and status."""

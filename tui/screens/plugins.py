@@ -18,7 +18,7 @@ from treeledger.client import Client
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
 from treeledger.tui.latest import Latest
-from treeledger.tui.model import Link, Snapshot
+from treeledger.tui.model import Snapshot
 from treeledger.tui.plugin_texts import PluginTable, plugin_lines, question, title
 from treeledger.tui.screens.page import Page
 from treeledger.tui.widgets.listing import Listing
@@ -45,7 +45,6 @@ class PluginsPage(Page):
         super().__init__()
         self._plugins: tuple[wire.Plugin, ...] = ()
         self._settings: tuple[Setting, ...] = ()
-        self._began: datetime | None = None  # when the engine was started that was read from
         self._reading = Latest(self, self._learn)
 
     def body(self) -> Iterable[Widget]:
@@ -60,9 +59,7 @@ class PluginsPage(Page):
         return next((one for one in self._plugins if one.name == key), None)
 
     def fill(self, snapshot: Snapshot, now: datetime) -> None:
-        began = None if snapshot.status is None else snapshot.status.started_at
-        if snapshot.link is Link.HERE and began != self._began:
-            self._began = began
+        if self.meets_engine(snapshot):
             self.action_read()
         listing = self.query_one("#plugins", Listing)
         listing.show(PluginTable(self._plugins))
