@@ -25,3 +25,16 @@ def daemon(home: Path, settings: str = "", **environ: str) -> Iterator[Running]:
         yield running
         assert running.process.poll() is None, running.text
         assert running.stop() == 0, running.text
+
+
+def photos(home: Path) -> Path:
+    """A folder with one file, for who begins without a daemon."""
+    folder = home / "photos"
+    folder.mkdir()
+    (folder / "a.jpg").write_text("one")
+    return folder
+
+
+def has_ended(treeledger: Executable) -> bool:
+    """Whether no engine has the ledger any more."""
+    return "engine: none is running" in treeledger("status").text

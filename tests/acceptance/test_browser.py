@@ -15,20 +15,13 @@ import pytest
 from aiohttp import ClientSession, CookieJar
 from chromium import chromium
 from command_line import CommandLine
-from daemons import CONFIGURATION, daemon
+from daemons import CONFIGURATION, daemon, photos
 from executable import Executable, Running, until
 
 TOKEN = "0123456789abcdef-web"
 
 
 pytestmark = pytest.mark.slow
-
-
-def photos(home: Path) -> Path:
-    folder = home / "photos"
-    folder.mkdir()
-    (folder / "a.jpg").write_text("one")
-    return folder
 
 
 def address(server: Running) -> str:

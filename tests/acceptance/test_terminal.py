@@ -8,23 +8,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from daemons import daemon
+from daemons import daemon, has_ended, photos
 from executable import Executable, until
 from rich.cells import cell_len
 from tmux import Terminal, terminal
 
 pytestmark = pytest.mark.slow
-
-
-def photos(home: Path) -> Path:
-    folder = home / "photos"
-    folder.mkdir()
-    (folder / "a.jpg").write_text("one")
-    return folder
-
-
-def has_ended(treeledger: Executable) -> bool:
-    return "engine: none is running" in treeledger("status").text
 
 
 def wait_until_drawn(shown: Terminal, columns: int, lines: int) -> None:

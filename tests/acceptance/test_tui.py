@@ -6,21 +6,10 @@ import re
 import signal
 from pathlib import Path
 
-from daemons import daemon
+from daemons import daemon, has_ended, photos
 from executable import Executable, until
 
 SIZE = {"COLUMNS": "80", "LINES": "24"}
-
-
-def photos(home: Path) -> Path:
-    folder = home / "photos"
-    folder.mkdir()
-    (folder / "a.jpg").write_text("one")
-    return folder
-
-
-def has_ended(treeledger: Executable) -> bool:
-    return "engine: none is running" in treeledger("status").text
 
 
 def test_it_watches_with_an_engine_of_its_own_which_ends_with_it(tmp_path: Path) -> None:
