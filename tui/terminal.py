@@ -13,6 +13,7 @@ from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
 _LOOK: Final = 0.02  # seconds between two looks whether nothing followed an esc
+_REST: Final = 0.1  # seconds between two looks whether it is to end
 _AT_ONCE: Final = 4096  # bytes
 
 
@@ -25,9 +26,13 @@ class TerminalDriver(LinuxDriver):
         decode = getincrementaldecoder("utf-8")().decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
+            is_open = False  # an esc came, and it is not known yet what it was
             while not self.exit_event.is_set():
-                text = decode(os.read(self.fileno, _AT_ONCE)) if selector.select(_LOOK) else ""
-                for event in (*(parser.feed(text) if text else ()), *parser.tick()):
+                is_there = selector.select(_LOOK if is_open else _REST)
+                text = decode(os.read(self.fileno, _AT_ONCE)) if is_there else ""
+                found = [*(parser.feed(text) if text else ()), *parser.tick()]
+                is_open = text.endswith("\x1b") or (is_open and not found)
+                for event in found:
                     self.process_message(event)
         with suppress(EOFError, ParseError):
             list(parser.feed(""))

@@ -18,6 +18,7 @@ import treeledger.tui
 LIBRARIES = ("textual", "textual_serve")
 USED = {
     "Dashboard": {"_css_update_count"},  # the styles that a screen was drawn with
+    "TerminalDriver": {"_debug"},  # what the parser of keys is made with
     "Window": {  # how a process is started, which no shell shall do, and ended
         "_build_environment",
         "_download_manager",
