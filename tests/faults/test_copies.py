@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from executable import Executable
 from matrix import fault
 from victim import Stage, Victim, after, before
 
@@ -53,21 +51,12 @@ async def test_killed_copy(tmp_path: Path, new_store_url: str, source: str, stag
         await tree.ledger.scan(tree.repository)
     kind = "sqlite" if new_store_url.startswith("sqlite") else "postgres"
     victim.dies(stage._replace(where=f"{TABLES[kind]}.{stage.where}"), "store", "copy", source, new_store_url)
-    printed = treeledger(victim, "store", "copy", source, new_store_url, "--json")
-    (said,) = map(json.loads, printed.splitlines())
+    done = Executable(victim.home)("store", "copy", source, new_store_url, "--json")
+    assert done.err == ""
+    (said,) = done.json
     assert said["tables"]["file_records"] == 40
     assert said["copied"] < said["rows"] or stage in STAGES[:3]
     assert await held(new_store_url) == await held(source)
-
-
-def treeledger(victim: Victim, *arguments: str) -> str:
-    """What a command prints that nothing happens to."""
-    command = [sys.executable, "-m", "treeledger", *arguments]
-    done = subprocess.run(
-        command, env=victim.environ, cwd=victim.home, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return done.stdout
 
 
 async def held(url: str) -> tuple[dict[str, list[PlainRow]], Mapping[str, int]]:
