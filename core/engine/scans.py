@@ -49,7 +49,7 @@ class ScanRequest:
 
 
 class Scans:
-    """Runs the scans of one session. `changed` is called when one begins and when it ends."""
+    """Runs the scans of one session. `changed` is called when one begins, when it ends, and when much was lost."""
 
     def __init__(
         self,
@@ -70,11 +70,15 @@ class Scans:
         self._requests = requests
         self._changed = changed
         self._wake = anyio.Event()
-        hearing.subtrees.on_whole = self.wake
+        hearing.subtrees.on_whole = self._lost_much
 
     def wake(self) -> None:
         """Says that there is a new request, or that the whole tree is dirty."""
         self._wake.set()
+
+    def _lost_much(self) -> None:
+        self._changed()  # said even where the scan that makes it good begins at once
+        self.wake()
 
     async def serve(self) -> None:
         with self._planner.listening():
