@@ -49,7 +49,7 @@ class ScanRequest:
 
 
 class Scans:
-    """Runs the scans of one session. `changed` is called when one begins, when it ends, and when much was lost."""
+    """Runs the scans of one session. `changed` is called when one begins or ends, or much was lost."""
 
     def __init__(
         self,
