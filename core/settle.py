@@ -55,6 +55,11 @@ class Settle:
     def __len__(self) -> int:
         return len(self._pending)
 
+    def hint(self, path: str) -> bool | None:
+        """Whether the content of a path that waits may have been written; None if it does not wait."""
+        pending = self._pending.get(path)
+        return None if pending is None else pending.observation.written
+
     def observe(self, observations: Iterable[Observation], now: float) -> None:
         """Takes what a source saw at `now`."""
         for observation in observations:

@@ -34,6 +34,7 @@ class Hearing:
         self.settle = Settle(debounce)
         self.subtrees = Subtrees(session, watch, burst, self.look_again)
         self._session = session
+        session.inspector.hint = self.settle.hint
         self._context = session.context
         self._watch = watch
         self._burst = burst

@@ -7,7 +7,7 @@ version still holds; what was overtaken is inspected again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple
@@ -42,6 +42,7 @@ from treeledger.worker import Look
 READY_WITHIN: Final = 2.0  # seconds a commit waits for hashes
 SMALL_FILE: Final = 16 * 2**20  # bytes; larger files are committed pending and read in a lane of their own
 _TRIES: Final = 5
+_MOMENT: Final = 0.05  # seconds within which all is told of files that changed places
 _DOUBTFUL: Final = (HashState.VERIFY, HashState.CORRUPTED)  # read again where the content may be another
 _UNREAD: Final = (HashState.PENDING, HashState.FAILED, HashState.VERIFY)
 _MOUNT_GONE: Final = "the file system it was on is not mounted here, or is covered; its record is kept"
@@ -79,6 +80,7 @@ class Inspector:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.neighbours = Neighbours(context)
+        self.hint: Callable[[str], bool | None] = lambda path: None  # of what was told and not looked at yet
 
     async def inspect(
         self,
@@ -137,7 +139,8 @@ class Inspector:
         candidates, holds = await self._sources(changes, alike, looks, looking)
         also = exchanged(changes, candidates, holds)
         if also and rounds < _TRIES:
-            return await self._once(dict.fromkeys(also, True) | dict(paths), run, manner, looking, rounds + 1)
+            hints = dict.fromkeys(also, True) if manner.found_by_scan else await self._hints(also)
+            return await self._once({**hints, **paths}, run, manner, looking, rounds + 1)
         twins = {} if manner.found_by_scan else await changed_twins(context, changes, alike, paths)
         if candidates:
             changes = pair_moves(changes, candidates, holds, doubt=partial(_may_be_another, paths, manner))
@@ -214,6 +217,13 @@ class Inspector:
         if not inodes:
             return []
         return await self._context.store.records_by_inode(self._context.repository.id, inodes)
+
+    async def _hints(self, paths: Sequence[str]) -> dict[str, bool]:
+        """What is told of some paths by now, or in a moment; they may be written where nothing is."""
+        with anyio.move_on_after(_MOMENT):
+            while any(self.hint(path) is None for path in paths):  # noqa: ASYNC110 - it has no end to wait for
+                await anyio.sleep(_MOMENT / 10)
+        return {path: self.hint(path) is not False for path in paths}
 
     async def _sources(
         self, changes: list[Change], alike: Iterable[FileRecord], looks: Iterable[Look], looking: Looking

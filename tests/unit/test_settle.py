@@ -168,3 +168,13 @@ def test_the_last_source_of_a_directory_counts() -> None:
     for source in ("x", "y", None):
         settle.observe([Observation("a", subtree=True, source=source)], 10.0)
     assert [observation.source for observation in settle.due(20.0)] == ["y"]
+
+
+def test_what_is_told_of_a_path_is_known_while_it_waits() -> None:
+    settle = Settle(0.5)
+    settle.observe([Observation("moved", at_once=True, written=False), Observation("written")], 0.0)
+    assert [settle.hint(path) for path in ("moved", "written", "other")] == [False, True, None]
+    settle.observe([Observation("moved", at_once=True)], 0.1)
+    assert settle.hint("moved") is True
+    settle.due(1.0)
+    assert settle.hint("moved") is None
