@@ -33,6 +33,7 @@ for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
 os.execv(sys.argv[1], sys.argv[1:])
 """
 _DECORATION = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+_ERASED = re.compile(r"\x1b\[2K")
 
 
 class Done(NamedTuple):
@@ -208,8 +209,11 @@ class Running:
 
     @property
     def text(self) -> str:
-        """What was printed, without colours and the movements of the cursor."""
-        return _DECORATION.sub("", self._raw.decode("utf-8", "replace")).replace("\r", "")
+        """What was printed, without colours and the movements of the cursor. What came in the place of a
+        line that was erased, as progress is, is a line of its own."""
+        marked = _ERASED.sub("\0", self._raw.decode("utf-8", "replace"))
+        plain = _DECORATION.sub("", marked).replace("\r", "")
+        return re.sub(r"(?<=[^\n\0])\0", "\n", plain).replace("\0", "")
 
     def until(self, pattern: str, within: float = WITHIN) -> float:
         """Waits until it has printed something (a regular expression, of whole lines by `^` and `$`)."""
