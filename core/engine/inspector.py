@@ -137,7 +137,7 @@ class Inspector:
         ]
         alike = await self._alike(changes, manner)
         candidates, holds = await self._sources(changes, alike, looks, looking)
-        also = exchanged(changes, candidates, holds)
+        also = [path for path in exchanged(changes, candidates, holds) if path not in paths]
         if also and rounds < _TRIES:
             hints = dict.fromkeys(also, True) if manner.found_by_scan else await self._hints(also)
             return await self._once({**hints, **paths}, run, manner, looking, rounds + 1)
