@@ -64,6 +64,10 @@ def chromium(folder: Path, size: tuple[int, int] = (1100, 700)) -> Iterator[Page
         page.end()
 
 
+class Refused(Exception):
+    """The browser did not do what it was asked for, with its reason."""
+
+
 class Page:
     """One page, what it asked for, and what went wrong in it."""
 
@@ -126,7 +130,7 @@ class Page:
                 self.errors.append(text)
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
-        """What the browser answers."""
+        """What the browser answers. Raises `Refused`."""
         number = next(self._numbers)
         message: dict[str, object] = {"id": number, "method": method, "params": parameters}
         if self._session is not None:
@@ -134,7 +138,8 @@ class Page:
         os.write(self._out, json.dumps(message).encode() + b"\0")
         until(lambda: number in self._answers, f"an answer of the browser to {method}")
         answer = self._answers.pop(number)
-        assert "error" not in answer, answer["error"]
+        if "error" in answer:
+            raise Refused(f"{method}: {answer['error']}")
         result: dict[str, Any] = answer["result"]
         return result
 
@@ -142,8 +147,26 @@ class Page:
         self.call("Page.navigate", url=address)
 
     def evaluate(self, script: str) -> Any:
-        """What a script gives, None while the page is only coming."""
-        return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
+        """What a script gives; None if it fails, as it does in a page that comes or goes."""
+        try:
+            return self._run(script).get("value")
+        except Refused:
+            return None
+
+    def act(self, script: str) -> None:
+        """Runs a script once the page has what it is about."""
+
+        def acted() -> bool:
+            try:
+                return self._run(f"{script}; true").get("value") is True
+            except Refused:
+                return False
+
+        until(acted, script)
+
+    def _run(self, script: str) -> dict[str, Any]:
+        value: dict[str, Any] = self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"]
+        return value
 
     @property
     def shown(self) -> str:
