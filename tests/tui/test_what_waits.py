@@ -18,7 +18,6 @@ from treeledger import wire
 from treeledger.api.routing import Page
 from treeledger.tui.model import Looked
 from treeledger.tui.screens.attention import AttentionPage
-from treeledger.tui.screens.matter import MatterPage
 from treeledger.tui.theme import THEMES
 
 pytestmark = pytest.mark.anyio
@@ -129,15 +128,3 @@ async def test_what_waits_no_longer_is_not_kept_in_memory() -> None:
         assert page.matter is not None
         await shown.tell(Looked(status(), REPOSITORIES, [], 3))
         assert not page._learnt
-
-
-async def test_what_is_read_as_a_window_is_closed_is_not_drawn_any_more() -> None:
-    async with stage(client=Telling()) as shown:
-        await shown.tell(Looked(status(), REPOSITORIES, [DEAD], 3))
-        await shown.press("4", "enter")
-        await shown.settle()
-        page = shown.app.screen
-        assert isinstance(page, MatterPage)
-        await shown.press("escape")
-        page.draw()
-        assert isinstance(shown.app.screen, AttentionPage)

@@ -15,6 +15,7 @@ from treeledger.answers import FileExplanation
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
 from treeledger.tui.browsing import copies_of
+from treeledger.tui.ending import Ending
 from treeledger.tui.file_details import Detail, copyable, detail_lines
 from treeledger.tui.texts import elided
 from treeledger.tui.widgets.keys import Keys
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _EDGES = 8  # cells of the frame's top edge that no title takes
 
 
-class Explained(ModalScreen[None]):
+class Explained(Ending, ModalScreen[None]):
     """The facts of one file, and a moment later where else its content is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

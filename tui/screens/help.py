@@ -11,11 +11,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from treeledger.tui.commands import Known
+from treeledger.tui.ending import Ending
 from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.scrolled import Scrolled
 
 
-class Help(ModalScreen[None]):
+class Help(Ending, ModalScreen[None]):
     """A list of keys; whatever closes a window closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

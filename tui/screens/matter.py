@@ -67,8 +67,6 @@ class MatterPage(Deciding):
         self.refresh_bindings()
 
     def draw(self) -> None:
-        if len(self.query("#about, #rows")) < 2:
-            return  # what was read came as this was closed
         now, one = self.dashboard.now(), self.chosen
         matter = self._learnt[self._one.key][1] if self._one.key in self._learnt else None
         about, rows = self.query_one("#about", KeyedPane), self.query_one("#rows", Listing)

@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from treeledger.tui.details import status_line
+from treeledger.tui.ending import Ending
 from treeledger.tui.model import Snapshot
 from treeledger.tui.pages import PLACES, tab_line, tabs
 from treeledger.tui.room import is_enough, too_small
@@ -37,7 +38,7 @@ class Tabs(Pane):
                 return
 
 
-class Page(Screen[None]):
+class Page(Ending, Screen[None]):
     """A screen that is a function of the snapshot."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 - as Screen declares it

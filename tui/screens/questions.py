@@ -22,6 +22,7 @@ from textual.widgets.tree import TreeNode
 
 from treeledger.names import shown, stored_from_os
 from treeledger.tui.beside import Beside, Stuck
+from treeledger.tui.ending import Ending
 from treeledger.tui.latest import Latest
 from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.scrolled import Scrolled
@@ -29,7 +30,7 @@ from treeledger.tui.widgets.scrolled import Scrolled
 _PATIENCE: Final = 1.0  # seconds that the disk has to say whether there is a folder
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Ending, ModalScreen[bool]):
     """Asks whether to do something; enter does it, esc does not."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -81,7 +82,7 @@ def _name(path: Path) -> str:
     return shown(stored_from_os(str(path)))
 
 
-class ChooseFolder(ModalScreen[str | None]):
+class ChooseFolder(Ending, ModalScreen[str | None]):
     """Asks for a folder: typed, or picked in the tree below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

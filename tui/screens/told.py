@@ -12,11 +12,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from treeledger.names import shown
+from treeledger.tui.ending import Ending
 from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.scrolled import Scrolled
 
 
-class Told(ModalScreen[None]):
+class Told(Ending, ModalScreen[None]):
     """Facts by name, each in as many lines as it has."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
