@@ -15,6 +15,7 @@ from textual.app import App, ScreenStackError, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Event, Key
 from textual.message import Message
 from textual.screen import Screen
 
@@ -23,6 +24,7 @@ from treeledger.errors import TreeledgerError, Unwritable
 from treeledger.names import shown, stored_from_os
 from treeledger.protocols.panels import Panel
 from treeledger.tui.commands import command, commands_of, for_repositories, known_keys, places
+from treeledger.tui.in_turn import InTurn
 from treeledger.tui.look import USUAL, Look, checked
 from treeledger.tui.matters import look_again
 from treeledger.tui.model import News, Second, Snapshot, reduced
@@ -93,6 +95,7 @@ class Dashboard(App[None]):
         self.now = clock
         self.snapshot = Snapshot()
         self._is_due = False  # to be shown
+        self._keys = InTurn(self, super().on_event)
         self.unsaved: dict[str, str] = {}  # by screen, what is lost if this window is closed
         self.chosen: str | None = None  # the repository that the screens are about
         self.source = Source(find, self._tell, lambda: int(clock().timestamp()))
@@ -127,6 +130,12 @@ class Dashboard(App[None]):
         self.switch_mode("home")
         self.run_worker(self.source.run(), name="source", exit_on_error=True)
         self.set_interval(_TICK, self._tick)
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key) and not event.is_forwarded:
+            await self._keys.take(event)
+        else:
+            await super().on_event(event)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette offers."""
