@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from benchmarks.measure import HeldUp
 COMMAND = (sys.executable, "-m", "treeledger")
 WITHIN = 60.0  # seconds that anything may take on a busy machine
 _PAUSE = 0.01
+_LOOK = 0.1  # seconds between two looks whether what a process prints is still to be read
 _WITHOUT_ROOTS_RIGHTS = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -64,6 +66,18 @@ def until(condition: Callable[[], object], what: str, within: float = WITHIN) ->
         time.sleep(max(_PAUSE, now - asked))
         asked = time.monotonic()
     return time.monotonic() - begin
+
+
+def state_of(pid: int) -> str:
+    """The letter for what a process does, as in /proc/PID/stat: T if it is stopped; X if there is none."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return "X"
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process has not ended yet, be it waited for or not."""
+    return state_of(pid) not in "ZX"
 
 
 def grown(root: Path) -> Path:
@@ -187,6 +201,7 @@ class Running:
         os.close(theirs)
         self._ours = ours
         self._raw = bytearray()
+        self._is_heard = True
         self._reader: threading.Thread | None = None
 
     def read(self) -> None:
@@ -200,7 +215,11 @@ class Running:
 
     def _read(self) -> None:
         with suppress(OSError):  # a terminal whose last user has gone says EIO
-            while piece := os.read(self._ours, 65536):
+            while self._is_heard:
+                if not select.select([self._ours], [], [], _LOOK)[0]:
+                    continue
+                if not (piece := os.read(self._ours, 65536)):
+                    return
                 self._raw += piece
 
     @property
@@ -219,9 +238,12 @@ class Running:
         """Waits until it has printed something (a regular expression, of whole lines by `^` and `$`)."""
 
         def is_there() -> bool:
+            has_ended = self.process.poll() is not None
+            if has_ended:
+                self._join()
             if re.search(pattern, self.text, re.MULTILINE):
                 return True
-            assert self.process.poll() is None, f"it ended before {pattern!r}:\n{self.text}"
+            assert not has_ended, f"it ended before {pattern!r}"
             return False
 
         try:
@@ -236,7 +258,7 @@ class Running:
         begin = time.monotonic()
         self.signal(number, group=group)
         while self.process.poll() is None:
-            held_up = others.seconds
+            held_up = max(held_up, others.seconds)  # a thread that ends takes its account with it
             assert time.monotonic() < begin + WITHIN, f"not within {WITHIN:g} s: it ends"
             time.sleep(_PAUSE)
         took = time.monotonic() - begin - held_up
@@ -254,11 +276,16 @@ class Running:
 
     def children(self) -> list[int]:
         """The processes it started (Linux)."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(pid) for task in tasks for pid in task.read_text().split()]
+        found: list[int] = []
+        for task in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # of a thread that has ended
+                found += map(int, task.read_text().split())
+        return found
 
     def hang_up(self) -> None:
         """Stops reading what it prints, as `head` does once it has enough."""
+        self._is_heard = False
+        self._join()
         with open(os.devnull) as nothing:
             os.dup2(nothing.fileno(), self._ours)
 

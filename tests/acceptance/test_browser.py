@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +18,7 @@ from aiohttp import ClientSession, CookieJar
 from chromium import chromium
 from command_line import CommandLine
 from daemons import CONFIGURATION, daemon, photos
-from executable import Executable, Running, until
+from executable import WITHIN, Executable, Running, is_running, until
 
 TOKEN = "0123456789abcdef-web"
 
@@ -30,11 +32,21 @@ def address(server: Running) -> str:
     return str(found)
 
 
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """A port that nobody else is given meanwhile; servers that let addresses be used again may listen at it,
+    one after another."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
 def interrupt(server: Running) -> None:
     """Ctrl-C, after which nothing is left of it."""
     children = server.children()
     assert server.stop(signal.SIGINT, group=True, within=15.0) == 0, server.text
-    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+    assert [pid for pid in children if is_running(pid)] == []
 
 
 def test_a_browser_shows_the_dashboard_and_asks_nobody_but_this_host(tmp_path: Path) -> None:
@@ -73,9 +85,14 @@ def test_a_browser_shows_the_dashboard_and_asks_nobody_but_this_host(tmp_path: P
 def test_a_page_finds_back_to_a_server_that_was_away(tmp_path: Path) -> None:
     photos(tmp_path)
     settings = f'[api]\ntoken = "{TOKEN}"\n'
-    with daemon(tmp_path, settings) as running, chromium(tmp_path / "profile") as page:
+    with (
+        daemon(tmp_path, settings) as running,
+        chromium(tmp_path / "profile") as page,
+        kept_port() as port,
+    ):
+        serving = ("tui", "--web", "--port", str(port))
         treeledger = Executable(tmp_path)
-        with treeledger.started("tui", "--web", "--port", "0") as server:
+        with treeledger.started(*serving) as server:
             url = address(server)
             assert TOKEN not in server.text
             page.open(url)
@@ -90,9 +107,9 @@ def test_a_page_finds_back_to_a_server_that_was_away(tmp_path: Path) -> None:
             [window] = server.children()
             server.signal(signal.SIGKILL)
             server.wait()
-            until(lambda: not Path(f"/proc/{window}").exists(), "a window ends with a server that was killed")
+            until(lambda: not is_running(window), "a window ends with a server that was killed")
         page.until_said("The server is away")
-        with treeledger.started("tui", "--web", "--port", str(urlsplit(url).port)) as server:
+        with treeledger.started(*serving) as server:
             page.until(r"photos +● watching +1 ")
             interrupt(server)
         assert running.process.poll() is None
@@ -112,7 +129,8 @@ def test_a_dashboard_that_cannot_begin_says_where_the_reason_is(tmp_path: Path) 
 
 async def why_a_window_closed(url: str) -> int | None:
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:  # for addresses, too
-        await session.get(url)
+        async with session.get(url):
+            pass
         async with session.ws_connect(url.partition("?")[0] + "ws") as window:
             async for _ in window:
                 pass
@@ -164,8 +182,8 @@ def test_beyond_this_machine_it_takes_the_token(tmp_path: Path) -> None:
     folder = photos(tmp_path)
     arguments = ("tui", "--web", "--host", "0.0.0.0", "--port", "0", "--token", "env:WEB", folder)
     with Executable(tmp_path).started(*arguments, WEB=TOKEN) as server:
-        url = address(server)
+        url = address(server).replace("0.0.0.0", "127.0.0.1")
         assert "without encryption" in server.text
-        assert httpx.get(url.replace("0.0.0.0", "127.0.0.1")).status_code == HTTPStatus.UNAUTHORIZED
-        assert httpx.get(url.replace("0.0.0.0", "127.0.0.1"), params={"token": TOKEN}).is_redirect
+        assert httpx.get(url, timeout=WITHIN).status_code == HTTPStatus.UNAUTHORIZED
+        assert httpx.get(url, params={"token": TOKEN}, timeout=WITHIN).is_redirect
         interrupt(server)

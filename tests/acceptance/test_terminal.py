@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from daemons import daemon, has_ended, photos
-from executable import Executable, until
+from executable import Executable, is_running, until
 from rich.cells import cell_len
 from tmux import Terminal, terminal
 
@@ -91,7 +91,7 @@ def test_a_terminal_that_is_closed_takes_the_dashboard_with_it_but_no_daemon(tmp
             shown.until("● watching")
             shown.until("daemon .*sqlite ledger")
             pid = shown.pid
-        until(lambda: not Path(f"/proc/{pid}").exists(), "the dashboard ends")
+        until(lambda: not is_running(pid), "the dashboard ends")
         assert running.process.poll() is None
 
 
