@@ -18,8 +18,20 @@ _AT_ONCE: Final = 4096  # bytes
 
 
 class TerminalDriver(LinuxDriver):
-    """As Textual's, which looks every 100 ms whether an esc was a key of its own: as long as any key may take
-    to be answered, all in all."""
+    """As Textual's, but for two things. That looks every 100 ms whether an esc was a key of its own: as long
+    as any key may take to be answered, all in all. And it begins anew at any SIGCONT, beside what runs: one
+    comes when a terminal is closed, too, and of `timeout` and `kill`."""
+
+    _is_suspended = False
+
+    def suspend_application_mode(self) -> None:
+        self._is_suspended = True
+        super().suspend_application_mode()
+
+    def resume_application_mode(self) -> None:
+        if self._is_suspended:
+            self._is_suspended = False
+            super().resume_application_mode()
 
     def run_input_thread(self) -> None:
         parser = XTermParser(self._debug)

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from daemons import daemon, has_ended, photos
-from executable import Executable, until
+from executable import Executable, state_of, until
 
 SIZE = {"COLUMNS": "80", "LINES": "24"}
 
@@ -33,6 +33,31 @@ def test_an_engine_of_its_own_ends_even_if_the_dashboard_is_killed(tmp_path: Pat
         running.signal(signal.SIGKILL)
         running.process.wait()
         until(lambda: has_ended(treeledger), "the engine ends")
+
+
+def test_it_goes_on_as_it_was_when_it_was_stopped_by_another(tmp_path: Path) -> None:
+    with Executable(tmp_path).started("tui", photos(tmp_path), **SIZE) as running:
+        running.until("● watching")
+        running.signal(signal.SIGSTOP)
+        running.signal(signal.SIGCONT)
+        running.type("q")
+        running.until(r"Quit\?")
+        running.type("\r")
+        assert running.wait() == 0
+        assert running.raw.count(b"\x1b[?1049h") == 1  # its own screen
+
+
+def test_one_that_was_suspended_draws_itself_again(tmp_path: Path) -> None:
+    with Executable(tmp_path).started("tui", photos(tmp_path), **SIZE) as running:
+        running.until("● watching")
+        running.signal(signal.SIGTSTP)
+        until(lambda: state_of(running.process.pid) == "T", "stopped")
+        running.signal(signal.SIGCONT)
+        running.type("q")
+        running.until(r"Quit\?")
+        running.type("\r")
+        assert running.wait() == 0
+        assert running.raw.count(b"\x1b[?1049h") == 2  # its own screen
 
 
 def test_it_shows_a_daemon_and_leaves_it_running(tmp_path: Path) -> None:
