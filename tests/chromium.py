@@ -93,12 +93,16 @@ class Page:
         self._reader.start()
 
     def begin(self) -> None:
-        [target] = [one for one in self.call("Target.getTargets")["targetInfos"] if one["type"] == "page"]
-        attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        until(self._pages, "the page it begins with")
+        attached = self.call("Target.attachToTarget", targetId=self._pages()[0], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
         self.call("Page.addScriptToEvaluateOnNewDocument", source=_CATCH)
+
+    def _pages(self) -> list[str]:
+        targets = self.call("Target.getTargets")["targetInfos"]
+        return [one["targetId"] for one in targets if one["type"] == "page"]
 
     def end(self) -> None:
         with suppress(ProcessLookupError):

@@ -16,6 +16,7 @@ from typing import LiteralString
 import psycopg
 import pytest
 from executable import COMMAND, Executable, grown, until
+from holding import held
 
 from treeledger.__main__ import main as program
 from treeledger.names import stored_from_bytes
@@ -537,7 +538,9 @@ def test_a_killed_scan_is_closed_as_failed_by_the_next(treeledger: Executable, l
 def test_an_interruption_while_worker_processes_begin_is_quiet(
     treeledger: Executable, number: signal.Signals
 ) -> None:
-    with treeledger.started("scan", grown(treeledger.home / "tree")) as running:
+    tree = grown(treeledger.home / "tree")
+    scan = held(treeledger.home, tree / "7")
+    with treeledger.started("--config", scan.config, "scan", tree) as running:
         until(running.children, "a worker process")
         running.signal(number, group=True)
         assert running.wait() == INTERRUPTED
@@ -548,9 +551,12 @@ def test_an_interruption_while_worker_processes_begin_is_quiet(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds its processes in /proc")
 def test_a_worker_process_that_is_killed_costs_nothing_but_time(treeledger: Executable) -> None:
-    with treeledger.started("scan", grown(treeledger.home / "tree")) as running:
+    tree = grown(treeledger.home / "tree")
+    scan = held(treeledger.home, tree / "7")
+    with treeledger.started("--config", scan.config, "scan", tree) as running:
         until(lambda: len(running.children()) > 1, "a worker process")
         os.kill(running.children()[-1], signal.SIGKILL)
+        scan.let_go()
         assert running.wait() == 0
     assert len(treeledger("files", "-0").out.split(b"\0")) == 6001
 

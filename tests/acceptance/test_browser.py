@@ -15,7 +15,7 @@ import anyio
 import httpx
 import pytest
 from aiohttp import ClientSession, CookieJar
-from chromium import chromium
+from chromium import Page, chromium
 from command_line import CommandLine
 from daemons import CONFIGURATION, daemon, photos
 from executable import WITHIN, Executable, Running, is_running, until
@@ -82,6 +82,10 @@ def test_a_browser_shows_the_dashboard_and_asks_nobody_but_this_host(tmp_path: P
         page.until_said("The server is away")
 
 
+def show_token(page: Page, token: str) -> None:
+    page.act(f"document.getElementById('token').value = '{token}'; document.forms[0].submit()")
+
+
 def test_a_page_finds_back_to_a_server_that_was_away(tmp_path: Path) -> None:
     photos(tmp_path)
     settings = f'[api]\ntoken = "{TOKEN}"\n'
@@ -97,11 +101,9 @@ def test_a_page_finds_back_to_a_server_that_was_away(tmp_path: Path) -> None:
             assert TOKEN not in server.text
             page.open(url)
             page.until_said("The token")
-            page.act("document.getElementById('token').value = 'wrong'")
-            page.act("document.forms[0].submit()")
+            show_token(page, "wrong")
             page.until_said("none of mine")
-            page.act(f"document.getElementById('token').value = '{TOKEN}'")
-            page.act("document.forms[0].submit()")
+            show_token(page, TOKEN)
             page.until(r"photos +● watching +1 ")
             page.until("daemon .*sqlite ledger")
             [window] = server.children()

@@ -85,7 +85,7 @@ def test_what_its_own_engine_logs_is_shown_and_printed_nowhere(tmp_path: Path) -
         running.until("In memory only, the last")
         running.until("phone: is new; it starts with the change after")
         (folder / "b.jpg").write_text("two")
-        running.until("▲ warning +phone: 1-1 failed, try 1")
+        running.until(r"▲ warning +phone: (\d)-\1 failed, try 1")
         running.type("q")
         running.until(r"Quit\?")
         running.type("\r")

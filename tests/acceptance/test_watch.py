@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from executable import Executable, Running, grown, until
+from holding import held
 from receiver import receiving
 from test_equality import in_ledger, on_disk
 
 from benchmarks.measure import HeldUp
 
 WATCHING = "^(tree|large): watching, "  # after the startup scan
-_AT_MOST = 3.0  # seconds from an operation to its line, in which the disk may be busy; a second is promised
+_AT_MOST = 5.0  # seconds from an operation to its line, in which the disk may be busy; a second is promised
 
 
 @pytest.fixture
@@ -45,6 +46,13 @@ def large(treeledger: Executable) -> Path:
 
 def states(treeledger: Executable) -> list[str]:
     return [one["state"] for one in treeledger("status", "--json").json]
+
+
+def appear(treeledger: Executable, file: Path, text: str) -> None:
+    """A file that is there at once, with all that is in it."""
+    written = treeledger.home / "written"
+    written.write_text(text)
+    written.rename(file)
 
 
 def statuses(treeledger: Executable) -> list[str]:
@@ -85,7 +93,7 @@ def test_progress_then_every_change_within_a_second(
         running.until(r"^large: 6,000 files in .*; 6,000 added$")
         running.until(WATCHING)
         for operation, line in operations:
-            others = HeldUp(running.process.pid)
+            others = HeldUp(running.process.pid, os.getpid())
             operation()
             took[operation.__name__] = running.until(line) - others.seconds
         running.signal(signal.SIGINT)
@@ -99,10 +107,12 @@ def test_progress_then_every_change_within_a_second(
 
 
 def test_what_is_killed_in_the_middle_of_a_scan_loses_nothing(treeledger: Executable, large: Path) -> None:
-    with treeledger.started("watch", large) as running:
-        until(lambda: treeledger("operations", "--json").json, "the operation begun")
+    scan = held(treeledger.home, large / "7")
+    with treeledger.started("--config", scan.config, "watch", large) as running:
+        until(lambda: treeledger("files", "-0").out, "the first files recorded")
         running.signal(signal.SIGKILL)
         running.process.wait()
+    scan.let_go()
     (large / "0/0").write_text("changed while nobody looked")
     (large / "1/1").unlink()
     (large / "2/2").rename(large / "3/two")
@@ -204,8 +214,8 @@ def test_a_repository_paused_elsewhere_is_paused_until_it_is_resumed(
         running.until("^treeledger: tree is paused: go on with: treeledger repo resume tree")
         (tree / "meanwhile.txt").write_text("meanwhile")
         treeledger("repo", "resume", "tree")
-        running.until(r"^tree: \d+ files in .*; 1 added")
-        assert in_ledger(treeledger) == on_disk(tree)
+        running.until(r"^tree: 2 files in .*; 1 added")
+        until(lambda: in_ledger(treeledger) == on_disk(tree), "the ledger equal to the tree")
 
 
 def test_rules_added_elsewhere_hold_at_once(treeledger: Executable, tree: Path) -> None:
@@ -239,7 +249,7 @@ def waiting(treeledger: Executable) -> list[str]:
 def test_without_a_terminal_it_prints_plain_lines(treeledger: Executable, tree: Path) -> None:
     with treeledger.started("watch", tree, terminal=False) as running:
         running.until(WATCHING)
-        (tree / "new.txt").write_text("new")
+        appear(treeledger, tree / "new.txt", "new")
         running.until(r"^\d\d:\d\d:\d\d  added +new\.txt  3 B  [0-9a-f]{8}$")
         running.signal(signal.SIGTERM)
         assert running.wait() == 0
@@ -263,12 +273,10 @@ def test_without_colour_it_moves_the_cursor_only_for_progress(treeledger: Execut
 def test_it_ends_when_nobody_reads_it_any_more(treeledger: Executable, tree: Path) -> None:
     with treeledger.started("watch", tree, terminal=False) as running:
         running.until(WATCHING)
-        running.hang_up()  # which a reader that waits notices after one more line
+        running.hang_up()
         (tree / "new.txt").write_text("new")
-        until(lambda: b"new.txt" in treeledger("files", "-0").out, "the first recorded")
-        (tree / "newer.txt").write_text("newer")
         assert running.wait() == 0
-    assert treeledger("files", "-0").out == b"new.txt\0newer.txt\0old.txt\0"
+    assert treeledger("files", "-0").out == b"new.txt\0old.txt\0"
 
 
 def test_json_lines_are_all_it_prints(treeledger: Executable, tree: Path) -> None:
@@ -294,11 +302,10 @@ def test_a_stopped_reader_holds_up_nobody_and_misses_nothing(treeledger: Executa
             (tree / f"sub/{number}").write_text(str(number))
         until(lambda: in_ledger(treeledger) == on_disk(tree), "the ledger equal to the tree")
         running.read()
-        running.until(r'"path": ?"sub/999"')
-        seen = [line for line in running.text.splitlines() if '"added"' in line]
-        assert len(seen) == 1001
+        until(lambda: running.text.count('"added"') >= 1001, "every file told")
         running.signal(signal.SIGINT)
         assert running.wait() == 0
+    assert running.text.count('"added"') == 1001
 
 
 def test_it_ends_in_less_than_five_seconds_though_nobody_reads(treeledger: Executable, tree: Path) -> None:
