@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 import anyio
+from anyio.abc import TaskStatus
 
 from treeledger.config.reading import did_you_mean
 from treeledger.engine.alarm import Alarm
@@ -71,9 +72,12 @@ class ActionRunner:
         self._ordered: bool = getattr(action, "ordered", False)
         self._known: dict[UUID, Repository] = {}
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Without end; `task_status` is told once every change from now on is passed on."""
+        cursor = await self._start()
+        task_status.started()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._plan_loop)
+            tasks.start_soon(self._plan_loop, cursor)
             tasks.start_soon(self._work_loop)
 
     def wake(self) -> None:
@@ -82,9 +86,8 @@ class ActionRunner:
 
     # planning
 
-    async def _plan_loop(self) -> None:
+    async def _plan_loop(self, cursor: Cursor) -> None:
         await self._check_names()
-        cursor = await self._start()
         while True:
             try:
                 entries = await _insist(partial(self._store.changes, cursor.n, limit=_PAGE))

@@ -66,16 +66,19 @@ class Engine:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Engine]:
-        """Runs until the body ends; stops every keeper in order. The caller holds the engine lock."""
+        """Runs until the body ends; stops every keeper in order. The caller holds the engine lock.
+
+        No keeper begins before every action has its place in the journal, so none misses what they find.
+        """
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             unlisten = self.tools.hub.listen(self.meter.take)
             tasks.start_soon(self._heartbeat)
             if self._recorded is not None:
                 tasks.start_soon(self._tell_recorded, self._recorded)
-            for runner in self._runners:
-                tasks.start_soon(runner.run)
             try:
+                for runner in self._runners:
+                    await tasks.start(runner.run)
                 yield self
             finally:
                 self._tasks = None

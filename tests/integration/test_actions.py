@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from receiver import Receiver, receiving
+from support import tree_on
 
 from treeledger.engine.actions import ActionRunner, Pace
 from treeledger.engine.alarm import Alarm
@@ -118,6 +119,16 @@ async def running(
         await until(has_started)
         yield
         tasks.cancel_scope.cancel()
+
+
+async def test_a_new_action_has_its_place_in_the_journal_before_anything_is_kept(tmp_path: Path) -> None:
+    config = tmp_path / "plugins.toml"
+    config.write_text('[plugins.phone]\nuse = "webhook"\nurl = "http://127.0.0.1:9/"\n')
+    config.chmod(0o600)
+    async with tree_on(tmp_path / "tree", f"sqlite:{tmp_path}/ledger.db", config=config) as tree:
+        head = await tree.ledger.store.head()
+        async with tree.ledger.started():
+            assert await tree.ledger.store.action_cursor("phone") == head
 
 
 def phone(receiver: Receiver, **options: Any) -> Webhook:
