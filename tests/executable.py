@@ -253,8 +253,8 @@ class Running:
 
     def stop(self, number: int = signal.SIGTERM, *, within: float = 5.0, group: bool = False) -> int:
         """Its exit code, once a signal has ended it; fails if that takes longer (seconds), not counting those
-        in which others have the processors."""
-        others, held_up = HeldUp(self.process.pid), 0.0
+        in which it, or what it started, waits for a processor that others have."""
+        others, held_up = HeldUp(self.process.pid, *self.children()), 0.0
         begin = time.monotonic()
         self.signal(number, group=group)
         while self.process.poll() is None:

@@ -189,7 +189,6 @@ def serve(asked: socket.socket) -> str:
                     sys.exit()
                 connection = socket.socket(fileno=given[0])
                 if pid := os.fork():
-                    connection.sendall(_encoded(pid))
                     selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(pid, connection))
                     for stream in given[1:]:
                         os.close(stream)
@@ -243,11 +242,12 @@ def _become(connection: socket.socket, streams: Sequence[int]) -> str:
     """This process is from now on what is asked for; its script."""
     with connection, connection.makefile("rb") as lines:
         arguments, cwd, environ, script, session = json.loads(lines.readline())
+        if session:
+            os.setsid()
+        connection.sendall(_encoded(os.getpid()))  # which can be signalled from now on, as a group, too
     for descriptor, standard in zip(streams, (1, 2, 0), strict=False):
         os.dup2(descriptor, standard)
         os.close(descriptor)
-    if session:
-        os.setsid()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
     os.chdir(cwd)

@@ -16,6 +16,7 @@ from typing import cast
 
 import pytest
 from command_line import CommandLine
+from executable import WITHIN
 
 from treeledger.errors import StoreUnavailable
 from treeledger.journal import Reader, Since
@@ -228,7 +229,7 @@ def test_following_ends_in_order_at_an_interrupt(photos: CommandLine) -> None:
         photos("scan", "photos")
         assert '"path": "new.txt"' in follower.stdout.readline()
         follower.send_signal(signal.SIGINT)
-        assert follower.communicate(timeout=20) == ("", "")
+        assert follower.communicate(timeout=WITHIN) == ("", "")
     assert follower.returncode == 0
 
 

@@ -96,13 +96,13 @@ def test_progress_then_every_change_within_a_second(
             others = HeldUp(running.process.pid, os.getpid())
             operation()
             took[operation.__name__] = running.until(line) - others.seconds
+        until(lambda: in_ledger(treeledger) == on_disk(large), "the ledger equal to the tree")
         running.signal(signal.SIGINT)
         assert running.wait() == 0
         assert "stopped; everything settled is written" in running.text
     with capsys.disabled():
         print("  shown after", ", ".join(f"{name} {seconds:.2f} s" for name, seconds in took.items()))
     assert max(took.values()) < _AT_MOST, took
-    assert in_ledger(treeledger) == on_disk(large)
     assert set(statuses(treeledger)) == {"completed"}
 
 
