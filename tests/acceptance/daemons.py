@@ -21,6 +21,7 @@ def daemon(home: Path, settings: str = "", **environ: str) -> Iterator[Running]:
     treeledger = Executable(home)
     treeledger("repo", "add", home / "photos")
     with treeledger.started("daemon", terminal=False, **environ) as running:
+        running.until("^log: .*$\n")  # the last line that says where it is: it answers
         running.until("photos: watching")
         yield running
         assert running.process.poll() is None, running.text
