@@ -6,15 +6,34 @@ import json
 import re
 import signal
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from executable import Executable, Running, until
+import executable
+from executable import Executable, Running
 
 FAREWELL = "stopped; everything settled is written"
+
+
+class Away(Exception):
+    """The store does not answer the daemon at the moment."""
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """As `executable.until`; while the store is away, a condition is not met."""
+
+    def holds() -> object:
+        try:
+            return condition()
+        except Away:
+            return False
+
+    executable.until(holds, what)
 
 
 class Answer(NamedTuple):
@@ -23,36 +42,41 @@ class Answer(NamedTuple):
 
 
 class Manager:
-    """The end of $NOTIFY_SOCKET that a service manager has."""
+    """The end of $NOTIFY_SOCKET that a service manager has.
+
+    It listens all the time: what finds ten datagrams waiting is dropped. `heard` is all that was told so far,
+    a datagram each.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.heard: list[dict[str, str]] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
-        self._socket.setblocking(False)
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
 
     def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._socket.close()
 
-    def listen(self) -> list[dict[str, str]]:
-        """All that was told so far, a datagram each."""
-        while True:
-            try:
-                lines = self._socket.recv(65536).decode().splitlines()
-            except BlockingIOError:
-                return self.heard
+    def _listen(self) -> None:
+        while lines := self._socket.recv(65536).decode().splitlines():
             self.heard.append(dict(line.split("=", 1) for line in lines))
 
     def until(self, key: str, count: int = 1) -> dict[str, str]:
         """Waits until something was told so often; what came with it the last time."""
-        until(lambda: sum(key in one for one in self.listen()) >= count, f"{key} told {count} times")
-        return [one for one in self.heard if key in one][count - 1]
+        until(lambda: len(self._with(key)) >= count, f"{key} told {count} times")
+        return self._with(key)[count - 1]
+
+    def _with(self, key: str) -> list[dict[str, str]]:
+        return [one for one in self.heard if key in one]
 
     @property
     def status(self) -> str:
         """As `systemctl status` would show it."""
-        return next((one["STATUS"] for one in reversed(self.listen()) if "STATUS" in one), "")
+        return next((one["STATUS"] for one in reversed(self.heard) if "STATUS" in one), "")
 
 
 class Daemon:
@@ -63,6 +87,7 @@ class Daemon:
         self._socket = socket
 
     def until_ready(self) -> None:
+        """Waits until it has said so: each repository is watched, or it is known why not."""
         self.until_logged("^info : ready: ")
 
     def ask(self, path: str, method: str = "GET", body: object = None) -> Answer:
@@ -79,19 +104,27 @@ class Daemon:
         finally:
             connection.close()
 
+    def told(self, path: str) -> Any:
+        """What it answers. Raises Away."""
+        answer = self.ask(path)
+        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise Away(answer.json["message"])
+        assert answer.status == HTTPStatus.OK, answer
+        return answer.json
+
     def states(self) -> dict[str, str]:
-        return {one["name"]: one["state"] for one in self.ask("/api/repositories").json["items"]}
+        return {one["name"]: one["state"] for one in self.told("/api/repositories")["items"]}
 
     def until_state(self, name: str, state: str) -> None:
         until(lambda: self.states().get(name) == state, f"{name} {state}")
 
     def files(self, repository: str) -> int:
         """How many are on record."""
-        return int(self.ask(f"/api/repositories/{repository}").json["files"])
+        return int(self.told(f"/api/repositories/{repository}")["files"])
 
     def paths(self, repository: str) -> list[str]:
         """Those on record."""
-        items = self.ask(f"/api/files?repository={repository}&limit=1000").json["items"]
+        items = self.told(f"/api/files?repository={repository}&limit=1000")["items"]
         return [one["path"] for one in items]
 
     def until_recorded(self, repository: str, *paths: str) -> None:
@@ -99,7 +132,7 @@ class Daemon:
 
     def starts(self, repository: str) -> int:
         """How many startup scans there were."""
-        items = self.ask(f"/api/operations?repository={repository}&limit=1000").json["items"]
+        items = self.told(f"/api/operations?repository={repository}&limit=1000")["items"]
         return sum(one["type"] == "startup" for one in items)
 
     def until_logged(self, pattern: str) -> None:
@@ -107,7 +140,7 @@ class Daemon:
         until(lambda: any(re.search(pattern, line) for line in self.logged()), f"logged: {pattern}")
 
     def logged(self) -> list[str]:
-        items = self.ask("/api/logs?limit=1000&level=debug").json["items"]
+        items = self.told("/api/logs?limit=1000&level=debug")["items"]
         return [f"{one['level']} {one['repository'] or ''}: {one['message']}" for one in items]
 
     def reload(self) -> None:
