@@ -6,31 +6,20 @@ import re
 import resource
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 from daemons import daemon
-from executable import Running, until
+from executable import WITHIN, Running, until
 
 ADMIN, READER = "0123456789abcdef-admin", "0123456789abcdef-reader"
 SETTINGS: Final = f'[api]\nlisten = "127.0.0.1:0"\ntoken = "{ADMIN}"\nread_token = "{READER}"\n'
-FILES: Final = 1024  # that a service may open where nobody has said otherwise
+FILES: Final = 1024  # that the daemon may open
 IDLE: Final = 1000
 MIB: Final = 2**20
-
-
-@contextmanager
-def open_files(most: int) -> Iterator[None]:
-    """The limit on open files of what is started within."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 class Attacked:
@@ -41,27 +30,28 @@ class Attacked:
         self.process = running.process
         (self.socket,) = re.findall("^api: unix:(.*)$", running.text, re.MULTILINE)
         (self.tcp,) = re.findall("^api: (http.*)$", running.text, re.MULTILINE)
-        self.http = httpx.Client(transport=httpx.HTTPTransport(uds=self.socket), base_url="http://localhost")
+        through = httpx.HTTPTransport(uds=self.socket)
+        self.http = httpx.Client(transport=through, base_url="http://localhost", timeout=WITHIN)
 
     def ask(self, method: str, path: str, token: str | None = None, **more: object) -> httpx.Response:
         """Over TCP."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         headers |= more.pop("headers", {})  # type: ignore[arg-type]
-        return httpx.request(method, self.tcp + path, headers=headers, timeout=30, **more)  # type: ignore[arg-type]
+        return httpx.request(method, self.tcp + path, headers=headers, timeout=WITHIN, **more)  # type: ignore[arg-type]
 
     def until_recorded(self, name: str) -> None:
         """Makes a file; waits until it is on record."""
         (self.folder / name).write_text(name)
         query = {"repository": "photos", "prefix": name}
-        until(lambda: self.http.get("/api/files", params=query).json()["items"], f"{name} on record", 30)
+        until(lambda: self.http.get("/api/files", params=query).json().get("items"), f"{name} on record")
 
 
 @pytest.fixture
 def attacked(tmp_path: Path) -> Iterator[Attacked]:
     (tmp_path / "photos").mkdir()
-    with ExitStack() as stack:
-        with open_files(FILES):
-            running = stack.enter_context(daemon(tmp_path, SETTINGS))
+    with daemon(tmp_path, SETTINGS) as running:
+        # It has raised its own limit by now, and asks how many connections it may have at the first of them.
+        resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
         attacked = Attacked(running, tmp_path / "photos")
         with attacked.http:
             yield attacked
@@ -76,10 +66,10 @@ def test_a_thousand_idle_connections_keep_nobody_from_his_answer_nor_it_from_wat
     with ExitStack() as idle:
         for _ in range(IDLE):
             one = idle.enter_context(socket.socket(socket.AF_UNIX))
-            one.settimeout(30)
+            one.settimeout(WITHIN)
             one.connect(attacked.socket)
         attacked.until_recorded("while they are there")
-        assert attacked.http.get("/readyz").status_code == 200
+        until(lambda: attacked.http.get("/readyz").status_code == 200, "ready")
         assert len(list(Path(f"/proc/{attacked.process.pid}/fd").iterdir())) < FILES
     attacked.until_recorded("when they have gone")
 
