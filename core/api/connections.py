@@ -27,6 +27,7 @@ from uvicorn.server import ServerState
 from treeledger.api.routing import Failure
 from treeledger.api.sockets import BACKLOG
 
+_AT_ONCE: Final = 64  # connections taken in one turn of the event loop: so many may there be beyond the most
 _FAREWELL: Final = 1.0  # seconds that answers have to end when the engine stops
 _CUT_OFF: Final = 0.5  # seconds for those that were then cancelled
 _CREDENTIALS: Final = struct.Struct("3i")  # of SO_PEERCRED: pid, uid, gid; socket(7)
@@ -61,8 +62,9 @@ async def serve(listener: socket.socket, application: Any, limits: Limits = Limi
     config.load()
     connections = Connections(limits)
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(config, connections), sock=listener, backlog=BACKLOG
+        lambda: Connection(config, connections), sock=listener, backlog=_AT_ONCE
     )
+    listener.listen(BACKLOG)  # the others wait in the system
     try:
         await anyio.sleep_forever()
     finally:
@@ -85,7 +87,7 @@ class Connections(ServerState):
 
     def make_room(self) -> None:
         if len(self.connections) > self.most and self.silent:
-            next(iter(self.silent)).transport.abort()
+            next(iter(self.silent)).let_go()
 
     async def end(self) -> None:
         """Lets answers end, streams at once; then cuts off what is left."""
@@ -162,6 +164,11 @@ class Connection(H11Protocol):
             self.cycle.keep_alive = False
         else:
             self.transport.close()
+
+    def let_go(self) -> None:
+        """Closes it at once. It is among the connections until the event loop has done so."""
+        self._end_silence()
+        self.transport.abort()
 
     @property
     def _is_answering(self) -> bool:

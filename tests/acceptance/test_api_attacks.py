@@ -70,7 +70,8 @@ def test_a_thousand_idle_connections_keep_nobody_from_his_answer_nor_it_from_wat
             one.connect(attacked.socket)
         attacked.until_recorded("while they are there")
         until(lambda: attacked.http.get("/readyz").status_code == 200, "ready")
-        assert len(list(Path(f"/proc/{attacked.process.pid}/fd").iterdir())) < FILES
+        # Half of them may be connections; it has some twenty of its own.
+        assert len(list(Path(f"/proc/{attacked.process.pid}/fd").iterdir())) < FILES * 3 // 4
     attacked.until_recorded("when they have gone")
 
 
