@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from statistics import median
 from time import perf_counter
 from typing import Final
 from uuid import UUID
@@ -34,7 +33,7 @@ from treeledger.protocols import Store
 
 _COLOURS: Final = {CheckState.OK: "32", CheckState.WARN: "33", CheckState.FAIL: "1;31"}
 _PAGE: Final = 10_000
-_ANSWERS: Final = 5  # of the store, whose median is its latency
+_ANSWERS: Final = 5  # of the store; the quickest is its latency, as this machine may have held up the others
 _UNIX: Final = "unix:"
 
 
@@ -129,7 +128,7 @@ async def _of_clocks(store: Store) -> list[Check]:
     return [
         machine.check_clock(datetime.now(UTC), newest[0].at if newest else None),
         machine.check_store_clock(datetime.now(UTC), now),
-        machine.check_latency(median(durations)),
+        machine.check_latency(min(durations)),
     ]
 
 

@@ -105,7 +105,7 @@ def test_a_new_folder_is_scanned_and_one_that_is_away_is_told(home: Home) -> Non
 
 
 def test_progress_is_shown(home: Home) -> None:
-    with home.kept(), home.treeledger.started("scrub", "--rate", "100", terminal=True) as asking:
+    with home.kept(), home.treeledger.started("scrub", "--rate", "10") as asking:
         asking.until(r"Scrubbing tree.* \d+ B/s")
         asking.signal(signal.SIGINT)
         assert asking.wait() == 130
