@@ -26,8 +26,8 @@ class Beside:
     def __init__(self) -> None:
         self._begun: Future[Any] | None = None
 
-    async def do(self, work: Callable[[], T], within: float) -> T:
-        """What `work` returns or raises. Raises Stuck after so many seconds."""
+    async def do(self, work: Callable[[], T], within: float | None = None) -> T:
+        """What `work` returns or raises. Raises Stuck after so many seconds; None waits until cancelled."""
         if self._begun is not None and not self._begun.done():
             raise Stuck("what it began before has not ended yet")
         future: Future[T] = Future()
@@ -35,11 +35,13 @@ class Beside:
         self._begun = future
         Thread(target=_settle, args=(future, work), daemon=True).start()
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(within) as limit:
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            if future.done():
+            if not limit.expired():
                 raise  # of its own
+            if future.done():  # in the same moment
+                return future.result()
             sys.setswitchinterval(_SPARING)  # if it spins, it leaves the dashboard its share
             raise Stuck(f"it took more than {within:g} s") from None
 

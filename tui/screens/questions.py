@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
@@ -21,13 +21,10 @@ from textual.widgets.directory_tree import DirEntry
 from textual.widgets.tree import TreeNode
 
 from treeledger.names import shown, stored_from_os
-from treeledger.tui.beside import Beside, Stuck
+from treeledger.tui.beside import Beside
 from treeledger.tui.ending import Ending
-from treeledger.tui.latest import Latest
 from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.scrolled import Scrolled
-
-_PATIENCE: Final = 1.0  # seconds that the disk has to say whether there is a folder
 
 
 class Confirm(Ending, ModalScreen[bool]):
@@ -94,7 +91,6 @@ class ChooseFolder(Ending, ModalScreen[str | None]):
         super().__init__()
         self._begin = begin
         self._paths = {_name(begin): str(begin)}  # by what is shown of it, which may be less
-        self._looking = Latest(self, self._look)
 
     def compose(self) -> ComposeResult:
         entry = Input(_name(self._begin), id="path", compact=True)
@@ -108,14 +104,11 @@ class ChooseFolder(Ending, ModalScreen[str | None]):
     def _typed(self, event: Input.Changed) -> None:
         """The tree shows the folder that is typed, as soon as there is one."""
         if self.query_one("#path").has_focus and event.value:
-            self._looking.wish(os.path.expanduser(event.value))
+            self.run_worker(self._look(os.path.expanduser(event.value)), group="look", exclusive=True)
 
     async def _look(self, folder: str) -> None:
-        """Beside the dashboard: a mount that hangs would have it hang."""
-        try:
-            is_there = await Beside().do(partial(os.path.isdir, folder), _PATIENCE)
-        except Stuck:
-            is_there = False
+        """Beside the dashboard: a mount that hangs would have it hang. Given up once another one is typed."""
+        is_there = await Beside().do(partial(os.path.isdir, folder))
         tree = self.query_one(Folders)
         if is_there and Path(folder) != tree.path:
             tree.path = folder
