@@ -19,7 +19,7 @@ from treeledger.api.service import Service
 from treeledger.config.settings import ApiSettings
 from treeledger.errors import ConfigurationError
 from treeledger.model import OperationType
-from treeledger.names import os_from_stored, stored_from_os
+from treeledger.names import os_from_stored
 from treeledger.tui.app import Dashboard
 from treeledger.tui.look import Look
 from treeledger.tui.model import Looked
@@ -194,6 +194,27 @@ async def test_a_repository_is_removed_after_a_question(live: Live) -> None:
     assert not await live.tree.ledger.repositories()
 
 
+async def pick(live: Live, folder: Path, shown: str) -> None:
+    """Opens the picker on that folder, and chooses the only one below, which is shown so."""
+    live.shown.app.screen.query_one("#path").value = str(folder)  # type: ignore[attr-defined]
+    await live.until(f"▸ {shown}")
+    await live.press("tab")
+
+    async def is_picked() -> bool:
+        await live.press("down")  # the tree may be read still; the last folder stays chosen
+        return re.search(f"{folder.name}/{shown}", live.shown.text) is not None
+
+    await until(is_picked, f"the folder {shown} is picked")
+
+
+async def until_under_care(live: Live, root: bytes) -> None:
+    async def is_kept() -> bool:
+        repositories = await live.tree.ledger.repositories()
+        return root in [os.fsencode(os_from_stored(one.root)) for one in repositories]
+
+    await until(is_kept, "it is under care")
+
+
 async def test_any_name_can_be_typed_and_any_folder_picked(live: Live, tmp_path: Path) -> None:
     odd = os.path.join(os.fsencode(tmp_path), b"parent", b"odd\xff\nname")
     os.makedirs(odd)
@@ -201,39 +222,17 @@ async def test_any_name_can_be_typed_and_any_folder_picked(live: Live, tmp_path:
     await live.until("Take a folder under care")
     await live.press("ctrl+u", *"~nosuchuser")
     await live.until("~nosuchuser")
-    entry = live.shown.app.screen.query_one("#path")
-    entry.value = str(tmp_path / "parent")  # type: ignore[attr-defined]
-    await live.until(r"odd\\xff\\x0aname")
-    await live.press("tab")
-
-    async def is_picked() -> bool:
-        await live.press("down")
-        return entry.value.endswith("name")  # type: ignore[attr-defined, no-any-return]
-
-    await until(is_picked, "the folder below is picked")
-    assert entry.value.isprintable()  # type: ignore[attr-defined]
+    await pick(live, tmp_path / "parent", r"odd\\xff\\x0aname")
+    assert live.shown.app.screen.query_one("#path").value.isprintable()  # type: ignore[attr-defined]
     await live.press("enter")
-
-    async def is_kept() -> bool:
-        return stored_from_os(os.fsdecode(odd)) in [one.root for one in await live.tree.ledger.repositories()]
-
-    await until(is_kept, "it is under care")
+    await until_under_care(live, odd)
 
 
 async def test_a_folder_is_picked_in_the_tree(live: Live, tmp_path: Path) -> None:
     (tmp_path / "parent/child").mkdir(parents=True)
     await live.press("a")
     await live.until("Take a folder under care")
-    entry = live.shown.app.screen.query_one("#path")
-    entry.value = str(tmp_path / "parent")  # type: ignore[attr-defined]
-    await live.until("child")
-    await live.press("tab")
-
-    async def is_picked() -> bool:
-        await live.press("down")  # the tree may be read still; the last folder stays chosen
-        return "parent/child" in live.shown.text
-
-    await until(is_picked, "the folder below is picked")
+    await pick(live, tmp_path / "parent", "child")
     await live.press("enter")
     await live.until("child +● watching +0 ")
 
@@ -245,19 +244,10 @@ async def test_a_folder_whose_name_no_line_can_hold_is_shown_safely_and_taken(
     os.makedirs(odd)
     await live.press("a")
     await live.until("Take a folder under care")
-    live.shown.app.screen.query_one("#path").value = str(tmp_path / "odd")  # type: ignore[attr-defined]
-    await live.until(r"▸ a\\xff\\x0a\\x1b\[31mb")
-    await live.press("tab", "down")
-    await live.until(r"odd/a\\xff\\x0a\\x1b\[31mb")
+    await pick(live, tmp_path / "odd", r"a\\xff\\x0a\\x1b\[31mb")
     assert "\x1b" not in live.shown.text
     await live.press("enter")
-
-    async def is_under_care() -> bool:
-        return len(await live.tree.ledger.repositories()) == 2
-
-    await until(is_under_care, "a second repository")
-    roots = [os.fsencode(os_from_stored(one.root)) for one in await live.tree.ledger.repositories()]
-    assert odd in roots
+    await until_under_care(live, odd)
 
 
 async def test_enter_opens_the_files_of_what_is_chosen_here_whatever_was_chosen_on_another_screen(
@@ -283,6 +273,7 @@ async def test_enter_opens_the_files_of_what_is_chosen_here_whatever_was_chosen_
 
 async def test_a_change_is_explained_and_its_path_copied(live: Live) -> None:
     live.tree.write("2025/new.jpg", "new")
+    await live.tree.until_present("2025/new.jpg")
     await live.until(r"added +2025/new.jpg")
     await live.press("y")
     await live.until("copied:")

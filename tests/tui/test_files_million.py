@@ -114,6 +114,7 @@ async def test_a_million_files_are_there_at_once(shown: Stage) -> None:
     assert isinstance(page, FilesPage)
 
     async def is_read() -> bool:
+        await shown.rest()
         return not page._is_reading
 
     paging = sorted([await answered(shown, page, "pagedown") for _ in range(150)])

@@ -152,6 +152,7 @@ async def test_a_pattern_that_cannot_be_used_is_named_and_never_written(family: 
     family.insert("a[")
     await shown.until(r"a\[ .*is not closed")
     await shown.press("ctrl+s", "enter")
+    await shown.settle()
     await shown.until("not written yet")
     assert family.file.read_text() == before
 

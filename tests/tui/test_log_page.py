@@ -218,7 +218,7 @@ async def test_a_record_is_wrapped_and_opened_with_all_that_is_known_of_it(live:
 @pytest.mark.anyio
 async def test_nothing_is_asked_while_nobody_looks(live: Live, ring: Ring) -> None:
     await live.press("8")
-    await live.until("live")
+    await live.until("─ Log  info and above ─.* live ")
     page: Any = live.shown.app.screen
     await live.press("1")
     log.error("unseen")
