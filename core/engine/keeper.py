@@ -162,8 +162,8 @@ class Keeper:
         async with opening as session:
             self._watching = Watching(session, self._sources, self._requests, self._say, self._root_check)
             try:
-                with ungrouped():
-                    async with self.loans.lending(session):
+                async with self.loans.lending(session):
+                    with ungrouped():
                         await self._watching.run()
             finally:
                 self._watching = None

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from treeledger.engine.session import Session
-from treeledger.errors import LeaseLost
+from treeledger.errors import LeaseLost, RootOffline
 
 
 class Loans:
@@ -21,13 +21,15 @@ class Loans:
         self._error: Exception | None = None
         self._news = anyio.Event()
         self._scope: anyio.CancelScope | None = None  # around what the borrower does
+        self._offline: RootOffline | None = None  # what ended the last session, if it was that
         self._returned = anyio.Event()
 
     @asynccontextmanager
     async def borrow(self) -> AsyncIterator[Session]:
         """The session, as soon as there is one and nobody else has it.
 
-        Raises what is told to `refuse` meanwhile; LeaseLost if the session ends before the body does.
+        Raises what is told to `refuse` meanwhile; if the session ends before the body does, RootOffline where
+        that is why, else LeaseLost.
         """
         async with self._turn:
             session = await self._lent()
@@ -39,7 +41,7 @@ class Loans:
                     self._scope = None
                     self._returned.set()
             if scope.cancelled_caught:
-                raise LeaseLost(
+                raise self._offline or LeaseLost(
                     f"{session.context.repository.name}: it was stopped or taken up anew meanwhile. What was"
                     " done until then is on record; ask again for the rest"
                 )
@@ -57,10 +59,13 @@ class Loans:
     @asynccontextmanager
     async def lending(self, session: Session) -> AsyncIterator[None]:
         """Lends the session as long as the body runs; whoever has it then is told to stop."""
-        self._session = session
+        self._session, self._offline = session, None
         self._news.set()
         try:
             yield
+        except RootOffline as error:
+            self._offline = error
+            raise
         finally:
             self._session = None
             if self._scope is not None:

@@ -112,6 +112,18 @@ async def test_of_one_that_is_offline_it_is_said(kept: Tree) -> None:
         await kept.ledger.scan(kept.repository)
 
 
+async def test_who_has_it_as_it_goes_offline_is_told_why(kept: Tree) -> None:
+    with pytest.raises(RootOffline):
+        await hold_while_it_goes(kept)
+
+
+async def hold_while_it_goes(tree: Tree) -> None:
+    """Has the session for as long as it may, while the root is moved away."""
+    async with tree.engine.in_hand(tree.repository, tree.ledger.settings_of(tree.repository), 1.0):
+        tree.root.rename(tree.root.with_name("away"))
+        await anyio.sleep_forever()
+
+
 async def test_one_that_is_paused_is_taken_in_hand_for_it(kept: Tree) -> None:
     await kept.ledger.pause_repository(kept.repository.id, paused=True)
     kept.write("new")
