@@ -106,7 +106,7 @@ class Attention:
         self._actions = frozenset(actions)
         self._posts = {name: Post(receiver) for name, receiver in receivers.items()}
         self._noted: dict[str, Waiting] = {}
-        self._stored: dict[str, Waiting] = {}
+        self._stored: dict[str, Waiting | None] = {}  # None: what it has of it is not known
         self._repositories: list[Repository] = []
         self._holds: list[HeldDeletion] = []
         self._troubles = Troubles()
@@ -139,8 +139,8 @@ class Attention:
         noted = await patiently(lambda: self._ledger.store.waiting(over=True), None, unsaid())
         self._repositories = await patiently(self._ledger.store.repositories, None, unsaid())
         self._troubles = await patiently(self._ledger.store.troubles, None, unsaid())
-        self._stored = {one.key: one for one in noted if self._is_mine(one)}
-        self._noted = dict(self._stored)
+        self._noted = {one.key: one for one in noted if self._is_mine(one)}
+        self._stored = dict(self._noted)
 
     def _is_mine(self, waiting: Waiting) -> bool:
         """Whether this engine says of it when it is over: it is not another host's."""
@@ -209,8 +209,9 @@ class Attention:
         over = [key for key in self._stored if key not in self._noted]
         if not (changed or over):
             return
+        self._stored |= dict.fromkeys(one.key for one in changed)
         with suppress(StoreUnavailable), anyio.move_on_after(_WRITING, shield=True):
             await self._ledger.store.note_waiting(changed, over)
             self._stored = dict(self._noted)
-            waiting = sum(one.over_at is None for one in self._stored.values())
+            waiting = sum(one.over_at is None for one in self._noted.values())
             self._engine.tools.hub.tell(AttentionChanged(waiting))

@@ -20,6 +20,7 @@ from treeledger.errors import StoreUnavailable
 from treeledger.ledger import Ledger
 from treeledger.model import Cursor, HoldStatus, NewJob
 from treeledger.protocols import Store
+from treeledger.waiting import Waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -87,7 +88,7 @@ async def until_told(receiver: Receiver, *expected: tuple[str, bool]) -> None:
         return told(receiver) == list(expected)
 
     try:
-        await until(is_so, f"told {expected}", within=20)
+        await until(is_so, f"told {expected}")
     except AssertionError as error:
         raise AssertionError(f"{error}; told was {told(receiver)}") from None
 
@@ -218,12 +219,20 @@ async def test_without_receivers_it_is_listed_and_nothing_counts_as_told(
         stop = ledger.hub.listen(
             lambda event: heard.append(event.waiting) if isinstance(event, AttentionChanged) else None
         )
+
+        async def until_heard(*waiting: int) -> None:
+            async def is_so() -> bool:
+                return heard == [*waiting]
+
+            await until(is_so, f"who looks on has heard of {waiting}, and only of changes")
+
         await buried(ledger.store, "a")
+        await until_heard(1)
         await until_noted(ledger, 0)
         await ledger.store.clear_jobs([job.id for job in await ledger.store.jobs(limit=9)])
+        await until_heard(1, 0)
         await until_noted(ledger)
         stop()
-        assert heard == [1, 0], "who looks on hears of it at once, and only of changes"
 
 
 async def test_people_are_told_though_the_store_is_away_and_it_is_noted_later(
@@ -232,8 +241,6 @@ async def test_people_are_told_though_the_store_is_away_and_it_is_noted_later(
     """The store of this test is away for everything that attention asks of it."""
     url = f"sqlite:{tmp_path / 'ledger.db'}"
     async with running(tmp_path, url, {"phone": phone}) as ledger:
-        await until_noted(ledger)
-        await buried(ledger.store, "a")
         note = ledger.store.note_waiting
         tries: list[Sequence[object]] = []
 
@@ -242,6 +249,7 @@ async def test_people_are_told_though_the_store_is_away_and_it_is_noted_later(
             raise StoreUnavailable("the ledger is away")
 
         monkeypatch.setattr(ledger.store, "note_waiting", away)
+        await buried(ledger.store, "a")
         await until_told(phone, ("dead_job", False))
 
         async def was_tried() -> bool:
@@ -251,3 +259,26 @@ async def test_people_are_told_though_the_store_is_away_and_it_is_noted_later(
         monkeypatch.setattr(ledger.store, "note_waiting", note)
         await until_noted(ledger, 1)
         assert told(phone) == [("dead_job", False)]
+
+
+async def test_what_was_noted_though_the_store_could_not_say_so_is_ended_as_well(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, store_url, {}) as ledger:
+        note = ledger.store.note_waiting
+
+        async def lost(noted: Sequence[Waiting], over: Sequence[str]) -> None:
+            await note(noted, over)
+            raise StoreUnavailable("its answer was lost")
+
+        monkeypatch.setattr(ledger.store, "note_waiting", lost)
+        await buried(ledger.store, "a")
+        await until_noted(ledger, 0)
+
+        async def away(noted: Sequence[Waiting], over: Sequence[str]) -> None:
+            raise StoreUnavailable("the ledger is away")
+
+        monkeypatch.setattr(ledger.store, "note_waiting", away)
+        await ledger.store.clear_jobs([job.id for job in await ledger.store.jobs(limit=9)])
+        monkeypatch.setattr(ledger.store, "note_waiting", note)
+        await until_noted(ledger)
