@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from receiver import Receiver, receiving
 from support import tree_on
 
+from treeledger.engine import actions
 from treeledger.engine.actions import ActionRunner, Pace
 from treeledger.engine.alarm import Alarm
 from treeledger.errors import CursorExpired, PermanentFailure, RetryLater, StoreUnavailable
@@ -43,6 +45,7 @@ pytestmark = pytest.mark.anyio
 
 FAST = Pace(nap=3600, first_retry=0.01)  # so that nothing is found by chance
 HERE = "this-host:1"
+LONG = 60.0  # seconds that anything may take on a busy machine; what is put off is put off for longer
 
 
 class Ledger:
@@ -90,7 +93,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(LONG):
         while not await condition():  # noqa: ASYNC110 (nobody is told of jobs)
             await anyio.sleep(0.005)
 
@@ -332,10 +335,12 @@ async def test_a_kill_between_delivery_and_note_repeats_it_and_loses_nothing(
 ) -> None:
     await ledger.store.plan_jobs("phone", await ledger.store.head(), [], after=None)
     await ledger.add("a", "b", "c")
+    pids: Queue[int] = Queue()
+    receiver.answers.extend([(204, {}), lambda: os.kill(pids.get(timeout=LONG), signal.SIGKILL)])
     command = [sys.executable, "-c", CHILD, receiver.url, str(ledger.path)]
     async with await anyio.open_process(command, stdout=None, stderr=None) as child:
-        receiver.answers.extend([(204, {}), lambda: os.kill(child.pid, signal.SIGKILL)])
-        with anyio.fail_after(20):
+        pids.put(child.pid)
+        with anyio.fail_after(LONG):
             assert await child.wait() == -signal.SIGKILL
     assert paths(receiver) == ["a", "b"]
     async with running(ledger.store, phone(receiver, batch=1), Pace(nap=0.05)):
@@ -343,9 +348,12 @@ async def test_a_kill_between_delivery_and_note_repeats_it_and_loses_nothing(
     assert paths(receiver) == ["a", "b", "b", "c"]
 
 
-async def test_a_job_that_is_interrupted_in_order_is_given_back(ledger: Ledger, receiver: Receiver) -> None:
+async def test_a_job_that_is_interrupted_in_order_is_given_back(
+    ledger: Ledger, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "_GRACE", LONG)
     answer = threading.Event()
-    receiver.answers.append(lambda: answer.wait(20))
+    receiver.answers.append(lambda: answer.wait(LONG))
     async with running(ledger.store, phone(receiver)):
         await ledger.add("a")
         await until_true(lambda: len(receiver.deliveries) == 1)
@@ -369,8 +377,9 @@ async def test_a_store_that_is_away_now_and_then_costs_no_change(ledger: Ledger,
     async with running(ledger.store, phone(receiver, batch=1), before=before):
         await ledger.add("a", "b")
         await until(ledger.is_worked_off)
+        every = {"head", "changes", "wait", "plan_jobs", "claim_jobs", "finish_jobs", "fail_job"}
+        await until_true(lambda: called.keys() >= every)
     assert paths(receiver) == ["a", "a", "b"]
-    assert called.keys() >= {"head", "changes", "wait", "plan_jobs", "claim_jobs", "finish_jobs", "fail_job"}
 
 
 async def test_a_cursor_of_another_history_starts_afresh_and_says_so(
@@ -469,7 +478,7 @@ class TestAlarm:
     async def test_it_wakes_at_once_for_a_time_that_came_while_nobody_slept(self) -> None:
         alarm = Alarm()
         alarm.set(0)
-        with anyio.fail_after(1):
+        with anyio.fail_after(LONG):
             await alarm.wait(3600)
         with anyio.move_on_after(0.02) as scope:
             await alarm.wait(3600)
@@ -478,30 +487,36 @@ class TestAlarm:
     async def test_it_wakes_for_each_of_several_times_the_next_one_first(self) -> None:
         alarm = Alarm()
         start = anyio.current_time()
-        with anyio.fail_after(5):
+        woke: list[float] = []
+
+        async def sleep() -> None:
+            while not woke or woke[-1] < 0.03:  # once is enough for times that are over together
+                await alarm.wait(3600)
+                woke.append(anyio.current_time() - start)
+
+        with anyio.fail_after(LONG):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(alarm.wait, 3600)
+                tasks.start_soon(sleep)
                 await anyio.wait_all_tasks_blocked()
                 alarm.set(1000)
                 alarm.set(0.01)
                 alarm.set(0.03)
-            assert anyio.current_time() - start >= 0.01
-            await alarm.wait(3600)
-            assert anyio.current_time() - start >= 0.03
+        assert woke[0] >= 0.01
+        assert len(woke) <= 2
 
     async def test_it_is_at_rest_until_then(self) -> None:
         alarm = Alarm()
         alarm.set(1000)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(alarm.wait, 3600)
-            with anyio.fail_after(1):
+            with anyio.fail_after(LONG):
                 await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
 
     async def test_it_sleeps_no_longer_than_it_may(self) -> None:
         alarm = Alarm()
         alarm.set(1000)
-        with anyio.fail_after(1):
+        with anyio.fail_after(LONG):
             await alarm.wait(0.01)
 
 
