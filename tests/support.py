@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from stat import S_ISREG
+from uuid import UUID
 
 import anyio
 
@@ -48,6 +49,22 @@ async def _holds(condition: Callable[[], Awaitable[bool]]) -> bool:
         return await condition()
     except StoreUnavailable:  # which some faults are about
         return False
+
+
+async def until_status(ledger: Ledger, repository: UUID | str, state: str) -> None:
+    """Waits for a repository to be in a state, as the ledger has it; fails with the one in which it is."""
+    said: list[str] = []
+
+    async def is_so() -> bool:
+        status = await ledger.sync_status(repository)
+        said[:] = [status.state, status.message]
+        return status.state == state
+
+    try:
+        await until(is_so, f"repository {state}")
+    except BaseException as failure:
+        failure.add_note(f"it is: {' '.join(said)}")
+        raise
 
 
 class Tree:
@@ -116,18 +133,7 @@ class Tree:
         await until(is_so, f"{path} {state}")
 
     async def until_status(self, state: str) -> None:
-        said: list[str] = []
-
-        async def is_so() -> bool:
-            status = await self.ledger.sync_status(self.repository.id)
-            said[:] = [status.state, status.message]
-            return status.state == state
-
-        try:
-            await until(is_so, f"repository {state}")
-        except BaseException as failure:
-            failure.add_note(f"it is: {' '.join(said)}")
-            raise
+        await until_status(self.ledger, self.repository.id, state)
 
     async def until_offline(self) -> None:
         async def is_offline() -> bool:

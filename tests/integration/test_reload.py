@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
-from support import until
+from support import until, until_status
 
 from treeledger.config.configuration import Configuration, load
 from treeledger.daemon.reload import Reload, needs_restart
@@ -37,12 +37,6 @@ class Setup:
 
     async def keeper(self, name: str) -> Keeper:
         return self.engine.keepers[(await self.ledger.repository(name)).id]
-
-    async def until_watching(self, name: str) -> None:
-        async def is_so() -> bool:
-            return (await self.ledger.sync_status(name)).state == "watching"
-
-        await until(is_so, f"{name} watching")
 
     async def starts(self, name: str) -> int:
         """How often it was scanned for a start."""
@@ -77,7 +71,7 @@ async def started(folder: Path, store_url: str) -> AsyncIterator[Setup]:
     ):
         setup = Setup(folder, ledger, engine)
         for name in ("a", "b"):
-            await setup.until_watching(name)
+            await until_status(ledger, name, "watching")
         yield setup
 
 
@@ -168,7 +162,7 @@ async def test_one_that_leaves_the_file_is_paused_and_a_new_one_is_kept(setup: S
     file = write(setup.folder)
     file.write_text(file.read_text().replace('"b"', '"c"').replace('/b"', '/c"'))
     await setup.reload()
-    await setup.until_watching("c")
+    await until_status(setup.ledger, "c", "watching")
     assert (await setup.ledger.repository("b")).paused
     assert len(setup.engine.keepers) == 2
 
