@@ -14,6 +14,7 @@ import pytest
 from matrix import fault
 from support import Tree, until
 
+from treeledger.engine import inspector
 from treeledger.engine.workers import Workers
 from treeledger.model import ChangeKind
 from treeledger.worker import Look, WorkSpec
@@ -42,9 +43,10 @@ def cycle(*paths: Path) -> None:
 
 @asynccontextmanager
 async def seen(tree: Tree, how: str) -> AsyncIterator[None]:
-    """What the body does to the tree is seen by the watch, or afterwards by one scan."""
+    """What the body does to a tree that is known is seen by the watch, or afterwards by one scan."""
     if how == "watch":
         async with tree.watched():
+            await until_like_the_disk(tree)
             yield
             await until_like_the_disk(tree)
     else:
@@ -56,14 +58,13 @@ async def seen(tree: Tree, how: str) -> AsyncIterator[None]:
 
 async def until_like_the_disk(tree: Tree) -> None:
     """Every file has a present record with the hash of its content, and there is no other."""
+    files = [path for path in tree.root.rglob("*") if path.is_file()]
+    disk = {
+        str(file.relative_to(tree.root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+    }
 
     async def is_equal() -> bool:
-        present = await tree.present()
-        disk = {str(path.relative_to(tree.root)): path for path in tree.root.rglob("*") if path.is_file()}
-        return present.keys() == disk.keys() and all(
-            record.content_hash == hashlib.sha256(disk[path].read_bytes()).hexdigest()
-            for path, record in present.items()
-        )
+        return {path: record.content_hash for path, record in (await tree.present()).items()} == disk
 
     await until(is_equal, "the ledger like the disk")
 
@@ -76,7 +77,14 @@ async def ids(tree: Tree) -> dict[str, int]:
 HOW = pytest.mark.parametrize("how", ["scan", "watch"])
 
 
+@pytest.fixture
+def all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks at one of several renames waits for what is told of the others, however late it is heard."""
+    monkeypatch.setattr(inspector, "_MOMENT", 10.0)
+
+
 @fault("two files change names in one step, three in a cycle", "every record follows, nothing is read")
+@pytest.mark.usefixtures("all_is_told")
 @HOW
 async def test_swaps(tree: Tree, how: str) -> None:
     for name in "abcde":
@@ -106,15 +114,10 @@ async def test_swapped_directories(tree: Tree, how: str) -> None:
 async def test_renamed_directory(tree: Tree) -> None:
     for n in range(2000):
         tree.write(f"old/d{n % 7}/f{n}", str(n))
-    async with tree.watched():
+    async with seen(tree, "watch"):
         before = await tree.present()
         (tree.root / "old").rename(tree.root / "new")
-
-        async def is_moved() -> bool:
-            return all(path.startswith("new/") for path in await tree.present())
-
-        await until(is_moved, "all records under the new name")
-        after = await tree.present()
+    after = await tree.present()
     told = [(p.removeprefix("old/"), r.id, r.content_hash, r.read_at) for p, r in before.items()]
     assert [(p.removeprefix("new/"), r.id, r.content_hash, r.read_at) for p, r in after.items()] == told
 
@@ -174,6 +177,7 @@ async def test_rename_onto_a_deleted_path(tree: Tree, how: str) -> None:
     "two files change names while the first of their three renames is looked at",
     "both records follow, nothing is read",
 )
+@pytest.mark.usefixtures("all_is_told")
 async def test_a_swap_is_heard_in_parts(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "ab":
         tree.write(name, f"content of {name}")
@@ -191,6 +195,10 @@ async def test_a_swap_is_heard_in_parts(tree: Tree, monkeypatch: pytest.MonkeyPa
         before, read = await ids(tree), {r.id: r.read_at for r in (await tree.present()).values()}
         monkeypatch.setattr(Workers, "look", late)
         (tree.root / "a").rename(tree.root / "parked")
-    assert heard == ["a", "parked"]
+
+        async def is_looked_at() -> bool:
+            return bool(heard)
+
+        await until(is_looked_at, "a look at the first rename")
     assert await ids(tree) == before
     assert {r.id: r.read_at for r in (await tree.present()).values()} == read
