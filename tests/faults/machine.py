@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 LIMITS = Path("/proc/sys/fs/inotify")
 _IN_ACCESS, _IN_OPEN = 0x1, 0x20  # inotify(7)
 _EVENT = struct.Struct("iIII")
+_LONGEST_LOOK = 5.0  # seconds that a look at a disk may last
+_LONGEST_TEST = 60.0  # seconds for which another test may have a loop device
 
 
 def needs_root() -> None:
@@ -32,7 +35,17 @@ def mount(path: Path, size: str = "32m") -> None:
 
 
 def unmount(path: Path, *, lazily: bool = False) -> None:
-    subprocess.run(["umount", *(["--lazy"] if lazily else []), path], check=True)
+    """Not lazily, it is tried until nobody is in the middle of a look at it; fails if that takes long."""
+    _until_free(_LONGEST_LOOK, "umount", *(["--lazy"] if lazily else []), path)
+
+
+def _until_free(within: float, *command: str | Path) -> None:
+    """Runs a command again and again while what it is about is busy, for so many seconds."""
+    end = time.monotonic() + within
+    while (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode:
+        assert "busy" in done.stderr, done
+        assert time.monotonic() < end, f"busy for {within:g} s: {done.args}"
+        time.sleep(0.02)
 
 
 def bind(source: Path, path: Path) -> None:
@@ -67,14 +80,15 @@ class Disk:
     def mount(self, path: Path) -> None:
         path.mkdir(exist_ok=True)
         subprocess.run(["mount", "-o", "loop", self._image, path], check=True)
+        self._device = Path(f"/dev/loop{os.minor(path.stat().st_dev)}")
 
     def occupy(self) -> None:
-        """Takes the loop device that is free now, so that the next mount gets another."""
+        """Takes the loop device that it was mounted by, so that the next mount gets another."""
         image = self._image.with_suffix(f".{len(self._holding)}")
         with open(image, "wb") as file:
             file.truncate(2**20)
-        device = subprocess.run(["losetup", "--find", "--show", image], check=True, capture_output=True)
-        self._holding.append(Path(device.stdout.decode().strip()))
+        _until_free(_LONGEST_TEST, "losetup", self._device, image)
+        self._holding.append(self._device)
 
     def close(self) -> None:
         for device in self._holding:

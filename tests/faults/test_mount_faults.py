@@ -119,7 +119,7 @@ async def test_disk_comes_late(ext4: Disk, place: Path, store_url: str) -> None:
         before = await filled(tree)
         device = _device(place)
         unmount(place)
-        ext4.occupy()
+        await anyio.to_thread.run_sync(ext4.occupy)
         async with tree.ledger.started(root_check=3600) as tree.engine:
             await tree.until_status("offline")
             assert await tree.written() == before
@@ -269,7 +269,7 @@ async def test_inner_mount_away_while_watched(tmp_path: Path, store_url: str) ->
             before = await filled(tree, folder="mnt")
             async with tree.watched():
                 await anyio.to_thread.run_sync(unmount, root / "mnt")
-                disk.occupy()
+                await anyio.to_thread.run_sync(disk.occupy)
 
                 async def is_unknown() -> bool:
                     return {code for _, code in await problems(tree)} == {ProblemCode.MOUNT_GONE}
@@ -313,8 +313,12 @@ async def test_mount_appears_and_is_entered(tmp_path: Path, store_url: str) -> N
                     await tree.until_status("watching")
                     tree.write("mnt/b")
                     await tree.until_present("mnt/b")
+
+                    async def is_told() -> bool:
+                        return ("mnt/covered", ProblemCode.MOUNT_GONE) in await problems(tree)
+
+                    await until(is_told, "a problem of what is covered")
                     assert await tree.state("mnt/covered") is RecordState.PRESENT
-                    assert ("mnt/covered", ProblemCode.MOUNT_GONE) in await problems(tree)
                 finally:
                     unmount_all(root / "mnt")
 
