@@ -51,6 +51,21 @@ async def held(tree: Tree) -> HeldDeletion:
     return hold
 
 
+async def until_held(tree: Tree, files: int = 30) -> HeldDeletion:
+    """The hold, once it is told and so many files are under it: they are put there after it is opened."""
+
+    async def is_complete() -> bool:
+        found = await holds(tree)
+        gone = tree.ledger.store.gone_records
+        return bool(found) and files == len(
+            await gone(tree.repository.id, held_id=found[0].id, since=None, limit=2 * files)
+        )
+
+    await until(is_complete, f"{files} files under one hold")
+    await tree.until_status("held")
+    return await held(tree)
+
+
 async def decide(tree: Tree, status: HoldStatus) -> None:
     await tree.ledger.store.set_hold((await held(tree)).id, status, by="test")
 
@@ -163,15 +178,7 @@ async def test_live_removal_above_the_gate(tree: Tree) -> None:
     async with tree.watched():
         shutil.rmtree(tree.root / "gone")
 
-        async def is_held() -> bool:
-            found = await holds(tree)
-            missing = await tree.ledger.store.gone_records(
-                tree.repository.id, held_id=found[0].id if found else None, since=None, limit=2000
-            )
-            return bool(found) and len(missing) == 1500
-
-        await until(is_held, "all 1,500 in one hold")
-        await tree.until_status("held")
+        await until_held(tree, 1500)
     assert ChangeKind.DELETED not in {entry.kind for entry in await tree.journal()}
 
 
@@ -184,7 +191,7 @@ async def test_files_come_back_while_held(tree: Tree) -> None:
     before = await tree.written()
     async with tree.watched():
         empty(tree)
-        await tree.until_status("held")
+        await until_held(tree)
         write_again(tree, range(10))
         await tree.until_present("d/f9")
         assert len(await holds(tree)) == 1
@@ -193,6 +200,7 @@ async def test_files_come_back_while_held(tree: Tree) -> None:
         await tree.until_present("d/f29")
         await tree.until_status("watching")
         assert await holds(tree) == []
+        await tree.until_equal()
     after = await tree.written()
     assert {path: (r.id, r.content_hash) for path, r in after.items()} == {
         path: (r.id, r.content_hash) for path, r in before.items()
@@ -204,8 +212,7 @@ async def test_held_over_a_restart(tree: Tree) -> None:
     await filled(tree)
     async with tree.watched():
         empty(tree)
-        await tree.until_status("held")
-    hold = await held(tree)
+        hold = await until_held(tree)
     async with tree.ledger.started(root_check=0.2):
         await tree.until_status("held")
         assert (await held(tree)).id == hold.id
@@ -223,10 +230,10 @@ async def test_decided_from_outside(tree: Tree, store_url: str, word: str, state
     await filled(tree)
     async with tree.watched():
         empty(tree)
-        await tree.until_status("held")
+        hold = await until_held(tree)
         command = [sys.executable, "-m", "treeledger", "--store", store_url]
         run = subprocess.run(  # noqa: ASYNC221 - the engine waits as it would for another machine's disk
-            [*command, "deletions", word, str((await held(tree)).id)],
+            [*command, "deletions", word, str(hold.id)],
             cwd=tree.root.parent,
             env={**os.environ, "TREELEDGER_CONFIG": ""},
             capture_output=True,
