@@ -30,8 +30,9 @@ from treeledger.model import (
 )
 from treeledger.protocols import FileQuery
 
-PATIENCE = 30.0  # seconds that anything may take on a busy machine
+PATIENCE = 60.0  # seconds that anything may take on a busy machine
 _STUCK = 1.0  # seconds that an idle engine may take to say something new
+_STUCK_LOOKS = 20  # between which it has its turns, however long the machine is busy with others
 _UNSETTLED = (HashState.PENDING, HashState.FAILED)
 
 
@@ -105,6 +106,7 @@ class LiveTree:
         await self._all_heard()
         deadline = time.monotonic() + PATIENCE
         quiet_since: float | None = None
+        quiet_looks = 0
         while True:
             was_busy = self._is_busy()  # what it commits now, the records that are read next may lack
             records = await self._records(folder + "/")
@@ -119,10 +121,13 @@ class LiveTree:
                 await self._ledger.trigger_reconciliation(
                     self._repository.id, prefixes=(folder,), rehash=True
                 )
-            elif is_equal or (quiet_since is not None and now > quiet_since + _STUCK):
+            elif is_equal or (
+                quiet_since is not None and now > quiet_since + _STUCK and quiet_looks > _STUCK_LOOKS
+            ):
                 return Ledgered(present, await self._entries(), await self._problems(folder))
             elif quiet_since is None:
-                quiet_since = now
+                quiet_since, quiet_looks = now, 0
+            quiet_looks += 1
             if now > deadline:
                 raise Stuck(f"not settled within {PATIENCE:g} s: {records}")
             await anyio.sleep(0.005)
