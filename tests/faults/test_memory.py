@@ -62,7 +62,7 @@ async def test_no_memory_to_hash(victim: Victim, spare: int) -> None:
         resource.prlimit(running.process.pid, resource.RLIMIT_AS, (-1, -1))
         for path in victim.root.rglob("*"):
             path.touch()
-        await until_equal(victim, within=60)  # what failed to be read is tried again after 30 s
+        await until_equal(victim, within=120)  # what failed to be read is tried again after 30 s
         running.process.send_signal(signal.SIGTERM)
     assert running.ended.code == 0, running.ended.said
     async with victim.opened() as tree:
@@ -77,7 +77,7 @@ def limit_memory(running: Running, spare: int) -> None:
     resource.prlimit(running.process.pid, resource.RLIMIT_AS, (most, -1))
 
 
-async def until_equal(victim: Victim, but: int = 0, within: float = 15) -> None:
+async def until_equal(victim: Victim, but: int = 0, within: float = 25) -> None:
     """`but`: so many files at most may not be on record yet."""
     async with victim.opened() as tree:
 
