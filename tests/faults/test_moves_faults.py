@@ -59,9 +59,7 @@ async def seen(tree: Tree, how: str) -> AsyncIterator[None]:
 async def until_like_the_disk(tree: Tree) -> None:
     """Every file has a present record with the hash of its content, and there is no other."""
     files = [path for path in tree.root.rglob("*") if path.is_file()]
-    disk = {
-        str(file.relative_to(tree.root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
-    }
+    disk = {str(file.relative_to(tree.root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
     async def is_equal() -> bool:
         return {path: record.content_hash for path, record in (await tree.present()).items()} == disk
