@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,7 +147,7 @@ class Victim:
             else:
                 program = warm.Program(given, self.home, environ, FAILPOINT)
                 process = warm.start(program, said.fileno(), said.fileno())
-            running = Running(process, self.home / "said", reached)
+            running = Running(process, self.home / "said", reached, stops=action == "stop")
             try:
                 yield running
                 running.wait()
@@ -182,31 +182,48 @@ class Ended(NamedTuple):
 class Running:
     """A process on its way to its stage."""
 
-    def __init__(self, process: Process, said: Path, reached: Path) -> None:
+    def __init__(self, process: Process, said: Path, reached: Path, *, stops: bool) -> None:
+        """`stops`: at its stage it is stopped, until somebody continues it."""
         self.process = process
         self.ended: Ended
         self._said = said
         self._reached = reached
+        self._stops = stops
 
     def until(self, words: str) -> None:
         """Waits until it has printed something."""
         self._until(lambda: words in self._said.read_text(), words)
 
     def until_reached(self) -> None:
-        """Waits until it is at its stage."""
+        """Waits until it is at its stage, and where that stops it, is stopped: whoever continues it before
+        that continues nothing."""
         self._until(self._reached.exists, "its stage")
+        if self._stops and sys.platform == "linux":
+            self._until(self._is_stopped, "its stop")
+
+    def _is_stopped(self) -> bool:
+        with suppress(OSError):  # it has ended
+            status = Path(f"/proc/{self.process.pid}/stat").read_text()
+            return status.rpartition(")")[2].split()[0] == "T"
+        return False
 
     def _until(self, condition: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + WITHIN
-        while not condition():
-            assert self.process.poll() is None, f"it ended before {what}: {self._said.read_text()}"
+        while True:
+            has_ended = self.process.poll() is not None  # asked first: what it said before that counts
+            if condition():
+                return
+            assert not has_ended, f"it ended before {what}: {self._said.read_text()}"
             assert time.monotonic() < end, f"not within {WITHIN:g} s: {what}"
             time.sleep(0.01)
 
     def children(self) -> list[int]:
         """The processes it started."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(pid) for task in tasks for pid in task.read_text().split()]
+        found: list[int] = []
+        for task in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with suppress(OSError):  # of a thread that has ended
+                found += map(int, task.read_text().split())
+        return found
 
     def wait(self) -> None:
         """Waits for its end. Fails if its stage was not reached, or on a traceback."""
@@ -222,7 +239,7 @@ class Running:
         others, before, since = HeldUp(self.process.pid), 0.0, 0.0
         begin = time.monotonic()
         while self.process.poll() is None:
-            since = others.seconds
+            since = max(since, others.seconds)  # a thread that ends takes its account with it
             before = before if self._reached.exists() else since
             assert time.monotonic() < begin + WITHIN, f"not within {WITHIN:g} s: its end"
             time.sleep(0.01)
