@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import psycopg
 import pytest
@@ -95,33 +97,48 @@ async def test_second_engine(victim: Victim) -> None:
 )
 @pytest.mark.usefixtures("quick")
 async def test_takeover(victim: Victim) -> None:
-    async with victim.opened() as loser, victim.opened() as winner, loser.watched():
-        lapse(victim)
-        tries = count_claims(loser)
-        async with winner.watched():
-            begun = await newest_operation(winner)
-            fence = (await winner.ledger.repository(winner.repository.id)).fence
-            victim.write("new", "new")
-            await until_true(winner)
-            await until_state(loser, RepositoryState.DEGRADED, f"process {os.getpid()}")
-            seen = len(tries)
+    async with victim.opened() as loser, victim.opened() as winner:
+        renewing, tries = hold_up_renewals(loser), count_claims(loser)
+        async with loser.watched():
+            async with AsyncExitStack() as taken_over:
+                async with renewing:
+                    lapse(victim)
+                    await taken_over.enter_async_context(winner.watched())
+                begun = await newest_operation(winner)
+                fence = (await winner.ledger.repository(winner.repository.id)).fence
+                victim.write("new", "new")
+                await until_true(winner)
+                await until_state(loser, RepositoryState.DEGRADED, f"process {os.getpid()}")
+                seen = len(tries)
 
-            async def has_tried() -> bool:
-                return len(tries) >= seen + 2
+                async def has_tried() -> bool:
+                    return len(tries) >= seen + 2
 
-            await until(has_tried, "two more tries of the loser")
-            victim.write("newer", "newer")
-            await until_true(winner)
-            now = await winner.ledger.repository(winner.repository.id)
-            assert (now.fence, now.health["owner"]) == (fence, winner.engine.tools.owner)
-            operations = await winner.ledger.sync_operations(winner.repository.id)
-            assert {one.id for one in operations if one.status == "failed"} == set()
-            assert await winner_wrote_all(winner, since=begun)
-        await until_state(loser, RepositoryState.WATCHING)
-        victim.write("newest", "newest")
-        await until_true(loser)
+                await until(has_tried, "two more tries of the loser")
+                victim.write("newer", "newer")
+                await until_true(winner)
+                now = await winner.ledger.repository(winner.repository.id)
+                assert (now.fence, now.health["owner"]) == (fence, winner.engine.tools.owner)
+                operations = await winner.ledger.sync_operations(winner.repository.id)
+                assert {one.id for one in operations if one.status == "failed"} == set()
+                assert await winner_wrote_all(winner, since=begun)
+            await until_state(loser, RepositoryState.WATCHING)
+            victim.write("newest", "newest")
+            await until_true(loser)
     async with victim.opened() as tree:
         await assert_true(tree.ledger, tree.repository, victim.root)
+
+
+def hold_up_renewals(tree: Tree) -> anyio.Lock:
+    """Who has the lock that is given back holds up the renewal of leases."""
+    renewing, renew = anyio.Lock(), tree.ledger.store.renew
+
+    async def renewed(*arguments: Any) -> Any:
+        async with renewing:
+            return await renew(*arguments)
+
+    tree.ledger.store.renew = renewed  # type: ignore[method-assign]
+    return renewing
 
 
 def count_claims(tree: Tree) -> list[None]:
