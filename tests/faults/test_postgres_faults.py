@@ -198,7 +198,7 @@ async def test_frozen(tree: Tree, own_server: OwnServer, monkeypatch: pytest.Mon
 async def test_locked(tree: Tree, own_server: OwnServer, lock: str) -> None:
     async with tree.watched():
         with psycopg.connect(own_server.url("ledger")) as other:
-            other.execute(lock.encode())
+            await anyio.to_thread.run_sync(other.execute, lock.encode())  # the engine may have it just now
             grow(tree, 50)
             await until(partial(_is_waiting, own_server), "the engine waits for the lock")
             other.rollback()
@@ -212,12 +212,13 @@ async def _is_waiting(server: OwnServer) -> bool:
 
 @fault("two sessions wait for one another", "the one that PostgreSQL ends is tried again as a whole")
 async def test_deadlock(tree: Tree, own_server: OwnServer) -> None:
-    own_server.execute("ALTER DATABASE ledger SET deadlock_timeout = '50ms'")
+    # Who waits looks for a deadlock once, after that time: it has to be made within it.
+    own_server.execute("ALTER DATABASE ledger SET deadlock_timeout = '2s'")
     async with tree.watched():
         await anyio.to_thread.run_sync(own_server.disconnect_all)  # so that the setting holds
         with psycopg.connect(own_server.url("ledger")) as other:
             other.execute("SET deadlock_timeout = '100s'")  # so that the engine's session is ended
-            other.execute("SELECT * FROM journal_head FOR UPDATE")
+            await anyio.to_thread.run_sync(other.execute, "SELECT * FROM journal_head FOR UPDATE")
             tree.write("a")
             await until(partial(_is_waiting, own_server), "the engine waits for the journal")
             await anyio.to_thread.run_sync(other.execute, "SELECT * FROM repositories FOR UPDATE")
