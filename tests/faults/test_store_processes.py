@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from executable import Executable, Running
+from executable import Executable, Running, until
 from matrix import fault
 from postgres_server import OwnServer
 
@@ -131,9 +131,18 @@ def guarded(own_server: OwnServer) -> Iterator[OwnServer]:
     own_server.execute(
         "CREATE ROLE guarded LOGIN PASSWORD 'right'", "CREATE ROLE weak LOGIN", "SELECT pg_reload_conf()"
     )
+    until(lambda: not _lets_in(own_server.url(user="guarded")), "the new rules in force")
     yield own_server
     rules.write_text(before)
     own_server.execute("DROP ROLE guarded", "DROP ROLE weak", "SELECT pg_reload_conf()")
+
+
+def _lets_in(url: str) -> bool:
+    try:
+        with psycopg.connect(url):
+            return True
+    except psycopg.OperationalError:
+        return False
 
 
 @fault(

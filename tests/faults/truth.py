@@ -92,15 +92,18 @@ class Heard:
         if isinstance(event, StateChanged):
             self.said.append(event)
 
-    async def until(self, state: RepositoryState, words: str = "") -> StateChanged:
+    async def until(self, state: RepositoryState, words: str = "") -> None:
         """Waits until the keeper is in a state, with some words in its message."""
 
         async def is_so() -> bool:
             keeper = self.keeper
             return keeper.state is state and words in keeper.message
 
-        await until(is_so, f"{state} {words}; it said {[(s.state.value, s.message) for s in self.said]}", 30)
-        return self.said[-1]
+        try:
+            await until(is_so, f"{state} {words}")
+        except AssertionError as failure:
+            failure.add_note(f"it said {[(one.state.value, one.message) for one in self.said]}")
+            raise
 
     @property
     def keeper(self) -> Keeper:
