@@ -133,8 +133,10 @@ async def test_watch(victim: Victim, stage: Stage, number: str) -> None:
 @fault("watch is told to stop when all is settled", "exit code 0 in five seconds, clean")
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 async def test_settled(victim: Victim, number: str) -> None:
+    made = victim.home / "made"
+    made.write_text("new")
     with victim.live(after("treeledger.engine.burst:Burst.end", 1), number):
-        victim.write("new", "new")
+        made.rename(victim.root / "new")  # at once, with all that is in it
     async with victim.opened() as tree:
         assert (await tree.ledger.repository(tree.repository.id)).clean
         await assert_true(tree.ledger, tree.repository, victim.root)
