@@ -15,6 +15,8 @@ from postgres_server import (
     postgres_url,
 )
 
+from treeledger.testing.examples import OF_THE_MACHINE
+
 __all__ = [
     "_postgres_template",
     "_shared_own_server",
@@ -24,8 +26,8 @@ __all__ = [
     "postgres_url",
 ]
 
-# How long one example takes says more of what else the machine does; pytest has a limit for each test.
-hypothesis.settings.register_profile("unhurried", deadline=None)
+# How long examples take says more of what else the machine does; pytest has a limit for each test.
+hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=OF_THE_MACHINE)
 hypothesis.settings.load_profile("unhurried")
 
 

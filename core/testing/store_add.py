@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from treeledger.errors import LeaseLost, StoreDataError
@@ -24,10 +24,10 @@ from treeledger.model import (
     Repository,
 )
 from treeledger.protocols import Added, FilePlace, NewFile, Store
+from treeledger.testing.examples import examples
 from treeledger.testing.store_reader import note, places
 from treeledger.testing.store_shelf import Shelf, change, stat
 
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WHEN = datetime(2026, 11, 20, 8, 30, 0, 123456, tzinfo=UTC)
 NAMES = ["", "é", "\U0010ff80", "new\nline", 'quo"te', "back\\slash", "{1,2}", "NULL", "tab\t", "%s", ":name"]
 BAD_FILES: dict[str, dict[str, Any]] = {
@@ -116,7 +116,7 @@ class AddContract:
         deleted=st.lists(places, max_size=4),
         offered=st.lists(places, min_size=1, max_size=6, unique_by=lambda place: place[0]),
     )
-    @QUICK
+    @examples(40)
     async def test_refuses_what_the_ledger_may_know(
         self, store: Store, live: list[FilePlace], deleted: list[FilePlace], offered: list[FilePlace]
     ) -> None:

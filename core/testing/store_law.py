@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from treeledger.model import Change, ChangeKind, FileRecord, HashState, JournalEntry, RecordState
 from treeledger.protocols import Applied, Store
+from treeledger.testing.examples import examples
 from treeledger.testing.store_shelf import Shelf, change, stat
 
 PATHS = ("a", "a/b", "b", "c", "\U0010ff80")
@@ -31,7 +32,7 @@ batches = st.lists(st.lists(steps, min_size=1, max_size=6), min_size=1, max_size
 @pytest.mark.anyio
 class LawContract:
     @given(plan=batches)
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @examples(40)
     async def test_any_sequence_of_batches(self, store: Store, plan: Any) -> None:
         shelf = await Shelf.new(store)
         start = (await store.head()).n

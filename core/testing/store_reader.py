@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from treeledger.model import RecordState
 from treeledger.names import range_below, successor
 from treeledger.protocols import FilePlace, LedgerReader, Store
+from treeledger.testing.examples import examples
 from treeledger.testing.store_shelf import Shelf, change, stat
 from treeledger.worker import build_part
 
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LONG = "d" * 599
 PATHS = ["a", "a b", "a-b", "a/b", "a/b/c", "a0", "é", "\U0010ff80", "z'%_"]
 LONG_PATHS = [LONG + tail for tail in ("", "a", "ab", "aa", "b", "a/b", "\U0010ffff" * 9, "a" * 400)]
@@ -74,7 +74,7 @@ class ReaderContract:
         deleted=st.lists(places, max_size=4),
         new=st.lists(places, max_size=6, unique_by=lambda place: place[0]),
     )
-    @QUICK
+    @examples(40)
     async def test_known_is_what_any_record_may_tell_of(
         self, store: Store, live: list[FilePlace], deleted: list[FilePlace], new: list[FilePlace]
     ) -> None:

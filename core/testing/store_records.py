@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from treeledger.model import (
@@ -21,6 +21,7 @@ from treeledger.model import (
 )
 from treeledger.names import range_below, successor, within
 from treeledger.protocols import FileQuery, Store
+from treeledger.testing.examples import examples
 from treeledger.testing.store_shelf import Shelf, all_files, change, hashed, paths_of, quiet, stat
 
 DELETED, MISSING, IGNORED = RecordState.DELETED, RecordState.MISSING, RecordState.IGNORED
@@ -32,7 +33,6 @@ names = st.text(
     max_size=4,
 )
 trees = st.lists(st.lists(names, min_size=1, max_size=3).map("/".join), min_size=1, max_size=12, unique=True)
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.anyio
@@ -41,7 +41,7 @@ class RecordsContract:
     @example(paths=ADVERSARIAL, prefix="a")
     @example(paths=["_/x", "a/x", "%/x", "\\/x"], prefix="_")
     @example(paths=["\U0010ffff", "\U0010ffff/a", "\U0010ffff\U0010ffff"], prefix="\U0010ffff")
-    @QUICK
+    @examples(40)
     async def test_keys_follow_byte_order(self, store: Store, paths: Sequence[str], prefix: str) -> None:
         shelf = await Shelf.new(store)
         await shelf.add(*paths)

@@ -8,11 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from treeledger.model import FileRecord, HashState, RecordState
 from treeledger.protocols import ScrubPlace, Store
+from treeledger.testing.examples import examples
 from treeledger.testing.store_shelf import Shelf, change, paths_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,7 +22,6 @@ GONE = (RecordState.MISSING, RecordState.DELETED, RecordState.IGNORED)
 KNOWN = (HashState.DONE, HashState.VERIFY, HashState.CORRUPTED)
 days = st.none() | st.integers(0, 3).map(lambda number: START + timedelta(days=number))
 times = st.lists(st.tuples(days, days, st.sampled_from(KNOWN)), min_size=1, max_size=12)
-QUICK = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 async def pages(shelf: Shelf, limit: int = 2, before: datetime = LATER) -> list[FileRecord]:
@@ -41,7 +41,7 @@ def known(**given: Any) -> dict[str, Any]:
 @pytest.mark.anyio
 class ScrubContract:
     @given(times=times, limit=st.integers(1, 4))
-    @QUICK
+    @examples(30)
     async def test_pages_follow_the_last_verification(
         self, store: Store, times: Sequence[tuple[datetime | None, datetime | None, HashState]], limit: int
     ) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import Tree
 
@@ -14,18 +14,14 @@ from treeledger.ledger import Ledger
 from treeledger.model import Problem, ProblemCode
 from treeledger.names import stored_from_bytes
 from treeledger.protocols import FileQuery
+from treeledger.testing.examples import examples
 
 PIECES = (
     "'", "''", '"', "`", ";", "--", "/*", "*/", "$$", "$1", "%s", "%(path)s", "%", "{}", "{files}", "\\",
     "\\'", ":path", "?", "\n", "\t", "; DROP TABLE file_records", "' OR 1=1 --", "\U0010ff80", "é", "*",
 )  # fmt: skip
 NAMES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join)
-FEW = settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
+FEW = settings(examples(15), derandomize=True)
 
 
 @pytest.mark.anyio

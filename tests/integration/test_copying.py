@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import Tree, tree_on
 
@@ -22,6 +22,7 @@ from treeledger.names import stored_from_bytes
 from treeledger.plugins.postgres import stores as postgres_stores
 from treeledger.plugins.sqlite import stores as sqlite_stores
 from treeledger.protocols import CopyableStore, NewFile, StoreOptions, Tables
+from treeledger.testing.examples import examples
 from treeledger.testing.store_shelf import Shelf, hashed, stat
 from treeledger.testing.store_tables import all_rows, busy, everything, table_of
 
@@ -152,7 +153,7 @@ async def test_there_and_back_again_is_the_same(tmp_path: Path, postgres_url: st
     files=st.lists(st.tuples(names, mtimes, numbers, numbers, numbers, numbers), min_size=1, max_size=8),
     payload=payloads,
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(30)
 async def test_any_name_number_and_payload(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: str, files: Any, payload: Any
 ) -> None:

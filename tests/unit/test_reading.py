@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from treeledger.fs import stat_of
@@ -287,7 +287,6 @@ def test_none_is_waited_for_where_every_write_shows(tree: LocalTree, tmp_path: P
     assert not is_read(fine, seen.file_system + 1)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 4 * 10**18), st.sampled_from([1, 100, 10**3, 10**6, 10**7, 10**9, 2 * 10**9]))
 def test_once_settled_a_write_shows_in_a_ctime_of_any_grain(now: int, grain: int) -> None:
     """A file system of that grain would give a write at the settled time another ctime."""

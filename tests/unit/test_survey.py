@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.test_walk import FakeTree, contents, files_of, rules, walk
@@ -29,7 +29,6 @@ from treeledger.survey import Surveyed, Taking, Task, survey
 from treeledger.walk import ALL, Walk
 
 REPOSITORY = UUID(int=1)
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 states = st.sampled_from([RecordState.PRESENT, RecordState.PRESENT, RecordState.MISSING, RecordState.IGNORED])
 FRESH = Taking(ContentPolicy(), ReadLimits(), small=50, seconds=60, patience=60, most=3)
 
@@ -83,7 +82,7 @@ def scenes(draw: st.DrawFn) -> tuple[dict, set[str], dict[str, FileRecord]]:
     return content, draw(st.sets(st.sampled_from(["a", "b", "-"]), max_size=1)), before
 
 
-@settings(unhurried, max_examples=300)
+@settings(max_examples=300)
 @given(scenes(), st.integers(1, 20), st.integers(1, 5), st.booleans())
 def test_what_a_survey_does_not_name_is_as_recorded(
     scene: tuple[dict, set[str], dict[str, FileRecord]], most: int, batch: int, takes: bool
@@ -107,7 +106,6 @@ def test_what_a_survey_does_not_name_is_as_recorded(
     assert sum(one.nominations.unchanged for one in found) == len({f.path for f in files} - named)
 
 
-@unhurried
 @given(contents, st.integers(1, 5), st.data())
 def test_new_files_are_taken_up_once_and_only_if_the_ledger_knows_nothing_of_them(
     content: dict, most: int, data: st.DataObject

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from treeledger.ignoring import Rules
@@ -21,8 +21,6 @@ from treeledger.walk import ALL, Span, Walk
 
 Node = Mapping[str, "Node"] | int | OSError | Problem
 """A directory, the size of a file, what trying to look at it or list it raises, or a note."""
-
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 DENIED = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 BROKEN = OSError(errno.EIO, os.strerror(errno.EIO))
@@ -177,7 +175,6 @@ def files_of(content: Mapping[str, Node], base: str = "") -> Iterator[str]:
             yield base + name
 
 
-@unhurried
 @given(contents, st.integers(1, 5), st.integers(1, 4))
 def test_files_come_in_the_order_of_their_paths_whatever_the_batch(
     content: Mapping[str, Node], batch_size: int, most_in_memory: int
@@ -189,7 +186,6 @@ def test_files_come_in_the_order_of_their_paths_whatever_the_batch(
     assert all(len(batch.seen) <= batch_size for batch in small)
 
 
-@unhurried
 @given(contents, st.integers(1, 4), st.data())
 def test_a_walk_of_a_prefix_is_that_part_of_the_whole(
     content: Mapping[str, Node], most_in_memory: int, data: st.DataObject
@@ -201,7 +197,6 @@ def test_a_walk_of_a_prefix_is_that_part_of_the_whole(
     assert part == [item for item in whole if within(prefix, item.path)]
 
 
-@unhurried
 @given(contents, st.sets(names, max_size=2), st.integers(1, 50), st.data())
 def test_a_walk_that_is_broken_off_anywhere_goes_on_in_spans_with_nothing_lost_or_twice(
     content: Mapping[str, Node], ignored: set[str], most_in_memory: int, data: st.DataObject
@@ -249,7 +244,6 @@ def seen_in(content: Mapping[str, Node], span: Span) -> list[Seen]:
     return [item for step in Walk(FakeTree(content), rules(), "", span) for item in step]
 
 
-@unhurried
 @given(contents, st.sets(names, max_size=4), st.integers(1, 4))
 def test_subtrees_stand_in_order_and_what_is_ignored_is_not_listed(
     content: Mapping[str, Node], ignored: set[str], most_in_memory: int
