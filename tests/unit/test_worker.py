@@ -18,6 +18,7 @@ from treeledger.model import File, ProblemCode
 from treeledger.protocols import FilePlace, KeyRow, PartRef
 from treeledger.reading import Outcome, ReadLimits
 from treeledger.survey import Surveyed, Task
+from treeledger.testing.trees import open_within
 from treeledger.worker import WorkSpec
 
 WALKER = PartRef("treeledger.plugins.walker", "LocalTree", {})
@@ -138,20 +139,18 @@ def test_many_threads_share_no_tree(root: Path, spec: WorkSpec) -> None:
             assert all(look.stat for look in looks)
 
 
-def test_released_parts_leave_no_descriptor(spec: WorkSpec) -> None:
-    before = len(os.listdir("/dev/fd"))
+def test_released_parts_leave_no_descriptor(root: Path, spec: WorkSpec) -> None:
     worker.look(spec, ["a/b/c.txt"])
     assert worker.survey(spec, Task(batch=1, most=1), Empty()).rest, "it is broken off"
     worker.release(spec.key)
-    assert len(os.listdir("/dev/fd")) == before
+    assert open_within(root) == 0
 
 
-def test_parts_not_used_for_long_are_closed(tmp_path: Path, spec: WorkSpec) -> None:
-    before = len(os.listdir("/dev/fd"))
+def test_parts_not_used_for_long_are_closed(root: Path, spec: WorkSpec) -> None:
     keys = [f"{spec.key} {number}" for number in range(100)]
     for key in keys:
         worker.look(spec._replace(key=key), ["e.txt"])
-    assert len(os.listdir("/dev/fd")) < before + 50
+    assert open_within(root) < 50
     for key in keys:
         worker.release(key)
 
