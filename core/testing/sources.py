@@ -30,7 +30,7 @@ from treeledger.names import os_from_stored, stored_from_os
 from treeledger.protocols import EventSource, PartRef, ReadText, Verdict, Watch
 
 IGNORED: Final = "ignored"
-PATIENCE: Final = 30.0  # seconds until a promise counts as broken
+PATIENCE: Final = 120.0  # seconds until a promise counts as broken, on a busy machine, too
 
 Files = dict[str, tuple[int, int, int, int]]
 Change = Callable[[Path], object]

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,8 +49,11 @@ def exchange(first: Path, second: Path) -> None:
 
 def kernel_watches() -> int:
     """The inotify watches that this process holds, by the kernel's own account."""
-    infos = [info.read_text() for info in Path("/proc/self/fdinfo").iterdir() if info.exists()]
-    return sum(line.startswith("inotify wd:") for info in infos for line in info.splitlines())
+    count = 0
+    for info in Path("/proc/self/fdinfo").iterdir():
+        with suppress(OSError):  # of a descriptor that was closed meanwhile
+            count += sum(line.startswith("inotify wd:") for line in info.read_text().splitlines())
+    return count
 
 
 @asynccontextmanager
@@ -98,6 +101,7 @@ class TestWatchdogSource(EventSourceContract):
     ) -> None:
         async with self.following(source, root) as follower:
             await follower.after(change)
+            await follower.all_said()  # what is written to may be heard of before it is closed
             said = await follower.until_heard(path)
         assert said == Observation(path, subtree=False, at_once=at_once, written=written)
 
