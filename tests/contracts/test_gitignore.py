@@ -117,7 +117,7 @@ def random_case(rng: random.Random) -> Case:
         if path + "/" not in paths:
             paths.add(path)
     files = {}
-    for directory in {"", *rng.choices(directories, k=2)}:
+    for directory in sorted({"", *rng.choices(directories, k=2)}):
         lines = [random_pattern(rng) for _ in range(rng.randint(1, 6))]
         files[directory] = rng.choice(("", "\ufeff")) + "\n".join(lines) + rng.choice(("", "\n"))
     return Case(sorted(paths), files)
