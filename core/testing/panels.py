@@ -82,5 +82,5 @@ class PanelContract:
         self, panel: Panel[Any], tmp_path: Path
     ) -> None:
         async with Client(f"unix:{tmp_path}/none") as client:
-            with anyio.fail_after(5), pytest.raises(EngineAway):
+            with anyio.fail_after(30), pytest.raises(EngineAway):
                 await panel.read(client)

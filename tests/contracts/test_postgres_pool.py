@@ -52,7 +52,7 @@ async def test_all_who_wait_are_told_at_once(pool: Pool, own_server: OwnServer) 
     own_server.stop()
     try:
         for _ in range(3):
-            with anyio.fail_after(5):
+            with anyio.fail_after(15):
                 told = await asyncio.gather(*(pool.take() for _ in range(12)), return_exceptions=True)
             assert {type(error) for error in told} == {psycopg.OperationalError}
             assert all("Is the server running" in str(error) for error in told)
@@ -99,7 +99,7 @@ async def test_closed_while_the_server_is_frozen(pool: Pool, own_server: OwnServ
         await pool.close()
         with pytest.raises(psycopg.OperationalError):
             await waiting
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 4.0, "psycopg_pool waits five seconds for who is at work"
         assert busy.closed
         asking.cancel()
         await asyncio.wait([asking])

@@ -101,7 +101,7 @@ def test_urls_of_other_stores() -> None:
 
 @pytest.mark.anyio
 async def test_server_that_is_not_there_says_so_at_once() -> None:
-    with anyio.fail_after(5), pytest.raises(StoreUnavailable, match="away"):
+    with anyio.fail_after(15), pytest.raises(StoreUnavailable, match="away"):
         await opened("postgresql://127.0.0.1:1/ledger")
 
 
