@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 from uuid import UUID
@@ -26,7 +26,7 @@ from treeledger.model import (
 )
 from treeledger.protocols import FileQuery
 
-WITHIN = 30.0  # seconds that anything may take on a busy machine
+WITHIN = 60.0  # seconds that anything may take on a busy machine
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, within: float = WITHIN) -> None:
@@ -188,13 +188,18 @@ _LEFT_BY = {
 
 
 def on_disk(root: Path) -> dict[str, tuple[int, int, str]]:
-    """Size, modification time in ns and SHA-256 of regular files by path, without hidden ones and `*.log`."""
+    """Size, modification time in ns and SHA-256 of regular files by path, without hidden ones and `*.log`.
+
+    What comes or goes meanwhile may be among them or not.
+    """
     found = {}
-    for path in root.rglob("*"):
-        stat = path.lstat()
-        if S_ISREG(stat.st_mode) and not path.name.startswith(".") and path.suffix != ".log":
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            found[str(path.relative_to(root))] = (stat.st_size, stat.st_mtime_ns, digest)
+    for folder, _, names in os.walk(root):
+        for path in (Path(folder, name) for name in names):
+            with suppress(FileNotFoundError):
+                stat = path.lstat()
+                if S_ISREG(stat.st_mode) and not path.name.startswith(".") and path.suffix != ".log":
+                    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                    found[str(path.relative_to(root))] = (stat.st_size, stat.st_mtime_ns, digest)
     return found
 
 
