@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import grp
 import json
 import os
@@ -48,7 +49,7 @@ from treeledger.errors import (
 pytestmark = pytest.mark.anyio
 TOKEN = "0123456789abcdef-all"
 READ_TOKEN = "0123456789abcdef-read"
-WITHIN = 10.0  # seconds that an answer may take on a busy machine
+WITHIN = 20.0  # seconds that an answer may take on a busy machine: less than one may be silent
 FEW = 8  # connections, where a test limits them
 
 
@@ -162,8 +163,10 @@ async def served(tree: Tree, folder: Path, **settings: Any) -> AsyncIterator[lis
 def client_of(address: str, **headers: str) -> httpx.AsyncClient:
     if address.startswith("unix:"):
         transport = httpx.AsyncHTTPTransport(uds=address.removeprefix("unix:"))
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
-    return httpx.AsyncClient(base_url=address, headers=headers, timeout=WITHIN)
+        address = "http://localhost"
+    else:
+        transport = httpx.AsyncHTTPTransport()
+    return httpx.AsyncClient(transport=transport, base_url=address, headers=headers, timeout=WITHIN)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -614,17 +617,19 @@ async def test_who_does_not_go_on_is_let_go(tree: Tree, tmp_path: Path, sent: by
 
 
 async def test_an_answer_may_take_longer_than_silence(tree: Tree, tmp_path: Path) -> None:
-    async with (
-        limited(tree, tmp_path / "run", silence=0.05) as path,
-        await anyio.connect_unix(path) as stream,
-        await anyio.connect_unix(path) as silent,
-    ):
-        await stream.send(b"GET /api/endless HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert await rest(silent) == b""  # so more than the time has passed
-        received = b""
-        with anyio.fail_after(WITHIN):
-            while b"event: first" not in received:
-                received += await stream.receive()
+    loop = asyncio.get_running_loop()
+    async with limited(tree, tmp_path / "run", silence=0.05) as path:
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.connect(path)
+            asking.sendall(b"GET /api/endless HTTP/1.1\r\nHost: x\r\n\r\n")  # before it is accepted
+            asking.setblocking(False)
+            assert await raw(path) == b""  # so more than the time has passed
+            received = b""
+            with anyio.fail_after(WITHIN):
+                while b"event: first" not in received:
+                    received += await loop.sock_recv(asking, 65536)
+            with pytest.raises(BlockingIOError):  # neither more nor an end has come
+                asking.recv(65536)
 
 
 async def test_when_there_are_too_many_the_longest_silent_is_let_go(tree: Tree, tmp_path: Path) -> None:
@@ -664,7 +669,7 @@ async def test_it_ends_at_once_with_streams_open_and_soon_whatever_is_asked(
             await waiting.send(b"GET /api/stubborn HTTP/1.1\r\nHost: x\r\n\r\n")
             idle = await clients.enter_async_context(await anyio.connect_unix(path))
             begin = anyio.current_time()
-        assert anyio.current_time() - begin < 2.0
+        assert anyio.current_time() - begin < 8.0, "two seconds, and those that others have the machine"
         with anyio.fail_after(WITHIN):
             assert (await rest(reading)).endswith(b"0\r\n\r\n")  # the stream is complete
             await rest(waiting)
@@ -773,11 +778,14 @@ async def test_a_socket_that_another_has_put_in_its_place_is_left(tmp_path: Path
 async def test_it_is_ready_while_its_repositories_are_watched_and_its_store_answers(
     tree: Tree, client: httpx.AsyncClient
 ) -> None:
+    watching = {"status": "ready", "repositories": {tree.repository.name: "watching"}}
+
+    async def is_ready() -> bool:  # the store may be a second late
+        answer = await client.get("/readyz")
+        return answer.status_code == 200 and answer.json() == watching
+
     assert (await client.get("/healthz")).json() == {"status": "alive"}
-    assert (await client.get("/readyz")).json() == {
-        "status": "ready",
-        "repositories": {tree.repository.name: "watching"},
-    }
+    await until(is_ready, "ready")
     ledger = Path(tree.ledger.store.url.removeprefix("sqlite:"))
     away = ledger.rename(ledger.with_suffix(".away"))
 
@@ -787,10 +795,6 @@ async def test_it_is_ready_while_its_repositories_are_watched_and_its_store_answ
     await until(is_unready, "not ready while the ledger is away")
     assert (await client.get("/healthz")).status_code == 200
     away.rename(ledger)
-
-    async def is_ready() -> bool:
-        return (await client.get("/readyz")).status_code == 200
-
     await until(is_ready, "ready again")
 
 
