@@ -107,7 +107,7 @@ async def test_more_large_files_than_there_is_room_for_hold_up_no_small_one(
     async with tree.watched():
         for number in range(9):
             await tree.until_present(f"small{number}")
-        assert gate.held == 2
+        await until_held(gate, 2)
         gate.free.set()
         for number in range(9):
             await tree.until_present(f"large{number}")
