@@ -37,6 +37,7 @@ from treeledger.tui.source import Find, Source
 from treeledger.tui.terminal import TerminalDriver
 from treeledger.tui.theme import STYLES, THEMES, derived
 from treeledger.tui.undisturbed import undisturbed
+from treeledger.tui.working import begin
 
 Clock = Callable[[], datetime]
 Panels = Callable[[], Sequence[Panel[Any]]]
@@ -128,7 +129,7 @@ class Dashboard(App[None]):
 
     def on_mount(self) -> None:
         self.switch_mode("home")
-        self.run_worker(self.source.run(), name="source", exit_on_error=True)
+        begin(self, self.source.run, group="source")
         self.set_interval(_TICK, self._tick)
 
     async def on_event(self, event: Event) -> None:
@@ -181,7 +182,7 @@ class Dashboard(App[None]):
 
     def work(self, what: Callable[[Client], Awaitable[object]], done: str) -> None:
         """Has the engine do something, and says that it is done, or why it is not."""
-        self.run_worker(self._work(what, done))
+        begin(self, self._work, what, done)
 
     async def _work(self, what: Callable[[Client], Awaitable[object]], done: str) -> None:
         try:
@@ -255,7 +256,7 @@ class Dashboard(App[None]):
 
     def explain(self, repository: str, path: str) -> None:
         """Shows why a file is as it is."""
-        self.run_worker(self._explain(repository, path), exclusive=True, group="explain")
+        begin(self, self._explain, repository, path, group="explain", exclusive=True)
 
     async def _explain(self, repository: str, path: str) -> None:
         try:

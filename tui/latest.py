@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 from textual.dom import DOMNode
+
+from treeledger.tui.working import begin
 
 T = TypeVar("T")
 
@@ -30,8 +32,7 @@ class Latest(Generic[T]):
         self.is_outdated = True
         if self._done is None:
             self._done = anyio.Event()
-            run: Any = self._run
-            self._widget.run_worker(run)
+            begin(self._widget, self._run)
 
     def drop(self) -> None:
         """Wishes nothing any more."""

@@ -137,7 +137,7 @@ class Stage(NamedTuple):
 
         async def is_settled() -> bool:
             await self.rest()
-            return all(one.is_finished or one.name == "source" for one in self.app.workers)
+            return all(one.is_finished or one.group == "source" for one in self.app.workers)
 
         await until(is_settled, "all is answered that was asked for")
 

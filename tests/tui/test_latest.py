@@ -20,7 +20,7 @@ class Widget:
     def __init__(self, tasks: TaskGroup) -> None:
         self._tasks = tasks
 
-    def run_worker(self, work: Any) -> None:
+    def run_worker(self, work: Any, **_: Any) -> None:
         self._tasks.start_soon(work)
 
 

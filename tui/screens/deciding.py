@@ -19,6 +19,7 @@ from treeledger.tui.matters import HeldMatter, Matter, subject
 from treeledger.tui.model import Snapshot
 from treeledger.tui.screens.page import Page
 from treeledger.tui.widgets.approval import Approval
+from treeledger.tui.working import begin
 from treeledger.units import show_number
 from treeledger.waiting import WaitingKind
 
@@ -86,7 +87,7 @@ class Deciding(Page):
         if one is None or self._is_learning or self._known(one) == self._mark(one):
             return
         self._is_learning = True
-        self.run_worker(self._learn(one, self._mark(one)))
+        begin(self, self._learn, one, self._mark(one))
 
     def forget(self, snapshot: Snapshot) -> None:
         """Lets go of what was learnt of matters that wait no longer: each may have thousands of rows."""
@@ -196,7 +197,7 @@ class Deciding(Page):
 
     def action_copy(self) -> None:
         if (one := self.chosen) is not None:
-            self.run_worker(self._copy(one))
+            begin(self, self._copy, one)
 
     async def _copy(self, one: wire.Waiting) -> None:
         try:

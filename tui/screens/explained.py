@@ -15,11 +15,11 @@ from treeledger.answers import FileExplanation
 from treeledger.errors import TreeledgerError
 from treeledger.names import shown
 from treeledger.tui.browsing import copies_of
-from treeledger.tui.ending import Ending
 from treeledger.tui.file_details import Detail, copyable, detail_lines
 from treeledger.tui.texts import elided
 from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.pane import Pane
+from treeledger.tui.working import Ending, begin
 
 if TYPE_CHECKING:
     from treeledger.tui.app import Dashboard
@@ -46,7 +46,7 @@ class Explained(Ending, ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.query_one("#explained").focus()
-        self.run_worker(self._compare())
+        begin(self, self._compare)
         self.call_after_refresh(self._show)
 
     def on_resize(self) -> None:

@@ -36,6 +36,7 @@ from treeledger.tui.screens.page import Page
 from treeledger.tui.texts import elided
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
+from treeledger.tui.working import begin
 
 _SHORT: Final = 36  # cells of what is in the way, above files that were read before
 
@@ -157,7 +158,7 @@ class FilesPage(Page):
     def _read_on(self) -> None:
         """Has read what will be seen soon; one reader at a time, which always reads what is wanted then."""
         if not self._is_reading and self._browsed.gap(self._listing.place) is not None:
-            self._reader = self.run_worker(self._read(), group="files")
+            self._reader = begin(self, self._read, group="files")
 
     async def _read(self) -> None:
         try:
@@ -180,7 +181,7 @@ class FilesPage(Page):
             return
         if browsed.is_followed(_files(snapshot)):
             self._second = second
-            self._reader = self.run_worker(self._read_again(snapshot.head), group="files")
+            self._reader = begin(self, self._read_again, snapshot.head, group="files")
 
     async def _read_again(self, head: int) -> None:
         asked = self._browsed
@@ -202,7 +203,7 @@ class FilesPage(Page):
     def _look(self) -> None:
         is_looking = self._looker is not None and not self._looker.is_finished
         if not is_looking and self._browsed.lacks(self._chosen):
-            self._looker = self.run_worker(self._look_on(), group="file")
+            self._looker = begin(self, self._look_on, group="file")
 
     async def _look_on(self) -> None:
         """Asks for what is chosen then, until that is known."""

@@ -10,6 +10,7 @@ from textual.worker import Worker
 from treeledger.errors import EngineAway, TreeledgerError
 from treeledger.names import shown
 from treeledger.tui.screens.page import Page
+from treeledger.tui.working import begin
 
 
 class FollowingPage(Page):
@@ -34,7 +35,7 @@ class FollowingPage(Page):
 
     def on_screen_resume(self) -> None:
         if self._worker is None or self._worker.is_finished:
-            self._worker = self.run_worker(self._follow, exclusive=True)
+            self._worker = begin(self, self._follow, exclusive=True)
 
     def on_screen_suspend(self) -> None:
         if self._worker is not None:

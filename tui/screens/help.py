@@ -11,9 +11,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from treeledger.tui.commands import Known
-from treeledger.tui.ending import Ending
 from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.scrolled import Scrolled
+from treeledger.tui.working import Ending
 
 
 class Help(Ending, ModalScreen[None]):

@@ -31,6 +31,7 @@ from treeledger.tui.screens.following import FollowingPage
 from treeledger.tui.screens.told import Told
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
+from treeledger.tui.working import begin
 from treeledger.units import show_number
 
 _MOST_ACTIONS: Final = 6  # lines for queues
@@ -175,7 +176,7 @@ class JobsPage(FollowingPage):
 
     def action_open(self) -> None:
         if (one := self.chosen) is not None:
-            self.run_worker(self._open(one), exclusive=True, group="open")
+            begin(self, self._open, one, group="open", exclusive=True)
 
     async def _open(self, one: wire.Job) -> None:
         """Shows all of a job, whose payload may not have been read yet."""

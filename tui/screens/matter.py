@@ -26,6 +26,7 @@ from treeledger.tui.waiting_texts import name
 from treeledger.tui.widgets.approval import Approval
 from treeledger.tui.widgets.keyed import KeyedPane
 from treeledger.tui.widgets.listing import Listing
+from treeledger.tui.working import begin
 
 _NEAR: Final = 20  # rows before the end at which the next page is asked for
 _FRAME: Final = 2  # lines
@@ -88,7 +89,7 @@ class MatterPage(Deciding):
             return
         if rows.place + _NEAR > len(table_of(matter, self.dashboard.now())) and not self._is_reading_on:
             self._is_reading_on = True
-            self.run_worker(self._more(one, matter))
+            begin(self, self._more, one, matter)
 
     async def _more(self, one: wire.Waiting, matter: Matter) -> None:
         try:

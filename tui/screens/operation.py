@@ -23,6 +23,7 @@ from treeledger.tui.problem_texts import ProblemTable, met_by, problem_lines, su
 from treeledger.tui.screens.page import Page
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
+from treeledger.tui.working import begin
 
 _PAGE: Final = 1000
 _MOST: Final = 20_000  # problems that are held here
@@ -76,7 +77,7 @@ class OperationPage(Page):
         mark = one.ended, (progress or one).problems
         if mark != self._mark and not self._is_reading:
             self._mark, self._is_reading = mark, True
-            self.run_worker(self._learn(one))
+            begin(self, self._learn, one)
 
     def _advise(self) -> None:
         problem, advice = self.chosen, self.query_one("#advice", Pane)

@@ -22,6 +22,7 @@ from treeledger.tui.screens.operation import OperationPage
 from treeledger.tui.screens.page import Page
 from treeledger.tui.widgets.listing import Listing
 from treeledger.tui.widgets.pane import Pane
+from treeledger.tui.working import begin
 
 _PAGE: Final = 100
 _NEAR: Final = 20  # rows before the end at which the next page is asked for
@@ -91,7 +92,7 @@ class OperationsPage(Page):
     def _read(self, after: str | None) -> None:
         """Has the history read on from there."""
         self._is_read = True
-        self.run_worker(self._learn(after), exclusive=True, group="history")
+        begin(self, self._learn, after, group="history", exclusive=True)
 
     async def _learn(self, after: str | None) -> None:
         bursts = None if self._bursts else "false"

@@ -14,12 +14,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from treeledger.tui.details import status_line
-from treeledger.tui.ending import Ending
 from treeledger.tui.model import Snapshot
 from treeledger.tui.pages import PLACES, tab_line, tabs
 from treeledger.tui.room import is_enough, too_small
 from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.pane import Pane
+from treeledger.tui.working import Ending
 
 if TYPE_CHECKING:
     from treeledger.tui.app import Dashboard

@@ -22,6 +22,7 @@ from treeledger.tui.panels import Seat, said_of
 from treeledger.tui.screens.page import Page
 from treeledger.tui.texts import wrapped
 from treeledger.tui.widgets.pane import Pane
+from treeledger.tui.working import begin
 
 _LOADED_WITHIN: Final = 10.0  # seconds
 _LOADING: Final = "…"
@@ -107,7 +108,7 @@ class PanelsPage(Page):
             self._worker.cancel()
 
     def _begin(self) -> None:
-        self._worker = self.run_worker(self._live, exclusive=True)
+        self._worker = begin(self, self._live, exclusive=True)
 
     async def _live(self) -> None:
         """Loads the panels where that was not done yet, then keeps the chosen one true."""
@@ -181,7 +182,7 @@ class PanelsPage(Page):
         key = next((one for one in self._keys() if one.key == event.key), None)
         if seat is not None and key is not None:
             event.stop()
-            self.run_worker(self._press(seat, key), group="keys")
+            begin(self, self._press, seat, key, group="keys")
 
     async def _press(self, seat: Seat, key: PanelKey) -> None:
         try:

@@ -22,9 +22,9 @@ from textual.widgets.tree import TreeNode
 
 from treeledger.names import shown, stored_from_os
 from treeledger.tui.beside import Beside
-from treeledger.tui.ending import Ending
 from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.scrolled import Scrolled
+from treeledger.tui.working import Ending, begin
 
 
 class Confirm(Ending, ModalScreen[bool]):
@@ -104,7 +104,7 @@ class ChooseFolder(Ending, ModalScreen[str | None]):
     def _typed(self, event: Input.Changed) -> None:
         """The tree shows the folder that is typed, as soon as there is one."""
         if self.query_one("#path").has_focus and event.value:
-            self.run_worker(self._look(os.path.expanduser(event.value)), group="look", exclusive=True)
+            begin(self, self._look, os.path.expanduser(event.value), exclusive=True)
 
     async def _look(self, folder: str) -> None:
         """Beside the dashboard: a mount that hangs would have it hang. Given up once another one is typed."""

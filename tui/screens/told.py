@@ -12,9 +12,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from treeledger.names import shown
-from treeledger.tui.ending import Ending
 from treeledger.tui.widgets.keys import Keys
 from treeledger.tui.widgets.scrolled import Scrolled
+from treeledger.tui.working import Ending
 
 
 class Told(Ending, ModalScreen[None]):

@@ -9,8 +9,8 @@ from stage import stage
 from test_library import classes
 from textual.screen import Screen
 
-from treeledger.tui.ending import Ending
 from treeledger.tui.screens.told import Told
+from treeledger.tui.working import Ending
 
 
 def test_every_screen_ends_its_work() -> None:
