@@ -142,9 +142,10 @@ class HeldUp:
 def _waited(pid: int) -> dict[str, int]:
     """Nanoseconds that each thread of a process was ready to run and did not."""
     waited = {}
-    for account in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with suppress(OSError):  # of a thread that has ended
-            waited[account.parent.name] = int(account.read_text().split()[1])
+    with suppress(OSError):  # it has ended
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):  # this one has
+                waited[thread.name] = int((thread / "schedstat").read_text().split()[1])
     return waited
 
 
