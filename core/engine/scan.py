@@ -126,7 +126,8 @@ class Scanner:
 
     async def _forget_problems(self, scope: ScanScope, before: datetime) -> None:
         context = self._context
-        kept = (*scope.unknown, *context.unread)
+        refused = await context.store.records_at(context.repository.id, sorted(context.recorder.refused))
+        kept = (*scope.unknown, *context.unread, *refused)
         await context.store.forget_problems(context.repository.id, scope.prefix, before, kept)
 
     async def _scan(self, prefixes: Sequence[str], found: _Found, run: Run, rehash: bool) -> None:

@@ -6,6 +6,8 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import anyio
@@ -15,6 +17,7 @@ from matrix import fault
 from support import WITHIN, Tree, until
 
 from treeledger.engine.deletions import Deletions
+from treeledger.engine.scan import Scanner
 from treeledger.ignoring import DirectoryRules
 from treeledger.model import HashState, HoldStatus, OperationStatus, ProblemCode, RecordState
 from treeledger.plugins.sha256 import Sha256
@@ -81,6 +84,28 @@ async def test_poison_row(tree: Tree, event: str) -> None:
     record = await tree.record("poison")
     assert record is not None
     assert record.content_hash == hashlib.sha256((tree.root / "poison").read_bytes()).hexdigest()
+
+
+async def test_what_was_refused_before_a_scan_began_stays_a_problem(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contents are read beside a scan, and from before it: it does not forget what came of that."""
+    (tree.root / "poison").write_bytes(bytes(17 * 2**20))
+    began = Scanner._began
+
+    async def late(scanner: Scanner, *arguments: Any) -> datetime | None:
+        await until(partial(is_refused, scanner), "the hash refused")
+        return await began(scanner, *arguments)
+
+    async with poisoned(tree, "UPDATE"):
+        await tree.ledger.scan(tree.repository)
+        monkeypatch.setattr(Scanner, "_began", late)
+        await tree.ledger.scan(tree.repository)
+        assert await is_problem(tree)
+
+
+async def is_refused(scanner: Scanner) -> bool:
+    return bool(scanner._context.recorder.refused)
 
 
 @fault(
