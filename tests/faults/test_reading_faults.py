@@ -15,6 +15,7 @@ import pytest
 from machine import Disk, mount, needs_root, unmount_all
 from matrix import fault
 from support import Tree, until
+from truth import assert_in_order
 
 from treeledger.engine.hearing import Hearing
 from treeledger.engine.recorder import Recorder
@@ -254,8 +255,7 @@ async def test_stale_scan(tree: Tree, monkeypatch: pytest.MonkeyPatch, between: 
         await until(lambda: is_like_the_disk(tree), "the ledger like the disk")
     kinds = {entry.kind for entry in (await tree.journal())[known:]}
     assert kinds <= {ChangeKind.DELETED}
-    operations = await tree.ledger.sync_operations(tree.repository.id)
-    assert {one.status.value for one in operations} == {"completed"}
+    await assert_in_order(tree)
 
 
 @fault(

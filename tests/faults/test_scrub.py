@@ -22,6 +22,7 @@ from executable import until as until_so
 from machine import needs_root
 from matrix import fault
 from support import Tree, until
+from truth import assert_in_order
 
 from treeledger.engine.budget import Budget
 from treeledger.engine.scrub import ScrubRequest
@@ -139,9 +140,7 @@ async def assert_good(tree: Tree, path: str, good: bytes) -> None:
     record = await tree.record(path)
     assert record is not None
     assert (record.hash_state, record.content_hash) == (HashState.DONE, digest(good))
-    assert await problems(tree) == {}
-    operations = await tree.ledger.sync_operations(tree.repository.id)
-    assert {one.status for one in operations} == {OperationStatus.COMPLETED}
+    await assert_in_order(tree)
 
 
 @fault(

@@ -102,7 +102,7 @@ async def test_takeover(victim: Victim) -> None:
         async with loser.watched():
             async with AsyncExitStack() as taken_over:
                 async with renewing:
-                    lapse(victim)
+                    await anyio.to_thread.run_sync(lapse, victim)  # the loser may be writing
                     await taken_over.enter_async_context(winner.watched())
                 begun = await newest_operation(winner)
                 fence = (await winner.ledger.repository(winner.repository.id)).fence
