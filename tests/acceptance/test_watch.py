@@ -19,7 +19,7 @@ from test_equality import in_ledger, on_disk
 from benchmarks.measure import HeldUp
 
 WATCHING = "^(tree|large): watching, "  # after the startup scan
-_AT_MOST = 5.0  # seconds from an operation to its line, in which the disk may be busy; a second is promised
+_AT_MOST = 3.0  # seconds from an operation to its line, in which the disk may be busy; a second is promised
 
 
 @pytest.fixture
