@@ -106,6 +106,7 @@ def test_a_page_finds_back_to_a_server_that_was_away(tmp_path: Path) -> None:
             show_token(page, TOKEN)
             page.until(r"photos +● watching +1 ")
             page.until("daemon .*sqlite ledger")
+            until(lambda: len(server.children()) == 1, "a process for the window")
             [window] = server.children()
             server.signal(signal.SIGKILL)
             server.wait()
