@@ -42,9 +42,12 @@ class Home:
         arguments = (command, self.tree) if command == "watch" else (command,)
         lock = Path(f"{self.treeledger.ledger}.lock")
         with self.treeledger.started(*arguments, **environ) as running:
-            until(lambda: self.states() == ["watching"], "watching")
-            if not environ:
-                until(lambda: f"unix:{self.socket}".encode() in lock.read_bytes(), "it answers")
+            try:
+                until(lambda: self.states() == ["watching"], "watching")
+                if not environ:
+                    until(lambda: f"unix:{self.socket}".encode() in lock.read_bytes(), "it answers")
+            except AssertionError as error:
+                raise AssertionError(f"{error}; {self.states()}; it printed:\n{running.text}") from None
             yield running
             if running.process.poll() is None:
                 running.signal(signal.SIGCONT)
