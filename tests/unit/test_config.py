@@ -416,9 +416,9 @@ def test_a_secret_that_is_not_there_is_an_error_that_names_the_reference(referen
 
 @given(st.text(st.characters(exclude_characters="/?#@ \\", categories=("L", "N", "P")), min_size=9))
 def test_no_password_in_a_url_is_shown(password: str) -> None:
-    for url in (f"postgresql://me:{password}@db/x", f"postgresql://db/x?password={password}"):
+    for before, after in (("postgresql://me:", "@db/x"), ("postgresql://db/x?password=", "")):
         if "&" not in password:
-            assert mask(url) == url.replace(password, MASK)
+            assert mask(f"{before}{password}{after}") == f"{before}{MASK}{after}"
     assert mask("postgresql://me@db:5432/x") == "postgresql://me@db:5432/x"
 
 
