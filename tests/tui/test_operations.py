@@ -122,7 +122,9 @@ async def test_scans_are_not_buried_by_bursts_and_older_ones_are_read(
 
 
 async def test_an_operation_is_opened_for_its_problems_and_what_to_do(live: Live) -> None:
-    await live.press("2", "enter")
+    await live.press("2")
+    await live.until("startup +31 added")
+    await live.press("enter")
     await live.until("it met no problem")
     await live.press("escape")
     corrupt(live.tree, "2024/07.jpg", "as it was")

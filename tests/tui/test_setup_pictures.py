@@ -95,7 +95,8 @@ class Canned:
             yield Setting(table=table, key=key, value=value, origin="/etc/treeledger/plugins.toml")
 
 
-def check(shown: Stage, name: str, size: tuple[int, int]) -> None:
+async def check(shown: Stage, name: str, size: tuple[int, int]) -> None:
+    await shown.settle()
     check_picture(f"{name}-{size[0]}x{size[1]}", shown.text)
     assert all(cell_len(line) <= size[0] for line in shown.text.splitlines())
     if not isinstance(shown.app.screen, ModalScreen):  # what lies below one is dimmed
@@ -110,19 +111,19 @@ async def test_rules_and_plugins_look_as_they_were_drawn(theme: str, size: tuple
         await shown.press("5")
         await shown.until("Enter edits")
         await shown.until(r"treeledgerignore")
-        check(shown, "ignore", size)
+        await check(shown, "ignore", size)
         await shown.press("enter")
         shown.app.screen.query_one(Editor).insert("*.CR3\n/inbox/")
         await shown.until("all looked at")
-        check(shown, "ignore-edited", size)
+        await check(shown, "ignore-edited", size)
         await shown.press("ctrl+s")
         await shown.until(r"\+ \*\.CR3")
-        check(shown, "ignore-question", size)
+        await check(shown, "ignore-question", size)
         await shown.press("escape", "escape", "6")
         await shown.until("camera")
         await shown.press("down")
         await shown.until(r"failed +camera\.py")
-        check(shown, "plugins", size)
+        await check(shown, "plugins", size)
         await shown.press("end", "up")
         await shown.until("url")
-        check(shown, "plugins-options", size)
+        await check(shown, "plugins-options", size)

@@ -113,6 +113,7 @@ async def test_a_page_that_is_read_is_not_asked_for_again_by_every_key() -> None
         await shown.until("▸ +1 ")
         await shown.press("end", "up", "up", "up")
         client.may_answer.set()
+        await shown.settle()
         await shown.press("end")
         await shown.until("▸ +60 ")
         assert client.asked == 1
