@@ -12,16 +12,17 @@ from typing import NamedTuple
 import anyio
 import httpx
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support import until
+from support import WITHIN, until
+from textual_serve.download_manager import DownloadManager
 
 from treeledger.api.guard import Guard
 from treeledger.api.sockets import bind_tcp
 from treeledger.tui.web.gate import Gate
 from treeledger.tui.web.server import serve
-from treeledger.tui.web.window import Closed
+from treeledger.tui.web.window import Closed, Window
 
 pytestmark = pytest.mark.anyio
 TOKEN = "0123456789abcdef-web"
@@ -42,7 +43,7 @@ class Dashboard(App):
         os._exit(1)
 Dashboard().run()
 """
-STUCK = "import signal, time; print('__GANGLION__', flush=True); time.sleep(60)"
+STUCK = "import time; print('__GANGLION__', flush=True); time.sleep(600)"
 
 
 class Served(NamedTuple):
@@ -65,7 +66,7 @@ class Shown:
         self.printed = ""
 
     async def until(self, text: str) -> None:
-        with anyio.fail_after(30):
+        with anyio.fail_after(WITHIN):
             while text not in self.printed:
                 message = await self.socket.receive()
                 assert message.type is WSMsgType.BINARY, (message, self.printed)
@@ -77,7 +78,7 @@ class Shown:
 
     async def closed(self) -> int | None:
         """The code that says why."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(WITHIN):
             while not self.socket.closed:
                 await self.socket.receive()
         return self.socket.close_code
@@ -219,7 +220,7 @@ async def test_what_a_window_saves_is_handed_out_once_to_who_has_shown_the_token
     async with serving() as served, served.window() as window:
         await window.pid()
         await window.socket.send_str('["stdin", "d"]')
-        with anyio.fail_after(30):
+        with anyio.fail_after(WITHIN):
             while (message := await window.socket.receive()).type is not WSMsgType.TEXT:
                 pass
         kind, key = message.json()
@@ -242,13 +243,30 @@ async def test_the_end_of_the_server_is_the_end_of_every_window() -> None:
     async with serving() as served, served.window() as one, served.window() as other:
         pids = [await one.pid(), await other.pid()]
     for pid in pids:
-        assert has_ended(pid)
+        await until_ended(pid)
 
 
 async def test_a_window_that_does_not_end_is_ended() -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(WITHIN):
         async with serving(STUCK) as served, served.window():
             pass
+
+
+async def test_a_window_is_ended_though_nobody_waits_for_its_end() -> None:
+    ended: list[Closed] = []
+
+    async def close(why: Closed) -> None:
+        ended.append(why)
+
+    window = Window([sys.executable, "-c", STUCK], web.WebSocketResponse(), close, DownloadManager())
+    await window.start(80, 24)
+    with anyio.move_on_after(0.1):
+        await window.stop()
+
+    async def is_over() -> bool:
+        return bool(ended)
+
+    await until(is_over, "the window's process ends")
 
 
 WRONG = [

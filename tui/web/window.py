@@ -73,15 +73,17 @@ class Window(AppService):
         """Has the dashboard end; it is killed if it does not."""
         if self._process is None or self._task is None:
             return
-        await self._download_manager.cancel_app_downloads(app_service_id=self.app_service_id)
-        await self.send_meta({"type": "quit"})
-        self.stdin.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVING):
-                await self._process.wait()
-        if self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVING):
+                    await self._download_manager.cancel_app_downloads(app_service_id=self.app_service_id)
+                    await self.send_meta({"type": "quit"})
+                    self.stdin.close()
+                    await self._process.wait()
+        finally:  # also once the server waits no longer
+            if self._process.returncode is None:
+                self._process.kill()
+        await self._process.wait()
         await self._task
         self._task = None
 
