@@ -41,10 +41,14 @@ async def test_what_an_engine_does_is_counted(tree: Tree) -> None:
     tree.write("c", "123")
     name = tree.repository.name
     async with tree.watched():
+
+        async def is_read() -> bool:
+            return (await scraped(tree))[key("hashed_bytes_total", name)] == 8
+
+        await until(is_read, "both files read")
         before = await scraped(tree)
         assert before[key("operations_total", name, "startup", "completed")] == 1
         assert before[key("files_added_total", name)] == 2
-        assert before[key("hashed_bytes_total", name)] == 8
         assert before[key("watched_directories", name)] == 2
         assert before[key("watched_repositories")] == 1
         assert before[key("files", name, "present")] == 2

@@ -6,7 +6,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from postgres_server import OwnServer
-from support import Tree, assert_true, tree_on
+from support import WITHIN, Tree, assert_true, tree_on
 
 from treeledger.engine import readers
 from treeledger.engine.workers import Workers
@@ -177,8 +177,9 @@ async def told(tree: Tree, operation: SyncOperation) -> dict[str, Any]:
 
 
 async def test_a_first_scan_in_processes_records_what_one_in_threads_does(
-    tmp_path: Path, store_url: str, config: Path, surveyors: Surveyors
+    tmp_path: Path, store_url: str, config: Path, surveyors: Surveyors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("treeledger.engine.scan.READY_WITHIN", WITHIN)  # nothing is left to be read later
     root = tmp_path / "tree"
     grow(root)
     grow_odd(root)
@@ -313,7 +314,7 @@ async def test_what_changed_between_its_survey_and_its_commit_is_looked_at_again
         held.hold(tree, monkeypatch)
         async with tree.ledger.started(command="test", root_check=0.2) as engine:
             tree.engine = engine
-            with anyio.fail_after(30):
+            with anyio.fail_after(WITHIN):
                 await held.begun.wait()
             deleted, changed, moved, *_ = held.files
             (tree.root / deleted).unlink()
@@ -330,8 +331,15 @@ def children() -> list[int]:
     """The worker processes of this one."""
     found = []
     for task in Path("/proc/self/task").iterdir():
-        found += [int(pid) for pid in (task / "children").read_text().split()]
-    return [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        with suppress(OSError):  # a thread, or a process, that has just ended
+            found += [int(pid) for pid in (task / "children").read_text().split() if is_worker(int(pid))]
+    return found
+
+
+def is_worker(pid: int) -> bool:
+    with suppress(OSError):
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 @SQLITE
@@ -340,10 +348,11 @@ async def test_a_worker_process_that_is_killed_costs_nothing_but_time(
 ) -> None:
     async with grown(tmp_path, store_url) as tree:
         add = type(tree.ledger.store).add
+        others = children()  # of the test before, which may end later
         killed: list[int] = []
 
         async def killing(store: Any, lease: Any, files: Any, **given: Any) -> Any:
-            for pid in children()[:1] if not killed else []:
+            for pid in [pid for pid in children() if pid not in others][:1] if not killed else []:
                 killed.append(pid)
                 os.kill(pid, signal.SIGKILL)
             return await add(store, lease, files, **given)
@@ -362,12 +371,12 @@ async def test_a_worker_process_that_is_killed_costs_nothing_but_time(
 async def test_a_file_that_hangs_in_a_worker_process_holds_up_no_other(
     tmp_path: Path, store_url: str, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readers, "_PATIENCE", 0.5)
+    monkeypatch.setattr(readers, "_PATIENCE", 2.0)
     monkeypatch.setattr("treeledger.engine.scan.READY_WITHIN", 0.5)
     (tmp_path / "hangs").touch()
     async with grown(tmp_path, store_url, config=config) as tree:
         tree.write("d050/e0/hanging", "hangs")
-        with anyio.fail_after(30):
+        with anyio.fail_after(4 * WITHIN):
             operation = await tree.ledger.scan(tree.repository)
         present = await tree.present()
         assert present.pop("d050/e0/hanging").hash_state is HashState.FAILED
