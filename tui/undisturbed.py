@@ -6,12 +6,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final
 
 _KEPT: Final = 2**15  # bytes of what was printed: a traceback, and some more
 _STREAMS: Final = (1, 2)
-_ENDING: Final = 1.0  # seconds; a child that still has the pipe is not waited for
 
 
 @contextmanager
@@ -50,21 +49,27 @@ class _Tail:
 
     def __init__(self) -> None:
         self._kept = b""
-        self._thread = Thread(target=self._keep, daemon=True)
+        self._mark = os.urandom(16)  # what is written last
+        self._is_all = Event()
 
     def begin(self) -> None:
-        self._read, write = os.pipe()
+        self._read, self._write = os.pipe()
         for number in _STREAMS:
-            os.dup2(write, number)
-        os.close(write)
-        self._thread.start()
+            os.dup2(self._write, number)
+        Thread(target=self._keep, daemon=True).start()
 
     def _keep(self) -> None:
         with open(self._read, "rb", buffering=0) as pipe:
-            while piece := pipe.read(_KEPT):
-                self._kept = (self._kept + piece)[-_KEPT:]
+            while self._mark not in self._kept:
+                self._kept = self._kept[-_KEPT:] + pipe.read(_KEPT)
+            self._is_all.set()
+            while pipe.read(_KEPT):  # children that have it still may write
+                pass
 
     def end(self) -> str:
-        """What was kept, once nobody writes there any more."""
-        self._thread.join(_ENDING)
-        return self._kept.decode(errors="replace")
+        """What was kept of all that is written by now."""
+        os.set_blocking(self._write, True)  # whatever a child has made of it
+        os.write(self._write, self._mark)
+        os.close(self._write)
+        self._is_all.wait()
+        return self._kept.partition(self._mark)[0][-_KEPT:].decode(errors="replace")

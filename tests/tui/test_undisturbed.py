@@ -15,6 +15,7 @@ with undisturbed():
     os.write(1, b"written\\n")
     os.write(2, b"x" * 100_000 + b"\\n")
     subprocess.run(["echo", "of a child"], check=True)
+    subprocess.Popen(["cat"], stdin=subprocess.PIPE)
     sys.__stderr__.write("drawn on stderr, ")
     sys.__stderr__.flush()
     sys.__stdout__.write("drawn on stdout, ")
