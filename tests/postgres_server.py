@@ -36,8 +36,11 @@ _WITHIN: Final = "120"  # seconds that a start or an end may take on a busy mach
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[OwnServer]:
-    """The server for all that needs no other: nobody stops or reconfigures it."""
-    with _running("treeledger-postgres-", max_connections=100) as server:
+    """The server for all that needs no other: nobody stops or reconfigures it.
+
+    It vacuums nothing by itself: between two steps of a test it would change what plans are made from.
+    """
+    with _running("treeledger-postgres-", max_connections=100, autovacuum="off") as server:
         yield server
 
 
