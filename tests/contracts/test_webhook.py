@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -271,9 +272,9 @@ async def test_a_receiver_that_never_answers_is_given_up(receiver: Receiver) -> 
 async def test_a_receiver_that_hangs_up_or_is_away_is_tried_again(receiver: Receiver) -> None:
     receiver.answers.append(lambda: None)
     assert isinstance(await failure(receiver), RetryLater)
-    with receiving() as gone:
-        pass
-    error = await failure(gone)
+    with socket.socket() as deaf:  # nobody listens at a port that nobody else can have
+        deaf.bind(("127.0.0.1", 0))
+        error = await failure(Receiver(f"http://127.0.0.1:{deaf.getsockname()[1]}"))
     assert isinstance(error, RetryLater)
     assert "127.0.0.1 cannot be reached" in str(error)
 
