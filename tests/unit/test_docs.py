@@ -356,7 +356,6 @@ def run(*arguments: str, folder: Path) -> str:
         env={name: value for name, value in environ.items() if not name.startswith("TREELEDGER_")},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -19,7 +19,7 @@ def modules_after(program: str) -> set[str]:
     """The modules that a fresh interpreter has loaded once it has run a program."""
     report = "\nimport json, sys\nsys.stderr.write(json.dumps(sorted(sys.modules)))"
     result = subprocess.run(
-        [sys.executable, "-c", program + report], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program + report], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
     return set(json.loads(result.stderr.splitlines()[-1]))

@@ -71,7 +71,6 @@ def test_as_a_program_it_has_an_exit_code_for_containers(tmp_path: Path, status:
             [sys.executable, "-m", "treeledger.api.probe", str(tmp_path / "api.sock")],
             capture_output=True,
             text=True,
-            timeout=30,
             check=False,
         )
     assert (done.returncode, done.stderr) == (code, "" if code == 0 else "not yet\n")
