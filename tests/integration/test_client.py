@@ -161,7 +161,7 @@ async def test_what_ran_and_what_changed(live: Live) -> None:
     assert operations[-1].type == "startup"
     assert await live.client.operation(operations[-1].id) == operations[-1]
     page = await live.client.journal(since="0", repository="photos", limit=2)
-    assert [one.kind for one in page.items] == ["added", "added"]
+    assert [one.kind for one in page.items] in (["added", "added"], ["added", "hashed"])  # or read later
     assert page.next == page.items[-1].cursor
     newest = await live.client.journal(limit=1)
     assert (newest.items[0].cursor, newest.next) == (newest.head, None)
