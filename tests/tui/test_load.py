@@ -35,6 +35,7 @@ pytestmark = pytest.mark.anyio
 RATE = 5000  # files a second
 SHORT, LONG = 1.5, 10.0  # seconds
 SETTLES_WITHIN = 60.0
+ENOUGH = 8  # keys, of which a slow machine answers fewer amid one flood
 KEY_WITHIN = 0.1  # seconds, less those in which others had the processors; of the median
 GROWS = 30_000_000  # bytes at most, for the feeds, which are bounded
 PAGES = (("2", "─ Operations"), ("3", "─ Files"), ("4", "─ Attention"), ("1", "─ Repositories"))
@@ -161,11 +162,12 @@ def _keys_amid_a_flood(house: House, seconds: float) -> None:
         for key, page in PAGES:
             window.answer(key, page)  # each screen is made when it is opened first
         before = resident_memory(window.process.pid)
-        process = flooding(house.photos, RATE, seconds)
-        took = list(_pressed(window, process))
-        assert written(process) > 0
+        took: list[float] = []
+        while len(took) < ENOUGH:
+            process = flooding(house.photos, RATE, seconds)
+            took += _pressed(window, process)
+            assert written(process) > 0
         until_now(lambda: re.search(rf"{house.files:,} ", window.text()), "all files counted")
-        assert len(took) > 5
         assert statistics.median(took) < KEY_WITHIN, took
         assert resident_memory(window.process.pid) - before < GROWS
         assert window.process.poll() is None
