@@ -58,6 +58,7 @@ oracle: .venv/installed-dev
 	done; for pid in $$pids; do wait $$pid || status=1; done; exit $$status
 
 stress: .venv/installed-dev
+	$(BIN)/python -m pytest -n $(JOBS) -m hypothesis --hypothesis-profile=wandering
 	$(BIN)/python -m pytest tests/contracts/test_gitignore.py -m stress
 	TREELEDGER_FUZZ=100 $(BIN)/python -m pytest tests/acceptance/test_api_fuzz.py
 	$(BIN)/python -m pytest tests/faults/test_stress.py -m stress -s
