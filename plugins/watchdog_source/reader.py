@@ -229,7 +229,7 @@ class Reader(InotifyFD):
         if known is None and tree.rules.ignores(path, True):
             self._ignored += 1
             return
-        if known is None and mask & C.IN_CREATE:
+        if mask & C.IN_CREATE:  # known if it was in the listing of the one above, which was made just before
             self._made(tree, path, hints)
             return
         # Even after a removal: another directory may be there already, or two were exchanged.

@@ -148,6 +148,25 @@ class TestWatchdogSource(EventSourceContract):
             await follower.until_true()
         assert not any(one.subtree for one in said)
 
+    async def test_a_directory_that_is_made_before_the_new_one_above_it_is_listed_is_told_file_by_file(
+        self, source: EventSource, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        listed = WatchedTree._listed
+
+        def late(self: WatchedTree, path: str, came: list[str] | None = None) -> list[str]:
+            if path == "copy" and not (root / "copy/b").exists():
+                (root / "copy/b").mkdir()
+                (root / "copy/b/file").write_bytes(b"")
+            return listed(self, path, came)
+
+        async with self.following(source, root) as follower:
+            monkeypatch.setattr(WatchedTree, "_listed", late)
+            await follower.after(lambda root: (root / "copy").mkdir())
+            await follower.until_heard("copy/b/file")
+            said = await follower.all_said()
+            await follower.until_true()
+        assert not any(one.subtree for one in said)
+
     async def test_a_directory_that_was_moved_out_is_heard_no_more(
         self, source: EventSource, root: Path
     ) -> None:
