@@ -29,16 +29,21 @@ def begin(
     It is called in the worker: a coroutine made before would complain if it was cancelled before it began.
     """
     work: Any = partial(what, *given)
-    return node.run_worker(work, group=group, exclusive=exclusive)
+    worker: Worker[None] = node.run_worker(work, group=group, exclusive=exclusive)
+    if isinstance(node, Ending) and node.is_ending:
+        worker.cancel()
+    return worker
 
 
 class Ending(_Base):
-    """Of a screen: its workers are cancelled as soon as it is closed.
+    """Of a screen: its workers are cancelled as soon as it is closed, and those that it still begins.
 
     Textual cancels them once the screen's widgets are gone, and an answer that comes in between finds none to
-    be written to.
+    be written to. Those of the widgets are left to it: a widget may wait for its own before it goes.
     """
 
+    is_ending = False
+
     def _on_prune(self) -> None:
-        for node in self.walk_children(with_self=True):
-            self.workers.cancel_node(node)
+        self.is_ending = True
+        self.workers.cancel_node(self)
