@@ -18,6 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -29,6 +30,21 @@ _MADE_AT_ONCE: Final = 200_000  # objects of one batch
 _FLUSH: Final = "_flush_std_streams"
 _SAFE_PATH: Final = "PYTHONSAFEPATH"
 _SIGNALS: Final = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
+
+class _Worker(SpawnProcess):
+    """Ignores SIGTERM, which many send to all processes of a program; so it is killed where it has to end.
+
+    That is once another one was killed, maybe with the lock that all need to answer: the pool would wait for
+    it without end, on a whole processor.
+    """
+
+    def terminate(self) -> None:
+        self.kill()
+
+
+class _Workers(SpawnContext):
+    Process = _Worker
 
 
 class Processes:
@@ -62,8 +78,7 @@ class Processes:
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             resource_tracker.ensure_running()  # which would end the mask of `submit`
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._count, context, _begin, (os.getpid(),))
+            self._pool = ProcessPoolExecutor(self._count, _Workers(), _begin, (os.getpid(),))
             self._check_later(_IDLE)
         return self._pool
 
