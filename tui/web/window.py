@@ -66,6 +66,9 @@ class Window(AppService):
     async def run(self) -> None:
         """Shows the dashboard until it ends, and closes the socket then."""
         await super().run()
+        self.stdin.close()
+        with suppress(OSError):  # of what was written to it as it had ended
+            await self.stdin.wait_closed()
         sys.stdout.flush()  # what it said in case it failed
         await self._end(Closed.LEFT if self._has_left else Closed.FAILED)
 
