@@ -55,7 +55,7 @@ _PACE: Final = Pace()
 
 
 class ActionRunner:
-    """Plans and works off the jobs of one action. Nothing in the engine waits for it.
+    """Plans and works off the jobs of one action. Once it has begun nothing in the engine waits for it.
 
     Jobs are done at least once. One that fails is tried again with a growing delay; in the end it is
     dead and waits for a person. While a job of an ordered action is tried again, those after it wait; a
